@@ -1,0 +1,49 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""From what is wanted to what a backend is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hpcdirect.backends import base
+from hpcdirect.blueprints import parameters
+from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.planning.desired import State
+
+
+def slots_of(state: State) -> tuple[base.Slot, ...]:
+    """Every slot of a state, group by group; none when it is to go."""
+    if state['deleted']:
+        return ()
+    return tuple(base.Slot(slot['name'], group, slot['incarnation'])
+                 for group, slots in state['groups'].items()
+                 for slot in slots)
+
+
+def build(blueprint: Blueprint, state: State, backend: str,
+          slots: Iterable[base.Slot], **identity: Any) -> base.InfraRequest:
+    """The request for these slots of a cluster.
+
+    :param identity: ``cluster_id``, ``cluster_name``, ``project_id`` and
+        ``public_key`` as :class:`base.InfraRequest` takes them.
+    """
+    section = blueprint.infrastructure.get(backend, {})
+    groups = parameters.resolve(section.get('groups', {}),
+                                state['parameters'], {})
+    return base.InfraRequest(
+        slots=tuple(slots), groups=groups,
+        volumes=tuple(base.Volume(volume.name, volume.mount, volume.groups)
+                      for volume in blueprint.volumes),
+        **identity)

@@ -1,0 +1,192 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Reads one YAML file safely, and remembers the line of everything in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+import math
+import pathlib
+from typing import Any
+
+import yaml
+
+from hpcdirect.exception import BlueprintInvalid
+from hpcdirect.exception import Finding
+
+#: What a file may have at most; real ones stay far below.
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 32
+MAX_NODES = 20000
+
+Path = tuple[str | int, ...]
+
+
+class Document:
+    """A file's content as plain JSON values, and where each of them is.
+
+    :param file: the path by which the file is named in findings.
+    :param lines: path of a value -> its line, counted from 1.
+    """
+
+    def __init__(self, file: pathlib.Path, data: Any,
+                 lines: dict[Path, int]) -> None:
+        self.file = file
+        self.data = data
+        self.lines = lines
+
+    def where(self, *path: str | int) -> str:
+        """``file:line`` of a value, or of the nearest thing around it."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return f'{self.file}:{self.lines.get(path, 1)}'
+
+    def finding(self, path: Iterable[str | int], message: str) -> Finding:
+        """A finding about the value at *path*."""
+        return Finding(message, self.where(*path))
+
+
+class _Loader(yaml.SafeLoader):
+    """Stops at what a hostile file is made of, before it is in memory."""
+
+    depth = 0
+    nodes = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        mark = event.start_mark
+        if getattr(event, 'anchor', None) is not None:
+            raise _Refused('Anchors and aliases (&, *) are not allowed; '
+                           'write the value out.', mark)
+        if self.depth > MAX_DEPTH:
+            raise _Refused(f'Nested deeper than {MAX_DEPTH} levels.', mark)
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise _Refused(f'More than {MAX_NODES} values.', mark)
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+
+# A date has no JSON; left a string, it is what its author wrote.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers
+            if tag not in ('tag:yaml.org,2002:timestamp',
+                           'tag:yaml.org,2002:merge',
+                           'tag:yaml.org,2002:value')]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+
+
+class _Refused(yaml.MarkedYAMLError):
+    """Valid YAML that we do not take."""
+
+    def __init__(self, message: str, mark: Any) -> None:
+        super().__init__(problem=message, problem_mark=mark)
+
+
+def read(file: pathlib.Path) -> Document:
+    """Read a YAML file.
+
+    :raises BlueprintInvalid: it is missing, too large, or no plain YAML.
+    """
+    try:
+        with file.open('rb') as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except OSError as exc:
+        raise BlueprintInvalid([Finding(
+            f'Cannot be read: {exc.strerror}.', str(file))]) from exc
+    if len(content) > MAX_BYTES:
+        raise BlueprintInvalid([Finding(
+            'Larger than 1 MiB.', f'{file}:1')])
+    return parse(content, file)
+
+
+def parse(content: bytes, file: pathlib.Path) -> Document:
+    """Make a document of a file's content.
+
+    :raises BlueprintInvalid: it is no plain YAML.
+    """
+    try:
+        return _parse(content, file)
+    except yaml.MarkedYAMLError as exc:
+        mark = exc.problem_mark or exc.context_mark
+        finding = Finding(
+            ' '.join(filter(None, (exc.context, exc.problem))),
+            f'{file}:{mark.line + 1 if mark else 1}')
+    except (yaml.YAMLError, ValueError, RecursionError) as exc:
+        finding = Finding(f'Not valid YAML: {" ".join(str(exc).split())}',
+                          f'{file}:1')
+    raise BlueprintInvalid([finding])
+
+
+def _parse(content: bytes, file: pathlib.Path) -> Document:
+    loader = _Loader(content)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            raise _Refused('The file is empty.', None)
+        document = Document(file, None, {})
+        findings: list[Finding] = []
+        document.data = _value(loader, node, document, (), findings)
+    finally:
+        loader.dispose()
+    if findings:
+        raise BlueprintInvalid(findings)
+    return document
+
+
+def _value(loader: _Loader, node: yaml.Node, document: Document, path: Path,
+           findings: list[Finding]) -> Any:
+    """The plain value of a node; notes the lines on the way."""
+    document.lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(loader, item, document, (*path, number), findings)
+                for number, item in enumerate(node.value)]
+    if isinstance(node, yaml.MappingNode):
+        found: dict[str, Any] = {}
+        for key, item in _entries(node, document, findings):
+            document.lines[(*path, key.value)] = key.start_mark.line + 1
+            found[key.value] = _value(loader, item, document,
+                                      (*path, key.value), findings)
+        return found
+    value = loader.construct_object(node, deep=True)
+    plain = value is None or isinstance(value, (bool, int, float, str))
+    if not plain or (isinstance(value, float) and not math.isfinite(value)):
+        findings.append(Finding(f'"{node.value}" is no JSON value.',
+                                f'{document.file}:{node.start_mark.line + 1}'))
+    return value
+
+
+def _entries(node: yaml.MappingNode, document: Document,
+             findings: list[Finding]
+             ) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
+    """The entries of a mapping whose keys are text and come once."""
+    seen: dict[str, int] = {}
+    for key, item in node.value:
+        line = key.start_mark.line + 1
+        where = f'{document.file}:{line}'
+        if key.tag != 'tag:yaml.org,2002:str':
+            text = getattr(key, 'value', '') if isinstance(
+                key, yaml.ScalarNode) else 'this key'
+            findings.append(Finding(
+                f'Keys must be text; put {text} in quotes.', where))
+        elif key.value in seen:
+            findings.append(Finding(
+                f'"{key.value}" is given twice, first in line '
+                f'{seen[key.value]}.', where))
+        else:
+            seen[key.value] = line
+            yield key, item

@@ -1,0 +1,153 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What must hold inside an element, beyond what its schema says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+
+from hpcdirect.blueprints import wording
+from hpcdirect.blueprints.document import Document
+from hpcdirect.blueprints.document import Path
+from hpcdirect.blueprints.model import Element
+from hpcdirect.exception import Finding
+
+#: What a role's layers can watch, and what an output can tell of it.
+WATCHED = ('names', 'addresses', 'host_keys')
+TOLD = ('address', 'name')
+
+#: Playbooks get these from us; a parameter of that name would hide them.
+_RESERVED = ('hpc', 'hpc_node', 'hpc_secrets')
+
+
+def element(source: Document, one: Element) -> Iterator[Finding]:
+    """Everything that is wrong with an element."""
+    yield from parameters(source, one.parameters)
+    for name in _RESERVED:
+        if name in one.parameters.get('properties', {}):
+            yield source.finding(('parameters', 'properties', name),
+                                 f'"{name}" is ours; call it otherwise.')
+    for verb in ('apply', 'revert', 'verify'):
+        if not one.can(verb):
+            yield source.finding((), f'There is no {verb}.yaml beside this '
+                                     f'file; every element has one.')
+    if one.can('drain') != one.can('resume'):
+        yield source.finding((), 'drain.yaml and resume.yaml come together.')
+    yield from _roles(source, one)
+    yield from _outputs(source, one)
+    for which in ('requires', 'conflicts'):
+        if one.name in getattr(one, which):
+            yield source.finding((which,), f'An element cannot be in its '
+                                           f'own {which}.')
+
+
+def parameters(source: Document, schema: Mapping[str, Any]
+               ) -> Iterator[Finding]:
+    """Everything that is wrong with a ``parameters:`` section."""
+    broken = False
+    for path, message in _of_schema(schema):
+        broken = True
+        name = '.'.join(map(str, ('parameters', *path)))
+        yield source.finding(('parameters', *path), f'{name} {message}.')
+    if broken:
+        return
+    checker = wording.validator(schema)
+    for path, inner in _schemas(schema, ()):
+        if 'default' not in inner:
+            continue
+        errors = checker.evolve(schema=inner).iter_errors(inner['default'])
+        for error in errors:
+            for deeper, message in wording.explain(error):
+                said = '.'.join(map(str, (path[-1], *deeper)))
+                yield source.finding(
+                    ('parameters', *path, 'default', *deeper),
+                    f'The default of {said} {message}.')
+
+
+def _of_schema(schema: Mapping[str, Any]) -> Iterator[wording.Found]:
+    """Where a schema is none, or points out of itself."""
+    yield from wording.of_schema(schema)
+    for path, inner in _schemas(schema, ()):
+        target = inner.get('$ref')
+        if isinstance(target, str) and not (
+                target.startswith('#/$defs/')
+                and target[8:] in schema.get('$defs', {})):
+            yield (*path, '$ref'), 'must name one of "#/$defs/..."'
+    for name in schema.get('required', ()):
+        if name not in schema.get('properties', {}):
+            yield ('required',), f'names "{name}", which is no parameter'
+
+
+def _schemas(value: Any, path: Path
+             ) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Every schema inside a schema, itself included."""
+    if not isinstance(value, Mapping):
+        return
+    yield path, value
+    for key in ('properties', '$defs', 'patternProperties'):
+        inner = value.get(key)
+        if isinstance(inner, Mapping):
+            for name, one in inner.items():
+                yield from _schemas(one, (*path, key, name))
+    for key in ('items', 'additionalProperties', 'not'):
+        yield from _schemas(value.get(key), (*path, key))
+    for key in ('anyOf', 'oneOf', 'allOf', 'prefixItems'):
+        several = value.get(key)
+        if isinstance(several, list):
+            for number, one in enumerate(several):
+                yield from _schemas(one, (*path, key, number))
+
+
+def _roles(source: Document, one: Element) -> Iterator[Finding]:
+    names = [role.name for role in one.roles]
+    for role in one.roles:
+        path = (('roles', role.name, 'watches') if 'roles' in source.data
+                else ('watches',))
+        for number, watch in enumerate(role.watches):
+            whom, _, fact = watch.partition('.')
+            if whom not in names:
+                yield source.finding(
+                    (*path, number), f'watches "{watch}": {one.name} has no '
+                    f'role "{whom}"{wording.similar(whom, names)}.')
+            elif fact not in WATCHED:
+                yield source.finding(
+                    (*path, number), f'watches "{watch}": a role has no '
+                    f'"{fact}"{wording.similar(fact, WATCHED)}.')
+    for number, name in enumerate(one.drain_with):
+        if name not in names:
+            yield source.finding(
+                ('drain_with', number), f'{one.name} has no role "{name}"'
+                f'{wording.similar(name, names)}.')
+
+
+def _outputs(source: Document, one: Element) -> Iterator[Finding]:
+    names = [role.name for role in one.roles]
+    for name, said in one.outputs.items():
+        if not isinstance(said, Mapping) or not {'role', 'fact'} & set(said):
+            continue
+        path = ('outputs', name)
+        if set(said) != {'role', 'fact'}:
+            yield source.finding(path, f'Output {name} needs just a role '
+                                       f'and a fact.')
+        elif said['role'] not in names:
+            yield source.finding(
+                (*path, 'role'), f'Output {name}: {one.name} has no role '
+                f'"{said["role"]}"'
+                f'{wording.similar(str(said["role"]), names)}.')
+        elif said['fact'] not in TOLD:
+            yield source.finding(
+                (*path, 'fact'), f'Output {name}: a role has no '
+                f'"{said["fact"]}"'
+                f'{wording.similar(str(said["fact"]), TOLD)}.')

@@ -1,0 +1,211 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""From a folder to an element or a blueprint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+import fnmatch
+import hashlib
+import os
+import pathlib
+from typing import Any
+
+from hpcdirect.blueprints import check
+from hpcdirect.blueprints import document
+from hpcdirect.blueprints import element_check
+from hpcdirect.blueprints import schema
+from hpcdirect.blueprints import wording
+from hpcdirect.blueprints.document import Document
+from hpcdirect.blueprints.model import ONLY_ROLE
+from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.blueprints.model import Element
+from hpcdirect.blueprints.model import ElementUse
+from hpcdirect.blueprints.model import NodeGroup
+from hpcdirect.blueprints.model import Role
+from hpcdirect.blueprints.model import Secret
+from hpcdirect.blueprints.model import VolumeUse
+from hpcdirect.exception import BlueprintInvalid
+from hpcdirect.exception import Finding
+from hpcdirect.exception import NotFound
+
+#: What editors and version control leave behind; no part of the content.
+_IGNORED = ('.git', '__pycache__', '*.pyc', '*~', '.*.sw?', '#*#', '.#*',
+            '*.bak', '*.orig', '*.rej', '*.retry', '.DS_Store')
+
+Elements = Callable[[str], Element]
+
+
+def load_element(folder: pathlib.Path) -> Element:
+    """Read the element in a folder.
+
+    :raises BlueprintInvalid: with every finding.
+    """
+    source = document.read(folder / 'element.yaml')
+    _against(source, schema.element)
+    data = source.data
+    element = Element(
+        name=data['name'], version=data['version'], label=data['label'],
+        description=data['description'], folder=folder,
+        digest=digest(folder), runner=data.get('runner', 'ansible'),
+        parameters=data.get('parameters', _NO_PARAMETERS),
+        requires=tuple(data.get('requires', ())),
+        conflicts=tuple(data.get('conflicts', ())),
+        needs=data.get('needs', 'node'), roles=_roles(data),
+        secrets=tuple(Secret(name, **(said or {})) for name, said
+                      in data.get('secrets', {}).items()),
+        drain_with=tuple(data.get('drain_with', ())),
+        data=tuple(data.get('data', ())),
+        outputs=data.get('outputs', {}), readme=_readme(folder))
+    _raise([*_named(source, folder), *element_check.element(source, element)])
+    return element
+
+
+def load_blueprint(folder: pathlib.Path, elements: Elements) -> Blueprint:
+    """Read the blueprint in a folder.
+
+    :param elements: gives the element of a ``name`` or ``name@version``;
+        raises NotFound or BlueprintInvalid.
+    :raises BlueprintInvalid: with every finding, those of its elements
+        among them.
+    """
+    source = document.read(folder / 'blueprint.yaml')
+    _against(source, schema.blueprint)
+    data = source.data
+    findings = list(_named(source, folder))
+    groups = tuple(_group(name, said or {})
+                   for name, said in data['node_groups'].items())
+    uses = _uses(source, groups, elements, findings)
+    blueprint = Blueprint(
+        name=data['name'], version=data['version'], label=data['label'],
+        description=data['description'], folder=folder,
+        digest=_digest_with(digest(folder), uses.values()),
+        parameters=data.get('parameters', _NO_PARAMETERS),
+        node_groups=groups, infrastructure=data['infrastructure'],
+        volumes=tuple(VolumeUse(name, said['mount'], tuple(said['groups']))
+                      for name, said in data.get('volumes', {}).items()),
+        elements=tuple(uses.values()),
+        login=data.get('login', groups[0].name), readme=_readme(folder))
+    findings.extend(check.blueprint(source, blueprint, uses))
+    _raise(findings)
+    return blueprint
+
+
+def digest(folder: pathlib.Path) -> str:
+    """sha256 of the name and content of every file of a folder."""
+    total = hashlib.sha256()
+    for file in sorted(_files(folder)):
+        content = (folder / file).read_bytes()
+        total.update(f'{file}\0{len(content)}\0'.encode())
+        total.update(content)
+    return total.hexdigest()
+
+
+_NO_PARAMETERS: Mapping[str, Any] = {
+    'type': 'object', 'properties': {}, 'additionalProperties': False}
+
+
+def _files(folder: pathlib.Path) -> Iterator[str]:
+    def kept(name: str) -> bool:
+        return not any(fnmatch.fnmatch(name, one) for one in _IGNORED)
+
+    for top, folders, files in os.walk(folder):
+        folders[:] = filter(kept, folders)
+        for name in filter(kept, files):
+            file = pathlib.Path(top, name)
+            if file.is_file():
+                yield file.relative_to(folder).as_posix()
+
+
+def _digest_with(own: str, uses: Iterable[ElementUse]) -> str:
+    total = hashlib.sha256(own.encode())
+    for use in uses:
+        total.update(f'\0{use.element.name}\0{use.element.digest}'.encode())
+    return total.hexdigest()
+
+
+def _against(source: Document, wanted: Mapping[str, Any]) -> None:
+    """Hold a document to its schema; all else builds on that."""
+    findings = []
+    for path, message in wording.findings(wanted, source.data):
+        name = '.'.join(map(str, path)) or 'The file'
+        findings.append(source.finding(path, f'{name} {message}.'))
+    _raise(findings)
+
+
+def _raise(findings: list[Finding]) -> None:
+    if findings:
+        raise BlueprintInvalid(dict.fromkeys(findings))
+
+
+def _named(source: Document, folder: pathlib.Path) -> Iterator[Finding]:
+    """A folder is NAME or NAME@VERSION, and says the same inside."""
+    name, _, version = folder.resolve().name.partition('@')
+    for key, outside in (('name', name), ('version', version)):
+        if outside and source.data[key] != outside:
+            yield source.finding((key,), (
+                f'{key} is "{source.data[key]}"; by its folder it is '
+                f'"{outside}".'))
+
+
+def _readme(folder: pathlib.Path) -> str:
+    for name in ('README.rst', 'README.md'):
+        if (folder / name).is_file():
+            return (folder / name).read_text('utf-8', 'replace')
+    return ''
+
+
+def _roles(data: Mapping[str, Any]) -> tuple[Role, ...]:
+    said = data.get('roles') or {ONLY_ROLE: data}
+    return tuple(
+        Role(name, (one or {}).get('scope', 'node'),
+             tuple((one or {}).get('watches', ())))
+        for name, one in said.items())
+
+
+def _group(name: str, said: Mapping[str, Any]) -> NodeGroup:
+    count = said.get('count', 1)
+    if isinstance(count, Mapping):
+        count = count['parameter']
+    return NodeGroup(name, said.get('label', name), count,
+                     said.get('min_count', 0), said.get('max_count', 1000))
+
+
+def _uses(source: Document, groups: tuple[NodeGroup, ...],
+          elements: Elements, findings: list[Finding]
+          ) -> dict[int, ElementUse]:
+    """Position -> element, of those that can be had; others are found."""
+    uses = {}
+    for number, said in enumerate(source.data.get('elements', ())):
+        try:
+            element = elements(said['name'])
+        except NotFound as exc:
+            known: Any = exc.values.get('known', ())
+            findings.append(source.finding(
+                ('elements', number, 'name'),
+                f'There is no element "{said["name"]}"'
+                f'{wording.similar(said["name"], known)}.'))
+            continue
+        except BlueprintInvalid as exc:
+            findings.extend(exc.findings)
+            continue
+        every = said.get('groups', [group.name for group in groups])
+        roles = said.get('roles', {ONLY_ROLE: every})
+        uses[number] = ElementUse(
+            element, {role: tuple(names) for role, names in roles.items()},
+            said.get('variables', {}),
+            said.get('when', {}).get('parameter', ''))
+    return uses

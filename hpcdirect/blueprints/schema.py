@@ -1,0 +1,170 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What element.yaml and blueprint.yaml may say: JSON Schema, 2020-12."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_DIALECT = 'https://json-schema.org/draft/2020-12/schema'
+_NAME = '^[a-z][a-z0-9-]*$'
+
+name: dict[str, Any] = {
+    'type': 'string', 'pattern': _NAME, 'maxLength': 40,
+    'description': 'small letters, digits and dashes, a letter first'}
+version: dict[str, Any] = {
+    'type': 'string', 'pattern': r'^[0-9]+(\.[0-9]+){0,3}$',
+    'description': 'numbers and dots, such as 1.2.0'}
+text: dict[str, Any] = {'type': 'string', 'minLength': 1, 'maxLength': 2000}
+names: dict[str, Any] = {
+    'type': 'array', 'items': name, 'uniqueItems': True}
+parameters: dict[str, Any] = {
+    'type': 'object',
+    'description': 'JSON Schema of an object, with titles and defaults.',
+    'properties': {
+        'type': {'const': 'object'},
+        'additionalProperties': {'const': False},
+        'properties': {
+            'type': 'object',
+            'propertyNames': {
+                'pattern': '^[a-z][a-z0-9_]*$',
+                'description': 'small letters, digits and underscores'}}},
+    'required': ['type', 'additionalProperties']}
+watches: dict[str, Any] = {
+    'type': 'array', 'items': {'type': 'string'}, 'uniqueItems': True,
+    'description': 'ROLE.FACT whose change applies this role again.'}
+scope: dict[str, Any] = {
+    'enum': ['node', 'cluster'],
+    'description': 'cluster: exactly one node plays it.'}
+parameter_wire: dict[str, Any] = {
+    'type': 'object', 'description': "Wire to one of the blueprint's own.",
+    'properties': {'parameter': {'type': 'string'}},
+    'required': ['parameter'], 'additionalProperties': False}
+
+role: dict[str, Any] = {
+    'type': ['object', 'null'],
+    'properties': {'scope': scope, 'watches': watches},
+    'additionalProperties': False}
+secret: dict[str, Any] = {
+    'type': ['object', 'null'],
+    'properties': {
+        'kind': {'enum': ['random', 'password', 'ssh-ca']},
+        'bytes': {'type': 'integer', 'minimum': 8, 'maximum': 4096}},
+    'additionalProperties': False}
+
+element: dict[str, Any] = {
+    '$schema': _DIALECT,
+    'title': 'element.yaml',
+    'type': 'object',
+    'properties': {
+        'name': name,
+        'version': version,
+        'label': text,
+        'description': text,
+        'runner': {**name, 'description': 'Who carries it out.'},
+        'parameters': parameters,
+        'requires': {**names, 'description': 'Elements that must stand on '
+                     'the same nodes before this one.'},
+        'conflicts': {**names, 'description': 'Elements that must not be in '
+                      'the same blueprint.'},
+        'needs': {'enum': ['node', 'cluster'],
+                  'description': 'What must answer before it can begin.'},
+        'roles': {'type': 'object', 'propertyNames': name,
+                  'additionalProperties': role, 'minProperties': 1},
+        'scope': scope,
+        'watches': watches,
+        'secrets': {'type': 'object', 'additionalProperties': secret,
+                    'propertyNames': {'pattern': '^[a-z][a-z0-9_]*$'}},
+        'drain_with': {**names, 'description': 'Roles that take part in '
+                       'drain and resume besides the nodes that leave.'},
+        'data': {'type': 'array', 'uniqueItems': True,
+                 'items': {'type': 'string', 'pattern': '^/.'},
+                 'description': 'Paths that survive a revert.'},
+        'outputs': {'type': 'object',
+                    'propertyNames': {'pattern': '^[a-z][a-z0-9_]*$'},
+                    'description': '{role, fact} or a plain value.'},
+    },
+    'required': ['name', 'version', 'label', 'description'],
+    # Roles carry their own scope and watches.
+    'dependentSchemas': {'roles': {
+        'properties': {'scope': False, 'watches': False}}},
+    'additionalProperties': False,
+}
+
+node_group: dict[str, Any] = {
+    'type': 'object',
+    'properties': {
+        'label': text,
+        'count': {'anyOf': [{'type': 'integer', 'minimum': 0},
+                            parameter_wire]},
+        'min_count': {'type': 'integer', 'minimum': 0},
+        'max_count': {'type': 'integer', 'minimum': 1, 'maximum': 100000}},
+    'additionalProperties': False}
+volume: dict[str, Any] = {
+    'type': 'object',
+    'properties': {
+        'mount': {'type': 'string', 'pattern': '^/.',
+                  'description': 'an absolute path'},
+        'groups': {**names, 'minItems': 1}},
+    'required': ['mount', 'groups'],
+    'additionalProperties': False}
+element_use: dict[str, Any] = {
+    'type': 'object',
+    'properties': {
+        'name': {'type': 'string',
+                 'description': 'Name, or name@version.'},
+        'roles': {'type': 'object',
+                  'additionalProperties': {**names, 'minItems': 1},
+                  'description': 'Role -> node groups.'},
+        'groups': {**names, 'minItems': 1,
+                   'description': 'Of an element without roles; default '
+                   'all groups.'},
+        'variables': {'type': 'object',
+                      'description': "Parameter of the element -> value, "
+                      "{parameter: X} or {output: ELEMENT.NAME}."},
+        'when': parameter_wire},
+    'required': ['name'],
+    'dependentSchemas': {'roles': {'properties': {'groups': False}}},
+    'additionalProperties': False}
+
+blueprint: dict[str, Any] = {
+    '$schema': _DIALECT,
+    'title': 'blueprint.yaml',
+    'type': 'object',
+    'properties': {
+        'name': name,
+        'version': version,
+        'label': text,
+        'description': text,
+        'parameters': parameters,
+        'node_groups': {'type': 'object', 'propertyNames': name,
+                        'additionalProperties': node_group,
+                        'minProperties': 1},
+        'login': {**name, 'description': 'Group whose first node people '
+                  'log in to; default the first group.'},
+        'infrastructure': {
+            'type': 'object', 'minProperties': 1, 'propertyNames': name,
+            'description': 'Backend -> its own section.',
+            'additionalProperties': {
+                'type': 'object',
+                'properties': {'groups': {
+                    'type': 'object',
+                    'additionalProperties': {'type': 'object'}}}}},
+        'volumes': {'type': 'object', 'propertyNames': name,
+                    'additionalProperties': volume},
+        'elements': {'type': 'array', 'items': element_use},
+    },
+    'required': ['name', 'version', 'label', 'description', 'node_groups',
+                 'infrastructure'],
+    'additionalProperties': False,
+}

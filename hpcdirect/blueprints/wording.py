@@ -1,0 +1,167 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a JSON Schema finds wrong, said so that a scientist understands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+import difflib
+import json
+from typing import Any
+
+import jsonschema
+from jsonschema.exceptions import ValidationError
+import referencing
+
+_TYPES = {
+    'integer': 'a whole number', 'number': 'a number', 'string': 'text',
+    'boolean': 'true or false', 'array': 'a list', 'object': 'a mapping',
+    'null': 'empty',
+}
+
+#: keyword -> sentence about the value {value} and what the schema says.
+_SENTENCES = {
+    'minimum': 'is {value}; the least is {limit}',
+    'maximum': 'is {value}; the most is {limit}',
+    'exclusiveMinimum': 'is {value}; it must be more than {limit}',
+    'exclusiveMaximum': 'is {value}; it must be less than {limit}',
+    'multipleOf': 'is {value}; it must be a multiple of {limit}',
+    'minLength': 'is {value}; the least is {limit} characters',
+    'maxLength': 'is too long; the most is {limit} characters',
+    'minItems': 'has {count} entries; the least is {limit}',
+    'maxItems': 'has {count} entries; the most is {limit}',
+    'uniqueItems': 'has the same entry twice',
+    'pattern': 'is {value}, which does not match {limit}',
+    'format': 'is {value}, which is no {limit}',
+    'const': 'is {value}; it must be {limit}',
+    'minProperties': 'has {count} entries; the least is {limit}',
+    'maxProperties': 'has {count} entries; the most is {limit}',
+}
+
+Found = tuple[tuple[str | int, ...], str]
+
+
+def similar(name: str, known: Iterable[str]) -> str:
+    """``; did you mean "x"`` or, without a likely one, what there is."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, 1, 0.6)
+    if close:
+        return f'; did you mean "{close[0]}"'
+    if not names:
+        return ''
+    rest = ', ...' if len(names) > 12 else ''
+    return f'; there is: {", ".join(names[:12])}{rest}'
+
+
+def validator(schema: Mapping[str, Any]) -> jsonschema.Draft202012Validator:
+    """A validator that knows formats and never fetches a ``$ref``."""
+    return jsonschema.Draft202012Validator(
+        dict(schema), registry=referencing.Registry(),
+        format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
+
+
+def findings(schema: Mapping[str, Any], value: Any) -> Iterator[Found]:
+    """Everything that is wrong with *value*: its path, and a sentence."""
+    yield from _all(validator(schema), value)
+
+
+def of_schema(schema: Any) -> Iterator[Found]:
+    """Why something is no JSON Schema."""
+    yield from _all(jsonschema.Draft202012Validator(
+        jsonschema.Draft202012Validator.META_SCHEMA), schema)
+
+
+def _all(checker: jsonschema.Draft202012Validator, value: Any
+         ) -> Iterator[Found]:
+    errors = sorted(checker.iter_errors(value),
+                    key=lambda error: [str(part) for part in
+                                       error.absolute_path])
+    for error in errors:
+        yield from explain(error)
+
+
+def explain(error: ValidationError) -> Iterator[Found]:
+    """One error of a validator, as one or more findings."""
+    path, instance = tuple(error.absolute_path), error.instance
+    schema: Any = error.schema
+    limit: Any = error.validator_value
+    if error.validator == 'additionalProperties' and isinstance(
+            instance, dict) and limit is False:
+        known = schema.get('properties', {})
+        for name in instance:
+            if name not in known and not _matches(name, schema):
+                yield (*path, name), ('is not known here'
+                                      + similar(name, known))
+    elif error.validator == 'required':
+        name = next(name for name in limit
+                    if error.message.startswith(repr(name)))
+        yield (*path, name), 'is required'
+    elif error.validator in ('anyOf', 'oneOf') and error.context:
+        yield path, _choice(error)
+    else:
+        yield path, _sentence(error)
+
+
+def _matches(name: str, schema: Mapping[str, Any]) -> bool:
+    patterns = {'type': 'object', 'additionalProperties': False,
+                'patternProperties': schema.get('patternProperties', {})}
+    unknown = {'additionalProperties'}
+    return not any(error.validator in unknown for error in
+                   validator(patterns).iter_errors({name: None}))
+
+
+def _sentence(error: ValidationError) -> str:
+    """What one keyword says; the schema's own words where it has some."""
+    instance, keyword = error.instance, str(error.validator)
+    limit: Any = error.validator_value
+    schema: Any = error.schema
+    if keyword == 'type':
+        kinds = [limit] if isinstance(limit, str) else limit
+        wanted = ' or '.join(_TYPES.get(kind, kind) for kind in kinds)
+        hint = ('; put it in quotes' if 'string' in kinds and isinstance(
+            instance, (int, float)) else '')
+        return f'is {_shown(instance, schema)}; it must be {wanted}{hint}'
+    if keyword == 'enum':
+        names = [str(item) for item in limit]
+        return (f'is {_shown(instance, schema)}'
+                + similar(str(instance), names))
+    if error.validator is None:
+        return 'cannot be given here'
+    template = _SENTENCES.get(keyword)
+    if template is None:
+        return error.message[:200]
+    count = len(instance) if isinstance(instance, (list, dict)) else 0
+    said = template.format(value=_shown(instance, schema), limit=limit,
+                           count=count)
+    if keyword == 'pattern' and schema.get('description'):
+        said += f' ({schema["description"]})'
+    return said
+
+
+def _choice(error: ValidationError) -> str:
+    """What the alternatives ask for, in one sentence."""
+    said = list(dict.fromkeys(
+        f'{".".join(map(str, inner.relative_path))} '.lstrip() + text
+        for inner in error.context or () for _, text in explain(inner)))
+    return ', or it '.join(said[:4])
+
+
+def _shown(value: Any, schema: Any) -> str:
+    """The value itself, cut short; never that of a secret."""
+    if isinstance(schema, dict) and (schema.get('x-secret') or schema.get(
+            'format') == 'password'):
+        return 'a secret'
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f'{text[:57]}...'

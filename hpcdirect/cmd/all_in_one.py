@@ -1,0 +1,57 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""hpcdirect-all-in-one: API and conductor as threads of one process.
+
+For one machine, demonstrations and tests: SQLite, and messages that never
+leave the process. The database is made and brought up to date at the start.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+
+from hpcdirect import rpc
+from hpcdirect.api import app
+from hpcdirect.api import server
+from hpcdirect.cmd import parts
+from hpcdirect.db import migration
+from hpcdirect.exception import HPCDirectError
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; batches under way end between tasks."""
+    conf = parts.configure(sys.argv[1:])
+    conf.set_default('transport_url', 'fake://')
+    try:
+        migration.upgrade(conf)
+        assembly = parts.Assembly(conf, own_key=True)
+    except HPCDirectError as exc:
+        print(f'hpcdirect-all-in-one: {exc}', file=sys.stderr)
+        return 1
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    conductor = assembly.conductor()
+    listener = rpc.server(conf, conductor.advance)
+    conductor.start()
+    listener.start()
+    http = server.serve(app.make_app(assembly.services()), conf.api.host,
+                        conf.api.port)
+    stopping.wait()
+    http.shutdown()
+    listener.stop()
+    listener.wait()
+    conductor.stop()
+    return 0

@@ -1,0 +1,60 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""hpcdirect-conductor: one or more conductor processes under cotyledon."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import cotyledon
+from oslo_config import cfg
+
+from hpcdirect import rpc
+from hpcdirect.cmd import parts
+
+
+class ConductorProcess(cotyledon.Service):
+    """One conductor; everything begins in run(), after the fork."""
+
+    name = 'hpcdirect-conductor'
+
+    def __init__(self, worker_id: int, conf: cfg.ConfigOpts) -> None:
+        super().__init__(worker_id)
+        self._conf = conf
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Work until terminate()."""
+        conductor = parts.Assembly(self._conf).conductor()
+        listener = rpc.server(self._conf, conductor.advance)
+        conductor.start()
+        listener.start()
+        self._stopping.wait()
+        listener.stop()
+        listener.wait()
+        conductor.stop()
+
+    def terminate(self) -> None:
+        """SIGTERM: batches under way end between tasks."""
+        self._stopping.set()
+
+
+def main() -> int:
+    """Run until SIGTERM."""
+    conf = parts.configure(sys.argv[1:])
+    manager = cotyledon.ServiceManager()
+    manager.add(ConductorProcess, workers=conf.conductor.processes,
+                args=(conf,))
+    manager.run()
+    return 0

@@ -1,0 +1,82 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Builds the parts of a process from its configuration.
+
+Only here and in the entry points is the global configuration named; every
+part is handed what it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import logging
+
+from oslo_config import cfg
+from oslo_log import log
+
+from hpcdirect import conf as options
+from hpcdirect import plugins
+from hpcdirect import rpc
+from hpcdirect.api import app
+from hpcdirect.backends.base import Backend
+from hpcdirect.conductor import service
+from hpcdirect.db.session import Database
+from hpcdirect.keys import KeyRing
+from hpcdirect.policies import Enforcer
+from hpcdirect.runners.base import ElementRunner
+from hpcdirect.sources.base import Source
+from hpcdirect.sources.catalogue import Catalogue
+
+LOG = logging.getLogger(__name__)
+
+
+def configure(argv: Sequence[str]) -> cfg.ConfigOpts:
+    """Read configuration and set up logging."""
+    conf = cfg.CONF
+    options.register_opts(conf)
+    log.register_options(conf)
+    conf(list(argv), project='hpcdirect', prog='hpcdirect')
+    log.setup(conf, 'hpcdirect')
+    return conf
+
+
+class Assembly:
+    """The parts API and conductor share, each built once per process."""
+
+    def __init__(self, conf: cfg.ConfigOpts, *, own_key: bool = False
+                 ) -> None:
+        self.conf = conf
+        self.keys = (KeyRing.load_or_create(conf.key_file) if own_key
+                     else KeyRing.load(conf.key_file))
+        self.database = Database(conf)
+        self.policy = Enforcer(conf)
+        self.catalogue = Catalogue(plugins.load(
+            Source, 'sources', conf.enabled_sources, conf).values())
+        self.backends = plugins.load(
+            Backend, 'backends', conf.enabled_backends, conf)
+
+    def services(self) -> app.Services:
+        """What the API is built from."""
+        return app.Services(
+            conf=self.conf, database=self.database, keys=self.keys,
+            policy=self.policy, catalogue=self.catalogue,
+            backends=self.backends, conductor=rpc.ConductorNudge(self.conf))
+
+    def conductor(self) -> service.Conductor:
+        """A conductor, not started."""
+        return service.Conductor(service.Parts(
+            conf=self.conf, database=self.database, keys=self.keys,
+            policy=self.policy, load=self.catalogue.blueprint,
+            backends=self.backends, runners=plugins.load(
+                ElementRunner, 'runners', self.conf.enabled_runners,
+                self.conf)))

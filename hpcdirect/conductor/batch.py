@@ -1,0 +1,294 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A batch of steps carried out by a runner, told to the ledger as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+import dataclasses
+import threading
+import time
+from typing import Any
+
+from hpcdirect.blueprints.model import Element
+from hpcdirect.db import models
+from hpcdirect.db.ledger import Ledger
+from hpcdirect.planning.batches import Portion
+from hpcdirect.planning.plan import SeenLayer
+from hpcdirect.planning.wanted import LayerKey
+from hpcdirect.planning.wanted import WantedLayer
+from hpcdirect.runners import base
+from hpcdirect.states import LayerState
+from hpcdirect.states import NodeStatus
+from hpcdirect.states import StepKind
+from hpcdirect.states import WorkStatus
+
+_VERBS = {
+    StepKind.APPLY: base.Verb.APPLY, StepKind.REVERT: base.Verb.REVERT,
+    StepKind.VERIFY: base.Verb.VERIFY, StepKind.DRAIN: base.Verb.DRAIN,
+    StepKind.RESUME: base.Verb.RESUME,
+}
+_DURING = {StepKind.APPLY: LayerState.APPLYING,
+           StepKind.REVERT: LayerState.REVERTING}
+_FLUSH_SECONDS = 0.25
+_FLUSH_EVENTS = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One portion of a batch with all that carrying it out takes."""
+
+    portion: Portion
+    step_id: str
+    element: Element
+    variables: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    secrets: Mapping[str, str]
+    assistants: Mapping[str, tuple[str, ...]]
+    run_id: str = dataclasses.field(default_factory=models.new_id)
+
+    @property
+    def verb(self) -> base.Verb:
+        """What the element is asked to do."""
+        return _VERBS[self.portion.step.kind]
+
+    def task(self) -> base.Task:
+        """The line as the runner takes it."""
+        roles: dict[str, list[str]] = {
+            role: list(nodes) for role, nodes in self.assistants.items()}
+        for node, _, role in self.portion.layers:
+            if node not in roles.setdefault(role, []):
+                roles[role].append(node)
+        return base.Task(
+            self.run_id, self.verb, self.element,
+            {role: tuple(nodes) for role, nodes in roles.items()},
+            self.variables, self.facts, self.secrets)
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """A whole batch: the lines in order and what they share."""
+
+    deployment_id: str
+    project_id: str
+    lines: tuple[Line, ...]
+    hosts: tuple[base.Host, ...]
+    private_key: str
+    wanted: Mapping[LayerKey, WantedLayer]
+    seen: Mapping[LayerKey, SeenLayer]
+
+
+class BatchWork(base.Listener):
+    """Carries out one order and writes down how it goes.
+
+    ``failures`` tells afterwards what went wrong, as the API shows it; the
+    first one is the first in time.
+    """
+
+    def __init__(self, ledger: Ledger, runner: base.ElementRunner,
+                 order: Order) -> None:
+        self._ledger = ledger
+        self._runner = runner
+        self._order = order
+        self._lines = {line.run_id: line for line in order.lines}
+        self._journal = _Journal(ledger, order, self._lines)
+        self.nodes = frozenset(host.name for host in order.hosts)
+        self.failures: list[dict[str, Any]] = []
+
+    def carry_out(self, stopped: Callable[[], bool]) -> None:
+        """Do it all; returns when the runner is done."""
+        self._ledger.start_runs(
+            [self._row(line) for line in self._order.lines],
+            [values for line in self._order.lines
+             for values in self._marks(line)])
+
+        def asked() -> bool:
+            self._journal.flush(due_only=True)
+            return stopped()
+
+        order = self._order
+        try:
+            self._runner.carry_out(base.Batch(
+                key=order.lines[0].run_id, cluster_id=self._ledger.cluster_id,
+                epoch=self._ledger.epoch, hosts=order.hosts,
+                tasks=tuple(line.task() for line in order.lines),
+                private_key=order.private_key), self, asked)
+        finally:
+            self._journal.flush()
+
+    # -- what the runner tells --------------------------------------------
+
+    def starting(self, process: base.Process) -> None:
+        """Record the process before it does anything."""
+        self._ledger.process(self._lines, dataclasses.asdict(process))
+
+    def begun(self, run_id: str) -> None:
+        """A run begins."""
+        self._journal.flush()
+        self._ledger.run_begun(self._order.deployment_id, run_id)
+
+    def progress(self, progress: base.Progress) -> None:
+        """Something happened in a run."""
+        self._journal.add(progress)
+
+    def ended(self, outcome: base.TaskOutcome) -> None:
+        """A run is over: what it did to layers and nodes is recorded."""
+        self._journal.flush()
+        line = self._lines[outcome.run_id]
+        cause = outcome.cause
+        for node, why in outcome.failed.items():
+            self.failures.append({
+                'code': 'element_failed', 'step': line.portion.step.title,
+                'element': line.element.name, 'node': node, 'task': why.task,
+                'message': why.message, 'run_id': outcome.run_id,
+                'hint': 'Read the log of the run, mend what it says, then '
+                        'retry; what went well is not done again.'})
+        if outcome.failed:
+            status = WorkStatus.FAILED
+        elif outcome.untouched and not outcome.succeeded:
+            status = WorkStatus.INTERRUPTED
+        else:
+            status = WorkStatus.SUCCEEDED
+        self._ledger.run_ended(
+            outcome.run_id, status,
+            dataclasses.asdict(cause) if cause else None,
+            [self._after(line, key, outcome) for key in line.portion.layers],
+            self._drained(line, outcome))
+
+    # -- layers -----------------------------------------------------------
+
+    def _row(self, line: Line) -> models.Run:
+        return models.Run(
+            id=line.run_id, cluster_id=self._ledger.cluster_id,
+            project_id=self._order.project_id,
+            deployment_id=self._order.deployment_id, step_id=line.step_id,
+            verb=line.verb, element=line.element.name,
+            nodes=list(line.portion.nodes), status=WorkStatus.WAITING,
+            runner=self._runner.name)
+
+    def _marks(self, line: Line) -> list[dict[str, Any]]:
+        """What is written of layers before anything touches them."""
+        state = _DURING.get(line.portion.step.kind)
+        if state is None:
+            return []
+        marks = []
+        for key in line.portion.layers:
+            values: dict[str, Any] = {
+                'node': key[0], 'element': key[1], 'role': key[2],
+                'state': state, 'verified': False, 'run_id': line.run_id}
+            layer = self._order.wanted.get(key)
+            if layer is not None and state == LayerState.APPLYING:
+                values |= {
+                    'incarnation': layer.incarnation,
+                    'position': layer.position, 'version': layer.version,
+                    'inputs': {'variables': dict(line.variables),
+                               'requires': list(line.element.requires)}}
+            marks.append(values)
+        return marks
+
+    def _after(self, line: Line, key: LayerKey, outcome: base.TaskOutcome
+               ) -> dict[str, Any]:
+        """What is written of a layer when its run is over."""
+        values: dict[str, Any] = {'node': key[0], 'element': key[1],
+                                  'role': key[2]}
+        kind = line.portion.step.kind
+        if key[0] in outcome.succeeded:
+            if kind == StepKind.APPLY:
+                values |= {'state': LayerState.APPLIED,
+                           'digest': self._order.wanted[key].digest}
+            elif kind == StepKind.REVERT:
+                values['state'] = LayerState.REVERTED
+            elif kind == StepKind.VERIFY:
+                values['verified'] = True
+        elif kind == StepKind.VERIFY:
+            if key[0] in outcome.failed:
+                values['state'] = LayerState.DIRTY
+        elif kind in _DURING:
+            values |= self._back(key, touched=key[0] in outcome.failed)
+        return values
+
+    def _back(self, key: LayerKey, touched: bool) -> dict[str, Any]:
+        """A layer whose run did not succeed: dirty, or as it was."""
+        before = self._order.seen.get(key)
+        if touched:
+            return {'state': LayerState.DIRTY}
+        if before is None:
+            return {'state': LayerState.REVERTED}
+        return {'state': before.state, 'digest': before.digest,
+                'incarnation': before.incarnation,
+                'verified': before.verified}
+
+    def _drained(self, line: Line, outcome: base.TaskOutcome
+                 ) -> dict[str, NodeStatus]:
+        after = {StepKind.DRAIN: NodeStatus.DRAINED,
+                 StepKind.RESUME: NodeStatus.UP}.get(line.portion.step.kind)
+        # A node that takes part as an assistant stays as it is.
+        return {} if after is None or outcome.failed else {
+            key[0]: after for key in line.portion.layers
+            if key[0] in outcome.succeeded}
+
+
+class _Journal:
+    """Collects events and log text, and writes them in batches."""
+
+    def __init__(self, ledger: Ledger, order: Order,
+                 lines: Mapping[str, Line]) -> None:
+        self._ledger = ledger
+        self._order = order
+        self._lines = lines
+        self._lock = threading.Lock()
+        self._events: list[dict[str, Any]] = []
+        self._logs: dict[str, str] = {}
+        self._summaries: dict[str, dict[str, dict[str, int]]] = {}
+        self._last = 0.0
+
+    def add(self, progress: base.Progress) -> None:
+        """Keep one thing for the next write."""
+        with self._lock:
+            if progress.output:
+                self._logs[progress.run_id] = self._logs.get(
+                    progress.run_id, '') + progress.output
+            if progress.result is not None:
+                self._events.append(self._event(progress))
+                counts = self._summaries.setdefault(
+                    progress.run_id, {}).setdefault(progress.node, {})
+                counts[progress.result] = counts.get(progress.result, 0) + 1
+            full = len(self._events) >= _FLUSH_EVENTS
+        self.flush(due_only=not full)
+
+    def flush(self, due_only: bool = False) -> None:
+        """Write what is there; with *due_only* not more often than needed."""
+        with self._lock:
+            now = time.monotonic()
+            if not (self._events or self._logs) or (
+                    due_only and now - self._last < _FLUSH_SECONDS):
+                return
+            events, logs = self._events, self._logs
+            touched = {*logs, *(event['run_id'] for event in events)}
+            self._events, self._logs, self._last = [], {}, now
+            self._ledger.journal(events, logs, {
+                run: summary for run, summary in self._summaries.items()
+                if run in touched})
+
+    def _event(self, progress: base.Progress) -> dict[str, Any]:
+        line = self._lines[progress.run_id]
+        bad = progress.result in (base.Result.FAILED, base.Result.UNREACHABLE)
+        return {
+            'deployment_id': self._order.deployment_id,
+            'step_id': line.step_id, 'run_id': progress.run_id,
+            'kind': 'task', 'node': progress.node,
+            'element': line.element.name, 'verb': line.verb,
+            'task': progress.task, 'result': progress.result,
+            'seconds': progress.seconds, 'message': progress.message,
+            'level': 'error' if bad and not progress.ignored else 'info'}

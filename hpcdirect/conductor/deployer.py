@@ -1,0 +1,519 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Converges one cluster: look, plan, do what can begin, look again.
+
+Create, scale, update, retry and delete all come through here; they differ
+only in what is wanted. Nothing is remembered between two looks that is not
+in the database or to be seen in the machines, so a conductor that dies at
+any line is followed by one that makes the same plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+import dataclasses
+import logging
+import threading
+import time
+from typing import Any
+
+from hpcdirect.backends import request as infra_request
+from hpcdirect.backends.base import Backend
+from hpcdirect.backends.base import Infra
+from hpcdirect.backends.base import InfraStatus
+from hpcdirect.backends.base import Machine
+from hpcdirect.backends.base import MachineStatus
+from hpcdirect.backends.base import Slot
+from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.conductor import facts
+from hpcdirect.conductor.batch import BatchWork
+from hpcdirect.conductor.batch import Line
+from hpcdirect.conductor.batch import Order
+from hpcdirect.conductor.failpoints import failpoint
+from hpcdirect.conductor.vault import Vault
+from hpcdirect.db.ledger import Ledger
+from hpcdirect.db.ledger import Snapshot
+from hpcdirect.exception import HPCDirectError
+from hpcdirect.exception import LostLease
+from hpcdirect.exception import PluginError
+from hpcdirect.planning import wanted as wanting
+from hpcdirect.planning.batches import next_batch
+from hpcdirect.planning.batches import Portion
+from hpcdirect.planning.plan import Observed
+from hpcdirect.planning.plan import Plan
+from hpcdirect.planning.plan import plan
+from hpcdirect.planning.plan import SeenLayer
+from hpcdirect.planning.plan import SeenNode
+from hpcdirect.planning.plan import Step
+from hpcdirect.planning.wanted import Wanted
+from hpcdirect.runners import base as runners
+from hpcdirect.states import DeploymentStatus
+from hpcdirect.states import LayerState
+from hpcdirect.states import NodeStatus
+from hpcdirect.states import StepKind
+from hpcdirect.states import WorkStatus
+
+LOG = logging.getLogger(__name__)
+
+_MACHINES = (StepKind.PROVISION, StepKind.RELEASE)
+_NODE_STATUS = {
+    MachineStatus.ABSENT: NodeStatus.BUILDING,
+    MachineStatus.BUILDING: NodeStatus.BUILDING,
+    MachineStatus.UP: NodeStatus.UP,
+    MachineStatus.FAILED: NodeStatus.FAILED,
+    MachineStatus.LEAVING: NodeStatus.LEAVING,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Situation:
+    """What one look found."""
+
+    recorded: Snapshot
+    infra: Infra
+    blueprint: Blueprint
+    wanted: Wanted
+    observed: Observed
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """How long a deployment waits, in seconds.
+
+    :param provision: for a machine to answer.
+    :param gather: after the first machine answers, for the others to be
+        configured in the same run.
+    """
+
+    provision: float
+    gather: float
+
+
+class Failed(Exception):
+    """The deployment cannot go on; carries the failures as the API shows."""
+
+    def __init__(self, failures: list[dict[str, Any]]) -> None:
+        super().__init__(failures[0]['message'])
+        self.failures = failures
+
+
+class Deployer:
+    """Carries one deployment of one cluster to its end.
+
+    :param lost: True once the lease is gone; everything stops then.
+    """
+
+    def __init__(self, ledger: Ledger, backend: Backend,
+                 runner_of: Callable[[str], runners.ElementRunner],
+                 load: Callable[[str, str], Blueprint], vault: Vault,
+                 limits: Limits, lost: Callable[[], bool]) -> None:
+        self._ledger = ledger
+        self._backend = backend
+        self._runner_of = runner_of
+        self._load = load
+        self._vault = vault
+        self._limits = limits
+        self._lost = lost
+        self._changed = threading.Event()
+        self._works: dict[BatchWork, threading.Thread] = {}
+        self._failures: list[dict[str, Any]] = []
+        self._asked_for: object = None
+        self._begun = time.monotonic()
+        self._first_up: float | None = None
+        self._generation = 0
+
+    def nudge(self) -> None:
+        """Something may have changed: look now, not later."""
+        self._changed.set()
+
+    def advance(self, deployment_id: str) -> float | None:
+        """Go on until done or until only waiting is left.
+
+        :returns: seconds after which to call again; None when it is over.
+        :raises LostLease: another conductor goes on.
+        """
+        try:
+            while True:
+                self._changed.clear()
+                situation = self._look(deployment_id)
+                steps = plan(situation.wanted, situation.observed)
+                self._note(deployment_id, situation, steps)
+                if not steps and not self._works:
+                    self._finish(deployment_id, situation)
+                    return None
+                self._check(situation, steps)
+                self._machines(deployment_id, situation, steps)
+                self._start(deployment_id, situation, steps)
+                if not self._works:
+                    return self._pause()
+                # A batch that ends wakes us; machines are looked at anyway.
+                self._changed.wait(self._pause())
+        except Failed as exc:
+            self._end_works()
+            self._give_up(deployment_id, exc.failures)
+            return None
+        except BaseException:
+            self._end_works()
+            raise
+
+    # -- looking ----------------------------------------------------------
+
+    def _look(self, deployment_id: str) -> Situation:
+        recorded = self._ledger.snapshot()
+        self._generation = recorded.cluster.generation
+        state = recorded.cluster.desired
+        blueprint = self._load(state['blueprint'], state['version'])
+        self._vault.open(recorded.secrets)
+        fresh = self._vault.complete(blueprint)
+        if fresh and not state['deleted']:
+            self._ledger.add_secrets(fresh)
+        infra = self._backend.observe(
+            recorded.cluster.backend_ref) if recorded.cluster.backend_ref \
+            else Infra(InfraStatus.GONE)
+        if self._record_machines(deployment_id, recorded, infra):
+            recorded = self._ledger.snapshot()
+        members = {node.name: facts.member(node) for node in recorded.nodes}
+        fresh = [row for use in blueprint.elements
+                 for row in self._vault.certify(use.element,
+                                                members.values())]
+        if fresh and not state['deleted']:
+            self._ledger.add_secrets(fresh)
+        return Situation(
+            recorded, infra, blueprint,
+            wanting.build(blueprint, state, members, self._vault.versions),
+            _observed(recorded, infra))
+
+    def _record_machines(self, deployment_id: str, recorded: Snapshot,
+                         infra: Infra) -> bool:
+        """Write down what changed about machines; whether anything did."""
+        rows = {row.name: row for row in recorded.nodes}
+        groups = {slot['name']: group for group, slots in
+                  recorded.cluster.desired['groups'].items()
+                  for slot in slots}
+        changed = []
+        for machine in infra.machines:
+            row = rows.get(machine.slot)
+            values = _columns(machine, groups, row)
+            if row is None or any(getattr(row, name) != value
+                                  for name, value in values.items()):
+                changed.append(values)
+        there = {machine.slot for machine in infra.machines}
+        gone = [name for name in rows if name not in there]
+        if changed or gone:
+            self._ledger.nodes(deployment_id, changed, gone)
+        return bool(changed or gone)
+
+    # -- the plan as the owner sees it ------------------------------------
+
+    def _note(self, deployment_id: str, situation: Situation, steps: Plan
+              ) -> None:
+        """Keep the recorded steps true to the plan."""
+        recorded = situation.recorded
+        deployment = recorded.deployment
+        if deployment is None or deployment.id != deployment_id:
+            # Superseded: whoever holds the lease looks at the newer one.
+            raise LostLease(ident=recorded.cluster.id)
+        shown = [_shown(step) for step in steps]
+        if deployment.status == DeploymentStatus.QUEUED:
+            self._ledger.begin(deployment_id, shown)
+            return
+        there = {(row.kind, row.element): row for row in recorded.steps}
+        new = [step for step in shown
+               if (step['kind'], step['element']) not in there]
+        if new:
+            self._ledger.add_steps(deployment_id, len(recorded.steps), new)
+        left = {(step.kind.value, step.element) for step in steps}
+        self._ledger.mark_steps(deployment_id, {
+            row.id: WorkStatus.SUCCEEDED for key, row in there.items()
+            if key not in left
+            and row.status in (WorkStatus.WAITING, WorkStatus.RUNNING)})
+
+    def _finish(self, deployment_id: str, situation: Situation) -> None:
+        failpoint('before-active')
+        if situation.wanted.deleted:
+            self._ledger.gone(deployment_id)
+        else:
+            self._ledger.finish(deployment_id,
+                                outputs=situation.wanted.outputs)
+
+    def _give_up(self, deployment_id: str, failures: list[dict[str, Any]]
+                 ) -> None:
+        first = failures[0]
+        place = ', '.join(filter(None, (first['step'], first['node'],
+                                        first['task'])))
+        self._ledger.finish(
+            deployment_id, failures=failures,
+            reason=f'{place}: {first["message"]} {first["hint"]}'.strip())
+
+    # -- failing ----------------------------------------------------------
+
+    def _check(self, situation: Situation, steps: Plan) -> None:
+        """Stop when a batch or a machine failed, or waiting took too long."""
+        if self._failures and not self._works:
+            raise Failed(self._failures)
+        asked = self._asked_for is not None
+        failures = [_node_failure(machine.slot, machine.fault)
+                    for machine in situation.infra.machines
+                    if asked and machine.status == MachineStatus.FAILED
+                    and machine.slot in situation.wanted.members]
+        if asked and situation.infra.status == InfraStatus.FAILED \
+                and not failures:
+            failures = [_node_failure('', situation.infra.reason)]
+        waited = time.monotonic() - self._begun
+        late = [step for step in steps if step.kind in _MACHINES]
+        if late and not failures and waited > self._limits.provision:
+            failures = [_node_failure(
+                name, f'The machine was not {late[0].kind}ed within '
+                f'{self._limits.provision:.0f} s.')
+                for name in late[0].nodes or ('',)]
+        if failures and not self._works:
+            raise Failed(failures)
+
+    # -- machines ---------------------------------------------------------
+
+    def _machines(self, deployment_id: str, situation: Situation,
+                  steps: Plan) -> None:
+        """Ask the backend for machines to come or to go."""
+        kinds = {step.kind for step in steps}
+        if not kinds & set(_MACHINES) or self._failures:
+            return
+        recorded = situation.recorded
+        if situation.wanted.deleted:
+            self._begin_step(deployment_id, recorded, StepKind.RELEASE)
+            if self._asked_for != 'delete':
+                self._asked_for = 'delete'
+                self._backend.delete(recorded.cluster.backend_ref)
+                failpoint('delete-begun')
+            return
+        only_release = kinds == {StepKind.RELEASE} and not self._works
+        slots = _slots(situation, steps, only_release)
+        absent = any(machine.status == MachineStatus.ABSENT
+                     for machine in situation.infra.machines)
+        if StepKind.PROVISION not in kinds and not only_release:
+            return
+        self._begin_step(deployment_id, recorded, StepKind.RELEASE
+                         if only_release else StepKind.PROVISION)
+        if slots == self._asked_for and not absent:
+            return
+        cluster = recorded.cluster
+        ref = self._backend.reference(cluster.id)
+        if cluster.backend_ref != ref:
+            self._ledger.backend_ref(ref)
+        self._asked_for = slots
+        self._backend.ensure(infra_request.build(
+            situation.blueprint, cluster.desired, self._backend.name, slots,
+            cluster_id=cluster.id, cluster_name=cluster.name,
+            project_id=cluster.project_id,
+            public_key=self._vault.public_key))
+        failpoint('boot-begun')
+
+    def _begin_step(self, deployment_id: str, recorded: Snapshot,
+                    kind: StepKind) -> None:
+        self._ledger.mark_steps(deployment_id, {
+            row.id: WorkStatus.RUNNING for row in recorded.steps
+            if row.kind == kind and row.status == WorkStatus.WAITING})
+
+    # -- runner work ------------------------------------------------------
+
+    def _start(self, deployment_id: str, situation: Situation, steps: Plan
+               ) -> None:
+        """Start the batch that can begin, if any."""
+        if self._failures or situation.wanted.deleted or self._gathering(
+                situation):
+            return
+        busy = {node for work in self._works for node in work.nodes}
+        batch = next_batch(steps, situation.wanted, situation.observed, busy)
+        if not batch:
+            return
+        # Steps that came with this very look are read back with their ids.
+        rows = {(row.kind, row.element): row.id
+                for row in self._ledger.snapshot().steps}
+        by_runner: dict[str, list[Line]] = {}
+        for portion in batch:
+            line = self._line(situation, portion, rows[
+                portion.step.kind.value, portion.step.element])
+            by_runner.setdefault(line.element.runner, []).append(line)
+            if len(by_runner) > 1:
+                # The order holds: another runner's lines are for later.
+                by_runner.pop(line.element.runner)
+                break
+        (name, lines), = by_runner.items()
+        touched = {node for line in lines for node in line.portion.nodes}
+        work = BatchWork(self._ledger, self._runner_of(name), Order(
+            deployment_id, situation.recorded.cluster.project_id,
+            tuple(lines), facts.hosts(
+                situation.recorded.nodes, touched, situation.blueprint,
+                self._vault), self._vault.private_key,
+            situation.wanted.layers, situation.observed.layers))
+        thread = threading.Thread(target=self._carry_out, args=(work,),
+                                  name=f'batch-{lines[0].run_id[:8]}',
+                                  daemon=True)
+        self._works[work] = thread
+        thread.start()
+
+    def _gathering(self, situation: Situation) -> bool:
+        """Whether to wait a moment for machines that are nearly up."""
+        nodes = [situation.observed.nodes.get(name)
+                 for name in situation.wanted.members]
+        up = [node for node in nodes if node and node.status != (
+            NodeStatus.BUILDING)]
+        if not up or len(up) == len(nodes):
+            return not up
+        if self._first_up is None:
+            self._first_up = time.monotonic()
+        return time.monotonic() - self._first_up < self._limits.gather
+
+    def _line(self, situation: Situation, portion: Portion, step_id: str
+              ) -> Line:
+        step = portion.step
+        element = next(use.element for use in situation.blueprint.elements
+                       if use.element.name == step.element)
+        wanted = situation.wanted.element(step.element)
+        recorded = situation.recorded
+        if wanted is not None:
+            variables = dict(wanted.variables or {})
+        else:
+            variables = next((row.inputs.get('variables', {})
+                              for row in recorded.layers
+                              if row.element == step.element), {})
+        rows = {row.name: row for row in recorded.nodes}
+        leaving = [facts.member(rows[key[0]]) for key in portion.layers
+                   if step.kind in (StepKind.DRAIN, StepKind.RESUME)]
+        assistants: dict[str, list[str]] = {}
+        for layer in situation.observed.layers.values():
+            if (layer.element == step.element and layer.node in portion.nodes
+                    and layer.key not in portion.layers
+                    and layer.role in element.drain_with
+                    and step.kind in (StepKind.DRAIN, StepKind.RESUME)):
+                assistants.setdefault(layer.role, []).append(layer.node)
+        return Line(portion, step_id, element, variables, facts.of_element(
+            recorded.cluster, situation.blueprint, situation.wanted,
+            step.element, situation.observed.layers.values(), leaving),
+            self._vault.values(element),
+            {role: tuple(nodes) for role, nodes in assistants.items()})
+
+    def _carry_out(self, work: BatchWork) -> None:
+        """A batch's own thread."""
+        try:
+            failpoint('batch-begins')
+            work.carry_out(self._stopped)
+            failpoint('batch-done')
+            self._failures += work.failures
+        except LostLease:
+            LOG.info('Stopped: another conductor has the cluster.')
+        except HPCDirectError as exc:
+            self._failures.append(_failure('', str(exc)))
+        except Exception:
+            LOG.exception('A batch ended by a bug.')
+            self._failures.append(_failure(
+                '', 'The runner ended by an error of hpcdirect itself; the '
+                'conductor\'s log has it.'))
+        finally:
+            self._works.pop(work, None)
+            self._changed.set()
+
+    def _stopped(self) -> bool:
+        """Whether a batch must end: lease lost, or something newer wanted."""
+        return self._lost() or (
+            self._generation != self._ledger.generation())
+
+    def _end_works(self) -> None:
+        for thread in list(self._works.values()):
+            thread.join()
+
+    def _pause(self) -> float:
+        """How long to wait for machines: a tenth of the time gone by."""
+        return min(5.0, max(0.1, (time.monotonic() - self._begun) / 10))
+
+
+def interrupt(ledger: Ledger, recorded: Snapshot,
+              runner_of: Callable[[str], runners.ElementRunner]) -> None:
+    """End what an earlier owner of the cluster left running."""
+    for run in recorded.open_runs:
+        if run.process:
+            try:
+                runner_of(run.runner).stop(runners.Process(**run.process))
+            except PluginError:
+                LOG.exception('Run %s could not be ended.', run.id)
+                raise
+    if recorded.open_runs or any(
+            row.state in (LayerState.APPLYING, LayerState.REVERTING)
+            for row in recorded.layers):
+        ledger.interrupt(run.id for run in recorded.open_runs)
+
+
+def _observed(recorded: Snapshot, infra: Infra) -> Observed:
+    return Observed(
+        {row.name: SeenNode(row.name, row.group, row.incarnation,
+                            NodeStatus(row.status))
+         for row in recorded.nodes},
+        {(row.node, row.element, row.role): SeenLayer(
+            row.node, row.incarnation, row.element, row.role, row.position,
+            row.digest, LayerState(row.state), row.verified,
+            tuple(row.inputs.get('requires', ())))
+         for row in recorded.layers},
+        exists=infra.status != InfraStatus.GONE)
+
+
+def _columns(machine: Machine, groups: Mapping[str, str], row: Any
+             ) -> dict[str, Any]:
+    """A machine as its row has it."""
+    status = _NODE_STATUS[machine.status]
+    if row is not None and row.incarnation == machine.incarnation \
+            and row.status == NodeStatus.DRAINED and status == NodeStatus.UP:
+        # The backend does not know that its work was moved off.
+        status = NodeStatus.DRAINED
+    return {
+        'name': machine.slot, 'incarnation': machine.incarnation,
+        'group': groups.get(machine.slot, row.group if row else
+                            machine.slot.rpartition('-')[0]),
+        'status': status, 'ref': machine.ref, 'address': machine.address,
+        'ssh': dataclasses.asdict(machine.ssh) if machine.ssh else {},
+        'fault': machine.fault}
+
+
+def _slots(situation: Situation, steps: Plan, only_release: bool
+           ) -> tuple[Slot, ...]:
+    """The slots to ask the backend for at this point of the plan.
+
+    Nodes that are to go stay until they are drained and the others have been
+    told; one that is replaced goes as soon as it is drained.
+    """
+    wanted = infra_request.slots_of(situation.recorded.cluster.desired)
+    if only_release:
+        return wanted
+    draining = {node for step in steps if step.kind == StepKind.DRAIN
+                for node, _, _ in step.layers}
+    old = {node.name: Slot(node.name, node.group, node.incarnation)
+           for node in situation.observed.nodes.values()
+           if node.name not in situation.wanted.members
+           or node.name in draining}
+    return (*(old.pop(slot.name, slot) for slot in wanted), *old.values())
+
+
+def _shown(step: Step) -> dict[str, Any]:
+    return {'kind': step.kind.value, 'element': step.element,
+            'nodes': list(step.nodes), 'reason': step.reason}
+
+
+def _failure(step: str, message: str, node: str = '') -> dict[str, Any]:
+    return {'code': 'plugin_failed', 'step': step, 'element': '',
+            'node': node, 'task': '', 'message': message, 'run_id': None,
+            'hint': 'Mend the cause and retry, or delete the cluster.'}
+
+
+def _node_failure(node: str, message: str) -> dict[str, Any]:
+    return _failure('provision', message, node) | {
+        'code': 'node_failed',
+        'hint': 'Retry makes it again; the other nodes stay as they are.'}

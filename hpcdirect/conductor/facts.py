@@ -1,0 +1,88 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What an element may know of its cluster, as its playbook sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Iterable
+from typing import Any
+
+from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.conductor.vault import Vault
+from hpcdirect.db import models
+from hpcdirect.planning.plan import SeenLayer
+from hpcdirect.planning.wanted import Member
+from hpcdirect.planning.wanted import Wanted
+from hpcdirect.runners.base import Host
+
+
+def member(node: models.Node) -> Member:
+    """What is known of a machine, from its row."""
+    return Member(node.name, node.group, node.incarnation, node.address,
+                  (node.ssh or {}).get('host_key', ''))
+
+
+def _seen(item: Member) -> dict[str, str]:
+    return {'name': item.name, 'address': item.address, 'group': item.group,
+            'host_key': item.host_key}
+
+
+def of_element(cluster: models.Cluster, blueprint: Blueprint, wanted: Wanted,
+               element: str, layers: Iterable[SeenLayer],
+               leaving: Iterable[Member]) -> dict[str, Any]:
+    """``hpc``: the cluster, who plays which role, who leaves.
+
+    An element that is no longer wanted is told of those that have it.
+    """
+    there = wanted.element(element)
+    if there is not None:
+        roles = {role: [_seen(item) for item in members]
+                 for role, members in there.members.items()}
+    else:
+        roles = {}
+        for layer in sorted(layers, key=lambda layer: layer.key):
+            if layer.element == element and layer.node in wanted.members:
+                roles.setdefault(layer.role, []).append(
+                    _seen(wanted.members[layer.node]))
+    return {
+        'cluster': {'id': cluster.id, 'name': cluster.name,
+                    'domain': f'{cluster.name.lower()}.hpc'},
+        'roles': roles,
+        'members': [_seen(item) for item in wanted.members.values()],
+        'volumes': [{'name': volume.name, 'mount': volume.mount,
+                     'groups': list(volume.groups)}
+                    for volume in blueprint.volumes],
+        'leaving': [_seen(item) for item in leaving],
+    }
+
+
+def hosts(nodes: Iterable[models.Node], names: Collection[str],
+          blueprint: Blueprint, vault: Vault) -> tuple[Host, ...]:
+    """How the runner reaches these nodes, and what each knows of itself."""
+    found = []
+    for node in nodes:
+        if node.name not in names:
+            continue
+        known = member(node)
+        certificates: dict[str, str] = {}
+        for use in blueprint.elements:
+            certificates |= vault.certificates(use.element, known)
+        found.append(Host(
+            name=node.name, group=node.group, address=node.address,
+            ssh_host=node.ssh['host'], ssh_port=node.ssh['port'],
+            ssh_user=node.ssh['user'], ssh_via=node.ssh['via'],
+            host_key=node.ssh['host_key'],
+            variables={'hpc_node': {**_seen(known),
+                                    'certificates': certificates}}))
+    return tuple(found)

@@ -1,0 +1,311 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The conductor: finds clusters with work to do and converges them.
+
+Work is found in the database; an RPC nudge only makes it sooner. A cluster
+is held by a lease that one thread renews for all of them. A cluster that
+only waits for machines holds no thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+import dataclasses
+import heapq
+import itertools
+import logging
+import os
+import pathlib
+import threading
+import time
+
+import futurist
+from oslo_config import cfg
+
+from hpcdirect.backends.base import Backend
+from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.conductor import deployer
+from hpcdirect.conductor import permission
+from hpcdirect.conductor.vault import Vault
+from hpcdirect.context import RequestContext
+from hpcdirect.db import leases
+from hpcdirect.db.ledger import Ledger
+from hpcdirect.db.session import Database
+from hpcdirect.exception import HPCDirectError
+from hpcdirect.exception import LostLease
+from hpcdirect.keys import KeyRing
+from hpcdirect.policies import Enforcer
+from hpcdirect.runners.base import ElementRunner
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What a conductor is built from; handed in by ``cmd``."""
+
+    conf: cfg.ConfigOpts
+    database: Database
+    keys: KeyRing
+    policy: Enforcer
+    load: Callable[[str, str], Blueprint]
+    backends: Mapping[str, Backend]
+    runners: Mapping[str, ElementRunner]
+
+
+@dataclasses.dataclass
+class _Held:
+    """A cluster this conductor holds."""
+
+    epoch: int
+    lost: bool = False
+    deployment_id: str = ''
+    deployer: deployer.Deployer | None = None
+
+
+class Conductor:
+    """One conductor; start() and stop() it from the process that runs it."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._conf = parts.conf.conductor
+        self._owner = process_name()
+        self._held: dict[str, _Held] = {}
+        # Clusters a thread is at work on just now.
+        self._busy: set[str] = set()
+        self._lock = threading.Lock()
+        self._timers: list[tuple[float, int, str]] = []
+        self._count = itertools.count()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._pool: futurist.ThreadPoolExecutor | None = None
+        self._threads: list[threading.Thread] = []
+
+    # -- the process ------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin; call it in the process that is to do the work."""
+        self._pool = futurist.ThreadPoolExecutor(
+            max_workers=self._conf.workers)
+        with self._parts.database.write() as session:
+            leases.reclaim(session, _dead_owner)
+        for target in (self._scan, self._renew):
+            thread = threading.Thread(target=self._forever, args=(target,),
+                                      name=target.__name__, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Stop: batches end between tasks, leases are given back."""
+        self._stopping.set()
+        self._wake.set()
+        for held in list(self._held.values()):
+            held.lost = True
+            if held.deployer:
+                held.deployer.nudge()
+        for thread in self._threads:
+            thread.join()
+        if self._pool:
+            self._pool.shutdown(wait=True)
+        for cluster_id in list(self._held):
+            self._release(cluster_id)
+
+    def advance(self, cluster_id: str) -> None:
+        """There may be work for this cluster (RPC endpoint; never waits)."""
+        held = self._held.get(cluster_id)
+        if held and held.deployer:
+            held.deployer.nudge()
+        self._submit(cluster_id)
+
+    def _forever(self, work: Callable[[], float]) -> None:
+        """Do *work* again and again; it says how many seconds to rest."""
+        while not self._stopping.is_set():
+            try:
+                rest = work()
+            except Exception:
+                LOG.exception('%s failed; trying again.', work.__name__)
+                rest = 1.0
+            if work == self._scan:
+                self._wake.wait(rest)
+                self._wake.clear()
+            else:
+                self._stopping.wait(rest)
+
+    def _scan(self) -> float:
+        """Submit what is due, by the database and by our own timers."""
+        with self._parts.database.read() as session:
+            due = leases.due(session)
+        now = time.monotonic()
+        with self._lock:
+            while self._timers and self._timers[0][0] <= now:
+                due.append(heapq.heappop(self._timers)[2])
+            soon = self._timers[0][0] - now if self._timers else None
+        for cluster_id in due:
+            self._submit(cluster_id)
+        return min(self._conf.scan_interval,
+                   self._conf.scan_interval if soon is None else soon)
+
+    def _renew(self) -> float:
+        """Keep the leases of everything held; say which were lost."""
+        held = {cluster: entry.epoch for cluster, entry in
+                list(self._held.items())}
+        if held:
+            with self._parts.database.write() as session:
+                lost = leases.renew(session, held.items(),
+                                    self._conf.lease_seconds)
+            for cluster_id in lost:
+                entry = self._held.get(cluster_id)
+                if entry and entry.epoch == held[cluster_id]:
+                    entry.lost = True
+        return float(self._conf.lease_seconds) / 3
+
+    # -- one cluster ------------------------------------------------------
+
+    def _submit(self, cluster_id: str) -> None:
+        if self._pool and not self._stopping.is_set():
+            self._pool.submit(self._work_on, cluster_id)
+
+    def _work_on(self, cluster_id: str) -> None:
+        """Claim a cluster, or go on with one that is held, and converge."""
+        held = self._claim(cluster_id)
+        if held is None:
+            return
+        rest: float | None = None
+        try:
+            rest = self._converge(cluster_id, held)
+        except LostLease:
+            LOG.info('Cluster %s: something newer is wanted, or another '
+                     'conductor has it.', cluster_id)
+        except Exception:
+            LOG.exception('Cluster %s: this is a bug.', cluster_id)
+            self._fail(cluster_id, held)
+        finally:
+            if rest is not None and not held.lost:
+                with self._lock:
+                    heapq.heappush(self._timers, (
+                        time.monotonic() + rest, next(self._count),
+                        cluster_id))
+                self._busy_end(cluster_id)
+                self._wake.set()
+            else:
+                self._release(cluster_id)
+
+    def _claim(self, cluster_id: str) -> _Held | None:
+        """The entry of a cluster to work on now; None when it is not ours."""
+        with self._lock:
+            if cluster_id in self._busy:
+                return None
+            self._busy.add(cluster_id)
+            held = self._held.get(cluster_id)
+        if held is not None:
+            return held
+        with self._parts.database.write() as session:
+            epoch = leases.claim(session, cluster_id, self._owner,
+                                 self._conf.lease_seconds)
+        if epoch is None:
+            self._busy_end(cluster_id)
+            return None
+        held = self._held[cluster_id] = _Held(epoch)
+        return held
+
+    def _converge(self, cluster_id: str, held: _Held) -> float | None:
+        """One turn; the rest before the next one, None when it is over."""
+        ledger = Ledger(self._parts.database, cluster_id, held.epoch)
+        recorded = ledger.snapshot()
+        deployment = recorded.deployment
+        if deployment is None:
+            return None
+        if held.deployer is None or held.deployment_id != deployment.id:
+            deployer.interrupt(ledger, recorded, self._parts.runners
+                               .__getitem__)
+            refusal = permission.refusal(
+                self._parts.keys, self._parts.policy, recorded)
+            if refusal:
+                LOG.error('Deployment %s: %s', deployment.id, refusal)
+                ledger.finish(deployment.id, reason=refusal, failures=[
+                    {'code': 'refused', 'step': '', 'element': '',
+                     'node': '', 'task': '', 'message': refusal,
+                     'hint': 'Ask again through the API.', 'run_id': None}])
+                return None
+            held.deployment_id = deployment.id
+            held.deployer = self._deployer(ledger, held, recorded.cluster
+                                           .backend)
+        context = RequestContext(
+            request_id=deployment.request_id or None,
+            project_id=deployment.project_id, user_id=deployment.user_id,
+            overwrite=True)
+        LOG.debug('Cluster %s: epoch %d, request %s', cluster_id, held.epoch,
+                  context.request_id)
+        return held.deployer.advance(deployment.id)
+
+    def _deployer(self, ledger: Ledger, held: _Held, backend: str
+                  ) -> deployer.Deployer:
+        return deployer.Deployer(
+            ledger, self._parts.backends[backend],
+            self._parts.runners.__getitem__, self._parts.load,
+            Vault(self._parts.keys, ledger.cluster_id),
+            deployer.Limits(self._conf.provision_timeout,
+                            self._conf.gather_seconds),
+            lambda: held.lost)
+
+    def _fail(self, cluster_id: str, held: _Held) -> None:
+        """A bug must not leave a cluster busy for ever."""
+        ledger = Ledger(self._parts.database, cluster_id, held.epoch)
+        try:
+            deployment = ledger.snapshot().deployment
+            if deployment is not None:
+                reason = ('hpcdirect itself failed; the conductor\'s log has '
+                          'the details. Retry, or delete the cluster.')
+                ledger.finish(deployment.id, reason=reason, failures=[
+                    {'code': 'internal', 'step': '', 'element': '',
+                     'node': '', 'task': '', 'message': reason, 'hint': '',
+                     'run_id': None}])
+        except HPCDirectError:
+            LOG.exception('Cluster %s could not be marked.', cluster_id)
+
+    def _release(self, cluster_id: str) -> None:
+        held = self._held.pop(cluster_id, None)
+        try:
+            if held is not None:
+                with self._parts.database.write() as session:
+                    leases.release(session, cluster_id, held.epoch)
+        finally:
+            self._busy_end(cluster_id)
+
+    def _busy_end(self, cluster_id: str) -> None:
+        with self._lock:
+            self._busy.discard(cluster_id)
+
+
+def process_name() -> str:
+    """``host:pid:start``: who holds a lease, and whether it still lives."""
+    return f'{os.uname().nodename}:{os.getpid()}:{_started(os.getpid())}'
+
+
+def _started(pid: int) -> str:
+    """A process's start time in clock ticks since boot, '' when gone."""
+    try:
+        stat = pathlib.Path(f'/proc/{pid}/stat').read_text()
+    except OSError:
+        return ''
+    fields = stat.rpartition(')')[2].split()
+    return '' if fields[0] == 'Z' else fields[19]
+
+
+def _dead_owner(owner: str) -> bool:
+    """Whether a lease's owner was on this machine and is no more."""
+    host, _, rest = owner.rpartition(':')[0].rpartition(':')
+    pid, start = rest, owner.rpartition(':')[2]
+    return (host == os.uname().nodename and pid.isdigit()
+            and _started(int(pid)) != start)

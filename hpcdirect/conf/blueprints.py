@@ -1,0 +1,60 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Options for where blueprints and elements come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+import pathlib
+import sys
+
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup('blueprints', title='Blueprints and elements')
+
+
+def _directories() -> list[str]:
+    """/etc, what pip installed, and a checkout when we run from one."""
+    found = ['/etc/hpcdirect', f'{sys.prefix}/share/hpcdirect']
+    root = pathlib.Path(__file__).resolve().parents[2]
+    if (root / 'pyproject.toml').is_file():
+        found.append(str(root))
+    return found
+
+
+OPTIONS: list[cfg.Opt] = [
+    cfg.ListOpt(
+        'sources', default=['directory', 'package'],
+        help='Names of the sources that are asked for blueprints and '
+             'elements, in this order; the first that has a version of a '
+             'name wins. An installed source that is not listed is not '
+             'used.'),
+    cfg.ListOpt(
+        'directories', default=_directories(),
+        sample_default=['/etc/hpcdirect', '/usr/share/hpcdirect'],
+        help='Folders that the "directory" source reads. Each holds a '
+             'folder "blueprints" and a folder "elements", and in those a '
+             'folder NAME or NAME@VERSION for each. The first that has a '
+             'version of a name wins. Changes are seen without a restart.'),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Make the group known to *conf*; doing it twice is well."""
+    conf.register_group(GROUP)
+    conf.register_opts(OPTIONS, group=GROUP)
+
+
+def list_opts() -> list[tuple[cfg.OptGroup, Iterable[cfg.Opt]]]:
+    """What the sample configuration is made from."""
+    return [(GROUP, OPTIONS)]

@@ -1,0 +1,397 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a conductor writes about a cluster it holds, each write fenced.
+
+Every method is one transaction that begins with the fence: once another
+conductor has taken the cluster, nothing of this one reaches the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+import contextlib
+import dataclasses
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from hpcdirect.db import leases
+from hpcdirect.db import models
+from hpcdirect.db.session import Database
+from hpcdirect.states import ClusterStatus
+from hpcdirect.states import DeploymentStatus
+from hpcdirect.states import LayerState
+from hpcdirect.states import NodeStatus
+from hpcdirect.states import WorkStatus
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """All that is recorded of a cluster, read in one transaction.
+
+    :param deployment: the newest one that is not over, or None.
+    :param open_runs: runs that were under way when last heard of.
+    """
+
+    cluster: models.Cluster
+    deployment: models.Deployment | None
+    steps: list[models.Step]
+    nodes: list[models.Node]
+    layers: list[models.Layer]
+    secrets: list[models.Secret]
+    open_runs: list[models.Run]
+
+
+class Ledger:
+    """The fenced pen of one conductor for one cluster."""
+
+    def __init__(self, database: Database, cluster_id: str, epoch: int
+                 ) -> None:
+        self._database = database
+        self.cluster_id = cluster_id
+        self.epoch = epoch
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[orm.Session]:
+        with self._database.write() as session:
+            leases.fence(session, self.cluster_id, self.epoch)
+            yield session
+
+    # -- reading ----------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """Read it all; detached rows."""
+        with self._database.read() as session:
+            cluster = session.get_one(models.Cluster, self.cluster_id)
+            deployment = session.scalars(
+                sa.select(models.Deployment).where(
+                    models.Deployment.cluster_id == self.cluster_id,
+                    models.Deployment.status.in_((
+                        DeploymentStatus.QUEUED, DeploymentStatus.RUNNING)),
+                ).order_by(models.Deployment.created_at.desc(),
+                           models.Deployment.generation.desc())).first()
+            steps = self._all(session, models.Step, models.Step.deployment_id
+                              == (deployment.id if deployment else ''))
+            steps.sort(key=lambda step: step.position)
+            snapshot = Snapshot(
+                cluster, deployment, steps,
+                self._mine(session, models.Node),
+                self._mine(session, models.Layer),
+                self._mine(session, models.Secret),
+                [run for run in self._all(
+                    session, models.Run,
+                    models.Run.cluster_id == self.cluster_id,
+                    models.Run.status.in_((WorkStatus.WAITING,
+                                           WorkStatus.RUNNING)))])
+            session.expunge_all()
+            return snapshot
+
+    def generation(self) -> int:
+        """The newest generation that is wanted."""
+        with self._database.read() as session:
+            return session.scalars(
+                sa.select(models.Cluster.generation).where(
+                    models.Cluster.id == self.cluster_id)).one()
+
+    def _mine(self, session: orm.Session, model: type[Any]) -> list[Any]:
+        return self._all(session, model,
+                         model.cluster_id == self.cluster_id)
+
+    @staticmethod
+    def _all(session: orm.Session, model: type[Any], *where: Any
+             ) -> list[Any]:
+        return list(session.scalars(sa.select(model).where(*where)))
+
+    # -- deployments and steps --------------------------------------------
+
+    def begin(self, deployment_id: str, plan: list[dict[str, Any]]) -> None:
+        """A deployment starts: its plan is kept, its steps are made."""
+        with self._writing() as session:
+            deployment = session.get_one(models.Deployment, deployment_id)
+            deployment.status = DeploymentStatus.RUNNING
+            deployment.started_at = models.now()
+            deployment.plan = plan
+            self._event(session, deployment_id, kind='deployment',
+                        message=f'{deployment.operation} begins: '
+                        f'{len(plan)} steps')
+            self._add_steps(session, deployment_id, 0, plan)
+
+    def add_steps(self, deployment_id: str, position: int,
+                  plan: list[dict[str, Any]]) -> None:
+        """Steps that were not foreseen when the deployment began."""
+        with self._writing() as session:
+            self._add_steps(session, deployment_id, position, plan)
+
+    @staticmethod
+    def _add_steps(session: orm.Session, deployment_id: str, position: int,
+                   plan: list[dict[str, Any]]) -> None:
+        session.add_all(models.Step(
+            deployment_id=deployment_id, position=position + index,
+            kind=step['kind'], element=step['element'], nodes=step['nodes'],
+            reason=step['reason'], status=WorkStatus.WAITING)
+            for index, step in enumerate(plan))
+
+    def mark_steps(self, deployment_id: str, changes: Mapping[str, WorkStatus]
+                   ) -> None:
+        """Steps begin or end, by id."""
+        if not changes:
+            return
+        with self._writing() as session:
+            for step_id, status in changes.items():
+                step = session.get_one(models.Step, step_id)
+                self._mark(session, deployment_id, step, status)
+
+    def _mark(self, session: orm.Session, deployment_id: str,
+              step: models.Step, status: WorkStatus) -> None:
+        if step.status == status:
+            return
+        step.status = status
+        if status == WorkStatus.RUNNING:
+            step.started_at = step.started_at or models.now()
+        else:
+            step.started_at = step.started_at or models.now()
+            step.finished_at = models.now()
+        self._event(
+            session, deployment_id, kind='step', step_id=step.id,
+            element=step.element, verb=step.kind, message=status.value,
+            level='error' if status == WorkStatus.FAILED else 'info',
+            seconds=(step.finished_at - step.started_at).total_seconds()
+            if step.finished_at and step.started_at else None)
+
+    def finish(self, deployment_id: str, reason: str = '',
+               failures: Iterable[Mapping[str, Any]] = (),
+               outputs: Mapping[str, Any] | None = None) -> bool:
+        """A deployment ends, well unless *failures* says otherwise.
+
+        :returns: False when something newer is wanted already; the cluster
+            keeps its status then.
+        """
+        failures = [dict(failure) for failure in failures]
+        with self._writing() as session:
+            deployment = session.get_one(models.Deployment, deployment_id)
+            cluster = session.get_one(models.Cluster, self.cluster_id)
+            newest = cluster.generation == deployment.generation
+            deployment.finished_at = models.now()
+            deployment.reason = reason
+            deployment.failures = failures
+            if deployment.status != DeploymentStatus.SUPERSEDED:
+                deployment.status = (
+                    DeploymentStatus.FAILED if failures
+                    else DeploymentStatus.SUCCEEDED)
+            for step in self._all(
+                    session, models.Step,
+                    models.Step.deployment_id == deployment_id,
+                    models.Step.status == WorkStatus.RUNNING):
+                self._mark(session, deployment_id, step,
+                           WorkStatus.FAILED if failures
+                           else WorkStatus.SUCCEEDED)
+            self._event(session, deployment_id, kind='deployment',
+                        level='error' if failures else 'info',
+                        message=reason or deployment.status.lower())
+            if newest and not cluster.desired['deleted']:
+                cluster.status = (ClusterStatus.ERROR if failures
+                                  else ClusterStatus.ACTIVE)
+                cluster.status_reason = reason
+                if outputs is not None:
+                    cluster.outputs = dict(outputs)
+                self._event(session, deployment_id, kind='cluster',
+                            message=cluster.status)
+            elif newest and failures:
+                cluster.status = ClusterStatus.ERROR
+                cluster.status_reason = reason
+            return newest
+
+    def gone(self, deployment_id: str) -> None:
+        """Everything of the cluster was seen to be gone."""
+        with self._writing() as session:
+            for model in (models.Node, models.Layer, models.Secret):
+                session.execute(sa.delete(model).where(
+                    model.cluster_id == self.cluster_id))
+            cluster = session.get_one(models.Cluster, self.cluster_id)
+            cluster.status = ClusterStatus.DELETED
+            cluster.status_reason = ''
+            cluster.deleted = cluster.id
+            cluster.due_at = None
+            self._event(session, deployment_id, kind='cluster',
+                        message=ClusterStatus.DELETED)
+        # The fence asks for the epoch only: the row is still ours.
+        self.finish(deployment_id)
+
+    # -- machines ---------------------------------------------------------
+
+    def backend_ref(self, ref: str) -> None:
+        """Record the backend's reference, before the backend is called."""
+        with self._writing() as session:
+            session.get_one(models.Cluster, self.cluster_id).backend_ref = ref
+
+    def nodes(self, deployment_id: str, changed: Iterable[Mapping[str, Any]],
+              gone: Iterable[str] = ()) -> None:
+        """Machines came, changed or went.
+
+        :param changed: columns of :class:`models.Node`, ``name`` among them.
+        """
+        with self._writing() as session:
+            rows = {row.name: row for row in self._mine(session, models.Node)}
+            for values in changed:
+                row = rows.get(values['name'])
+                before = row.status if row else ''
+                if row is None:
+                    row = models.Node(cluster_id=self.cluster_id)
+                    session.add(row)
+                for name, value in values.items():
+                    setattr(row, name, value)
+                if row.status != before:
+                    bad = row.status == NodeStatus.FAILED
+                    self._event(session, deployment_id, kind='node',
+                                node=row.name, message=' '.join(
+                                    filter(None, (row.status, row.fault))),
+                                level='error' if bad else 'info')
+            for name in gone:
+                if name in rows:
+                    session.delete(rows[name])
+                    self._event(session, deployment_id, kind='node',
+                                node=name, message='GONE')
+                session.execute(sa.delete(models.Layer).where(
+                    models.Layer.cluster_id == self.cluster_id,
+                    models.Layer.node == name))
+
+    # -- secrets ----------------------------------------------------------
+
+    def add_secrets(self, rows: Iterable[models.Secret]) -> None:
+        """Keep newly generated secrets."""
+        with self._writing() as session:
+            session.add_all(rows)
+
+    # -- runs and layers --------------------------------------------------
+
+    def start_runs(self, runs: Iterable[models.Run],
+                   layers: Iterable[Mapping[str, Any]]) -> None:
+        """Runs are about to begin: layers are marked before they do.
+
+        :param layers: columns of :class:`models.Layer` with the new state.
+        """
+        with self._writing() as session:
+            session.add_all(runs)
+            rows = {(row.node, row.element, row.role): row
+                    for row in self._mine(session, models.Layer)}
+            for values in layers:
+                key = (values['node'], values['element'], values['role'])
+                row = rows.get(key)
+                if row is None:
+                    row = rows[key] = models.Layer(
+                        cluster_id=self.cluster_id, digest='', inputs={})
+                    session.add(row)
+                for name, value in values.items():
+                    setattr(row, name, value)
+
+    def process(self, run_ids: Iterable[str], process: Mapping[str, Any]
+                ) -> None:
+        """Record the process of some runs, before it does anything."""
+        with self._writing() as session:
+            session.execute(sa.update(models.Run).where(
+                models.Run.id.in_(list(run_ids)),
+            ).values(process=dict(process)))
+
+    def run_begun(self, deployment_id: str, run_id: str) -> None:
+        """A run begins; its step is under way."""
+        with self._writing() as session:
+            run = session.get_one(models.Run, run_id)
+            run.status = WorkStatus.RUNNING
+            run.started_at = models.now()
+            self._mark(session, deployment_id,
+                       session.get_one(models.Step, run.step_id),
+                       WorkStatus.RUNNING)
+
+    def run_ended(self, run_id: str, status: WorkStatus,
+                  cause: Mapping[str, Any] | None,
+                  layers: Iterable[Mapping[str, Any]],
+                  drained: Mapping[str, NodeStatus]) -> None:
+        """A run is over: its layers and nodes change in the same moment.
+
+        :param layers: ``id``-less columns of layers: node, element, role and
+            what is new; a state of REVERTED removes the layer.
+        :param drained: nodes whose status changes by it.
+        """
+        with self._writing() as session:
+            run = session.get_one(models.Run, run_id)
+            run.status = status
+            run.cause = dict(cause) if cause else None
+            run.process = None
+            run.started_at = run.started_at or models.now()
+            run.finished_at = models.now()
+            rows = {(row.node, row.element, row.role): row
+                    for row in self._mine(session, models.Layer)}
+            for values in layers:
+                row = rows.get((values['node'], values['element'],
+                                values['role']))
+                if row is None:
+                    continue
+                if values.get('state') == LayerState.REVERTED:
+                    session.delete(row)
+                    continue
+                for name, value in values.items():
+                    setattr(row, name, value)
+            for name, node_status in drained.items():
+                session.execute(sa.update(models.Node).where(
+                    models.Node.cluster_id == self.cluster_id,
+                    models.Node.name == name).values(status=node_status))
+
+    def interrupt(self, runs: Iterable[str]) -> None:
+        """Runs that an earlier conductor left: what they touched is dirty."""
+        with self._writing() as session:
+            session.execute(sa.update(models.Run).where(
+                models.Run.id.in_(list(runs)),
+            ).values(status=WorkStatus.INTERRUPTED, process=None,
+                     finished_at=models.now()))
+            session.execute(sa.update(models.Layer).where(
+                models.Layer.cluster_id == self.cluster_id,
+                models.Layer.state.in_((LayerState.APPLYING,
+                                        LayerState.REVERTING)),
+            ).values(state=LayerState.DIRTY, verified=False))
+
+    # -- events and logs --------------------------------------------------
+
+    def journal(self, events: Iterable[Mapping[str, Any]],
+                logs: Mapping[str, str],
+                summaries: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write a batch of events and stretches of logs.
+
+        :param logs: run id -> text to append.
+        :param summaries: run id -> node -> result -> count, as it stands.
+        """
+        with self._writing() as session:
+            rows = [{'cluster_id': self.cluster_id, 'at': models.now(),
+                     **event} for event in events]
+            project = session.get_one(models.Cluster,
+                                      self.cluster_id).project_id
+            for row in rows:
+                row['project_id'] = project
+                session.add(models.Event(**row))
+            for run_id in {*logs, *summaries}:
+                run = session.get_one(models.Run, run_id)
+                run.summary = dict(summaries.get(run_id, run.summary))
+                text = logs.get(run_id, '')
+                if text:
+                    session.add(models.LogChunk(
+                        run_id=run_id, start=run.log_size, text=text))
+                    run.log_size += len(text)
+
+    def _event(self, session: orm.Session, deployment_id: str, **values: Any
+               ) -> None:
+        cluster = session.get_one(models.Cluster, self.cluster_id)
+        session.add(models.Event(
+            cluster_id=self.cluster_id, project_id=cluster.project_id,
+            deployment_id=deployment_id, **values))

@@ -1,0 +1,315 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The tables. A row is the object; ``view()`` in the API makes JSON of it."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+import uuid
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+from sqlalchemy.dialects import mysql
+
+# MariaDB drops fractions of a second unless told not to.
+Moment = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql', 'mariadb')
+Text = sa.Text().with_variant(mysql.LONGTEXT(), 'mysql', 'mariadb')
+Serial = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
+
+ID = sa.String(36)
+NAME = sa.String(255)
+
+
+def now() -> datetime.datetime:
+    """The time for people to read, UTC; leases take the database's own."""
+    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+
+
+def new_id() -> str:
+    """A new identifier: a random UUID."""
+    return str(uuid.uuid4())
+
+
+class Base(orm.DeclarativeBase):
+    """Types every model shares."""
+
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it as it is
+        datetime.datetime: Moment,
+        dict[str, Any]: sa.JSON,
+        list[Any]: sa.JSON,
+    }
+
+
+class Cluster(Base):
+    """What a project owns: what is wanted of it and who works on it."""
+
+    __tablename__ = 'clusters'
+    __table_args__ = (
+        # A name is taken only among clusters that are alive: `deleted` is ''
+        # for those and the id for the others.
+        sa.UniqueConstraint('project_id', 'name', 'deleted',
+                            name='uniq_clusters_project_name'),
+        sa.Index('ix_clusters_page', 'project_id', 'created_at', 'id'),
+        sa.Index('ix_clusters_due', 'deleted', 'due_at'),
+    )
+
+    id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
+                                            default=new_id)
+    project_id: orm.Mapped[str] = orm.mapped_column(NAME)
+    user_id: orm.Mapped[str] = orm.mapped_column(NAME)
+    name: orm.Mapped[str] = orm.mapped_column(NAME)
+    deleted: orm.Mapped[str] = orm.mapped_column(ID, default='')
+    description: orm.Mapped[str] = orm.mapped_column(sa.Text, default='')
+    status: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    status_reason: orm.Mapped[str] = orm.mapped_column(sa.Text, default='')
+    blueprint: orm.Mapped[str] = orm.mapped_column(NAME)
+    blueprint_version: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    backend: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    backend_ref: orm.Mapped[str] = orm.mapped_column(NAME, default='')
+    generation: orm.Mapped[int] = orm.mapped_column(default=1)
+    desired: orm.Mapped[dict[str, Any]]
+    outputs: orm.Mapped[dict[str, Any]] = orm.mapped_column(default=dict)
+    # The lease: seconds since 1970 by the database's clock; see leases.py.
+    owner: orm.Mapped[str] = orm.mapped_column(NAME, default='')
+    epoch: orm.Mapped[int] = orm.mapped_column(default=0)
+    lease_until: orm.Mapped[float] = orm.mapped_column(sa.Double, default=0.0)
+    due_at: orm.Mapped[float | None] = orm.mapped_column(sa.Double)
+    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
+    updated_at: orm.Mapped[datetime.datetime] = orm.mapped_column(
+        default=now, onupdate=now)
+
+
+class Deployment(Base):
+    """One attempt to bring a cluster to one generation of what is wanted."""
+
+    __tablename__ = 'deployments'
+    __table_args__ = (
+        sa.Index('ix_deployments_cluster', 'cluster_id', 'created_at'),
+        sa.Index('ix_deployments_page', 'project_id', 'created_at', 'id'),
+    )
+
+    id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
+                                            default=new_id)
+    cluster_id: orm.Mapped[str] = orm.mapped_column(
+        ID, sa.ForeignKey('clusters.id'))
+    project_id: orm.Mapped[str] = orm.mapped_column(NAME)
+    user_id: orm.Mapped[str] = orm.mapped_column(NAME)
+    roles: orm.Mapped[list[Any]]
+    service: orm.Mapped[str] = orm.mapped_column(NAME, default='')
+    request_id: orm.Mapped[str] = orm.mapped_column(NAME, default='')
+    operation: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    generation: orm.Mapped[int]
+    desired_digest: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    signature: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    status: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    reason: orm.Mapped[str] = orm.mapped_column(sa.Text, default='')
+    plan: orm.Mapped[list[Any]] = orm.mapped_column(default=list)
+    failures: orm.Mapped[list[Any]] = orm.mapped_column(default=list)
+    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
+    started_at: orm.Mapped[datetime.datetime | None]
+    finished_at: orm.Mapped[datetime.datetime | None]
+
+    def signed_part(self) -> dict[str, Any]:
+        """What the signature covers: who asked for what."""
+        return {
+            'id': self.id, 'cluster_id': self.cluster_id,
+            'project_id': self.project_id, 'user_id': self.user_id,
+            'roles': list(self.roles), 'service': self.service,
+            'operation': self.operation, 'generation': self.generation,
+            'desired_digest': self.desired_digest,
+        }
+
+
+class Step(Base):
+    """One line of a deployment's plan and how it went."""
+
+    __tablename__ = 'steps'
+    __table_args__ = (
+        sa.UniqueConstraint('deployment_id', 'position',
+                            name='uniq_steps_position'),
+    )
+
+    id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
+                                            default=new_id)
+    deployment_id: orm.Mapped[str] = orm.mapped_column(
+        ID, sa.ForeignKey('deployments.id'))
+    position: orm.Mapped[int]
+    kind: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    element: orm.Mapped[str] = orm.mapped_column(NAME, default='')
+    nodes: orm.Mapped[list[Any]]
+    status: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    reason: orm.Mapped[str] = orm.mapped_column(sa.Text, default='')
+    started_at: orm.Mapped[datetime.datetime | None]
+    finished_at: orm.Mapped[datetime.datetime | None]
+
+
+class Node(Base):
+    """The machine in a slot, or the one that is being made for it."""
+
+    __tablename__ = 'nodes'
+    __table_args__ = (
+        sa.UniqueConstraint('cluster_id', 'name', name='uniq_nodes_name'),
+    )
+
+    id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
+                                            default=new_id)
+    cluster_id: orm.Mapped[str] = orm.mapped_column(
+        ID, sa.ForeignKey('clusters.id'))
+    name: orm.Mapped[str] = orm.mapped_column(NAME)
+    group: orm.Mapped[str] = orm.mapped_column('node_group', NAME)
+    incarnation: orm.Mapped[int] = orm.mapped_column(default=1)
+    status: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    ref: orm.Mapped[str] = orm.mapped_column(NAME, default='')
+    address: orm.Mapped[str] = orm.mapped_column(sa.String(64), default='')
+    ssh: orm.Mapped[dict[str, Any]] = orm.mapped_column(default=dict)
+    fault: orm.Mapped[str] = orm.mapped_column(sa.Text, default='')
+    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
+    updated_at: orm.Mapped[datetime.datetime] = orm.mapped_column(
+        default=now, onupdate=now)
+
+
+class Layer(Base):
+    """An element as it stands on one incarnation of one node."""
+
+    __tablename__ = 'layers'
+    __table_args__ = (
+        sa.UniqueConstraint('cluster_id', 'node', 'element', 'role',
+                            name='uniq_layers_node_element'),
+    )
+
+    id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
+                                            default=new_id)
+    cluster_id: orm.Mapped[str] = orm.mapped_column(
+        ID, sa.ForeignKey('clusters.id'))
+    node: orm.Mapped[str] = orm.mapped_column(NAME)
+    incarnation: orm.Mapped[int]
+    element: orm.Mapped[str] = orm.mapped_column(sa.String(128))
+    role: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    version: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    position: orm.Mapped[int]
+    digest: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    state: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    verified: orm.Mapped[bool] = orm.mapped_column(default=False)
+    # What it was applied with, so that it can be reverted when the blueprint
+    # no longer knows of it.
+    inputs: orm.Mapped[dict[str, Any]] = orm.mapped_column(default=dict)
+    run_id: orm.Mapped[str] = orm.mapped_column(ID, default='')
+    updated_at: orm.Mapped[datetime.datetime] = orm.mapped_column(
+        default=now, onupdate=now)
+
+
+class Run(Base):
+    """One step carried out by a runner on some nodes."""
+
+    __tablename__ = 'runs'
+    __table_args__ = (
+        sa.Index('ix_runs_deployment', 'deployment_id', 'created_at'),
+        sa.Index('ix_runs_cluster', 'cluster_id', 'created_at'),
+    )
+
+    id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
+                                            default=new_id)
+    cluster_id: orm.Mapped[str] = orm.mapped_column(
+        ID, sa.ForeignKey('clusters.id'))
+    project_id: orm.Mapped[str] = orm.mapped_column(NAME)
+    deployment_id: orm.Mapped[str] = orm.mapped_column(
+        ID, sa.ForeignKey('deployments.id'))
+    step_id: orm.Mapped[str] = orm.mapped_column(ID)
+    verb: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    element: orm.Mapped[str] = orm.mapped_column(NAME)
+    nodes: orm.Mapped[list[Any]]
+    status: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    cause: orm.Mapped[dict[str, Any] | None] = orm.mapped_column(sa.JSON)
+    summary: orm.Mapped[dict[str, Any]] = orm.mapped_column(default=dict)
+    log_size: orm.Mapped[int] = orm.mapped_column(default=0)
+    # The runner and its process, so that a successor can end it.
+    runner: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    process: orm.Mapped[dict[str, Any] | None] = orm.mapped_column(sa.JSON)
+    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
+    started_at: orm.Mapped[datetime.datetime | None]
+    finished_at: orm.Mapped[datetime.datetime | None]
+
+
+class LogChunk(Base):
+    """A stretch of a run's log; ``start`` counts characters."""
+
+    __tablename__ = 'log_chunks'
+
+    run_id: orm.Mapped[str] = orm.mapped_column(
+        ID, sa.ForeignKey('runs.id'), primary_key=True)
+    start: orm.Mapped[int] = orm.mapped_column(
+        sa.BigInteger, primary_key=True, autoincrement=False)
+    text: orm.Mapped[str] = orm.mapped_column(Text)
+
+
+class Event(Base):
+    """Something that happened; ``id`` is the marker that readers keep."""
+
+    __tablename__ = 'events'
+    __table_args__ = (
+        sa.Index('ix_events_cluster', 'cluster_id', 'id'),
+        sa.Index('ix_events_project', 'project_id', 'id'),
+        sa.Index('ix_events_deployment', 'deployment_id', 'id'),
+        sa.Index('ix_events_run', 'run_id', 'id'),
+    )
+
+    id: orm.Mapped[int] = orm.mapped_column(Serial, primary_key=True,
+                                            autoincrement=True)
+    cluster_id: orm.Mapped[str] = orm.mapped_column(ID)
+    project_id: orm.Mapped[str] = orm.mapped_column(NAME)
+    deployment_id: orm.Mapped[str] = orm.mapped_column(ID, default='')
+    step_id: orm.Mapped[str] = orm.mapped_column(ID, default='')
+    run_id: orm.Mapped[str] = orm.mapped_column(ID, default='')
+    kind: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    level: orm.Mapped[str] = orm.mapped_column(sa.String(8), default='info')
+    node: orm.Mapped[str] = orm.mapped_column(NAME, default='')
+    element: orm.Mapped[str] = orm.mapped_column(NAME, default='')
+    verb: orm.Mapped[str] = orm.mapped_column(sa.String(16), default='')
+    task: orm.Mapped[str] = orm.mapped_column(sa.Text, default='')
+    result: orm.Mapped[str | None] = orm.mapped_column(sa.String(16))
+    seconds: orm.Mapped[float | None] = orm.mapped_column(sa.Double)
+    message: orm.Mapped[str] = orm.mapped_column(sa.Text, default='')
+    at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
+
+
+class Secret(Base):
+    """Something generated for one cluster, sealed by the service's key."""
+
+    __tablename__ = 'secrets'
+    __table_args__ = (
+        sa.UniqueConstraint('cluster_id', 'element', 'name', 'version',
+                            name='uniq_secrets_name'),
+    )
+
+    id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
+                                            default=new_id)
+    cluster_id: orm.Mapped[str] = orm.mapped_column(
+        ID, sa.ForeignKey('clusters.id'))
+    element: orm.Mapped[str] = orm.mapped_column(sa.String(128))
+    name: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    version: orm.Mapped[int] = orm.mapped_column(default=1)
+    sealed: orm.Mapped[str] = orm.mapped_column(Text)
+
+
+class IdempotencyKey(Base):
+    """A key that came with a POST, and what came of it."""
+
+    __tablename__ = 'idempotency_keys'
+
+    project_id: orm.Mapped[str] = orm.mapped_column(NAME, primary_key=True)
+    key: orm.Mapped[str] = orm.mapped_column('key_text', sa.String(255),
+                                             primary_key=True)
+    body_digest: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    cluster_id: orm.Mapped[str] = orm.mapped_column(ID)
+    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)

@@ -1,0 +1,173 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Everything that can go wrong and that somebody acts on.
+
+::
+
+    HPCDirectError            500 internal
+    +-- NotFound              404 not_found
+    +-- Invalid               400 invalid
+    |   +-- BlueprintInvalid  400 blueprint_invalid
+    +-- Unauthorized          401 unauthorized
+    +-- Forbidden             403 forbidden
+    +-- Conflict              409 conflict
+    |   +-- DuplicateName     409 duplicate_name
+    |   +-- ClusterBusy       409 cluster_busy
+    |   +-- KeyReused         409 idempotency_key_reused
+    +-- Unavailable           503 unavailable
+    +-- LostLease             ---  a conductor's own: stop at once
+    +-- PluginError           ---  becomes a deployment's reason
+        +-- BackendError
+        +-- RunnerError
+
+A code never changes once it was released. One place turns errors into
+responses: ``hpcdirect/api/app.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+import dataclasses
+from typing import ClassVar
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong with what was given.
+
+    :param message: what is wrong and what would be right, one sentence.
+    :param where: ``file:line`` or a JSON path such as
+        ``$.parameters.compute_count``; empty when it concerns the whole.
+    """
+
+    message: str
+    where: str = ''
+
+    def __str__(self) -> str:
+        return f'{self.where}: {self.message}' if self.where else self.message
+
+
+class HPCDirectError(Exception):
+    """Base of all; what is raised as this class itself is a bug."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = 'internal'
+    title: ClassVar[str] = 'Internal error'
+    template: ClassVar[str] = 'Something went wrong inside hpcdirect.'
+
+    def __init__(self, **values: object) -> None:
+        self.values = values
+        super().__init__(self.template.format(**values))
+
+
+class NotFound(HPCDirectError):
+    """What was named is not there, or not the caller's to see."""
+
+    status, code, title = 404, 'not_found', 'Not found'
+    template = '{resource} {ident} was not found.'
+
+
+class Invalid(HPCDirectError):
+    """The request is wrong; carries every finding, not the first."""
+
+    status, code, title = 400, 'invalid', 'Invalid request'
+    template = '{reason}'
+
+    def __init__(self, findings: Iterable[Finding] = (), **values: object
+                 ) -> None:
+        self.findings = tuple(findings)
+        values.setdefault('reason', '; '.join(map(str, self.findings)))
+        super().__init__(**values)
+
+
+class BlueprintInvalid(Invalid):
+    """A blueprint or an element is written wrongly."""
+
+    code, title = 'blueprint_invalid', 'Invalid blueprint'
+
+
+class Unauthorized(HPCDirectError):
+    """Nobody known asks."""
+
+    status, code, title = 401, 'unauthorized', 'Authentication required'
+    template = 'Give a user name and a password that this service knows.'
+
+
+class Forbidden(HPCDirectError):
+    """The caller is known and may not do this."""
+
+    status, code, title = 403, 'forbidden', 'Not allowed'
+    template = 'Policy does not allow {rule} to be done with these roles.'
+
+
+class Conflict(HPCDirectError):
+    """The request is right, but not now."""
+
+    status, code, title = 409, 'conflict', 'Conflict'
+    template = '{reason}'
+
+
+class DuplicateName(Conflict):
+    """The project has a cluster of this name already."""
+
+    code, title = 'duplicate_name', 'Name taken'
+    template = 'There is a cluster named {name} in this project already.'
+
+
+class ClusterBusy(Conflict):
+    """The cluster is in the middle of something."""
+
+    code, title = 'cluster_busy', 'Cluster busy'
+    template = ('Cluster {ident} is {status}; ask again when it is ACTIVE or '
+                'ERROR, or delete it.')
+
+
+class KeyReused(Conflict):
+    """An Idempotency-Key came again with another request."""
+
+    code, title = 'idempotency_key_reused', 'Idempotency-Key reused'
+    template = ('This Idempotency-Key belongs to another request; send a new '
+                'key with a new request.')
+
+
+class Unavailable(HPCDirectError):
+    """Something that is needed does not answer just now."""
+
+    status, code, title = 503, 'unavailable', 'Service unavailable'
+    template = '{reason}'
+
+
+class LostLease(HPCDirectError):
+    """Another conductor has taken the cluster over: write nothing more."""
+
+    template = 'Cluster {ident} is in the hands of another conductor.'
+
+
+class PluginError(HPCDirectError):
+    """The one kind of error a plugin raises.
+
+    :param plugin: the plugin's name.
+    :param reason: a sentence for the cluster's owner: what failed, on what,
+        and what to do.
+    """
+
+    code, title = 'plugin', 'Plugin failed'
+    template = '{plugin}: {reason}'
+
+
+class BackendError(PluginError):
+    """A backend could not make, see or unmake machines."""
+
+
+class RunnerError(PluginError):
+    """A runner could not start its work at all."""

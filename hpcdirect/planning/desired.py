@@ -1,0 +1,177 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a cluster's owner wants: a state, and the ways to change it.
+
+The state is plain JSON, kept in the cluster's row and signed with each
+deployment::
+
+    {"blueprint": "slurm", "version": "1.0.0", "digest": "<sha256>",
+     "parameters": {"compute_count": 2, ...},
+     "groups": {"head": [{"name": "head-0", "incarnation": 1}], ...},
+     "deleted": false}
+
+Every function here takes a state and returns a new one; none does I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+import copy
+from typing import Any
+
+from hpcdirect.blueprints import parameters
+from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.blueprints.model import NodeGroup
+from hpcdirect.exception import Finding
+from hpcdirect.exception import Invalid
+
+State = dict[str, Any]
+
+
+def first(blueprint: Blueprint, given: Mapping[str, Any]) -> State:
+    """The state of a new cluster.
+
+    :param given: parameters as the user gave them.
+    :raises Invalid: with every finding about them.
+    """
+    values = parameters.check(blueprint, given)
+    state: State = {
+        'blueprint': blueprint.name, 'version': blueprint.version,
+        'digest': blueprint.digest, 'parameters': values, 'groups': {},
+        'deleted': False,
+    }
+    for group in blueprint.node_groups:
+        count = parameters.group_count(blueprint, group, values)
+        _within(group, count)
+        state['groups'][group.name] = _slots(group.name, count, ())
+    return state
+
+
+def with_parameters(state: State, blueprint: Blueprint,
+                    given: Mapping[str, Any]) -> State:
+    """The state with some parameters changed.
+
+    A group whose count is a parameter follows it: slots with the highest
+    numbers go first.
+
+    :raises Invalid: with every finding about the parameters.
+    """
+    values = parameters.check(blueprint, {**state['parameters'], **given})
+    new = copy.deepcopy(state)
+    new['parameters'] = values
+    for group in blueprint.node_groups:
+        if isinstance(group.count, str) and group.count in given:
+            count = parameters.group_count(blueprint, group, values)
+            _within(group, count)
+            new['groups'][group.name] = _slots(
+                group.name, count, new['groups'][group.name])
+    return new
+
+
+def with_count(state: State, blueprint: Blueprint, group_name: str,
+               count: int) -> State:
+    """The state with a group of *count* slots, the lowest numbers kept."""
+    group = _group(blueprint, group_name)
+    return _with_slots(state, blueprint, group, _slots(
+        group_name, count, state['groups'][group_name]))
+
+
+def with_slots(state: State, blueprint: Blueprint, group_name: str,
+               names: Iterable[str]) -> State:
+    """The state in which a group has just these slots.
+
+    Slots that are there stay as they are; a new name must be
+    ``<group>-<number>``.
+
+    :raises Invalid: a name does not fit, or too few or too many of them.
+    """
+    group = _group(blueprint, group_name)
+    old = {slot['name']: slot for slot in state['groups'][group_name]}
+    wanted = list(dict.fromkeys(names))
+    wrong = [name for name in wanted if name not in old
+             and _number(group_name, name) is None]
+    if wrong:
+        raise Invalid(Finding(
+            f'"{name}" is no slot of group {group_name}; slots are named '
+            f'{group_name}-0, {group_name}-1 and so on.',
+            f'$.node_groups.{group_name}.slots') for name in wrong)
+    slots = [old.get(name, {'name': name, 'incarnation': 1})
+             for name in wanted]
+    slots.sort(key=lambda slot: _number(group_name, slot['name']) or 0)
+    return _with_slots(state, blueprint, group, slots)
+
+
+def deleted(state: State) -> State:
+    """The state of a cluster that is to go."""
+    return {**copy.deepcopy(state), 'deleted': True}
+
+
+def slot_names(state: State) -> list[str]:
+    """Every slot wanted, group by group; none of a cluster that is to go."""
+    if state['deleted']:
+        return []
+    return [slot['name'] for slots in state['groups'].values()
+            for slot in slots]
+
+
+def _with_slots(state: State, blueprint: Blueprint, group: NodeGroup,
+                slots: list[dict[str, Any]]) -> State:
+    """Put slots into a group; the parameter that counts them follows."""
+    _within(group, len(slots))
+    new = copy.deepcopy(state)
+    new['groups'][group.name] = slots
+    if isinstance(group.count, str):
+        new['parameters'] = parameters.check(
+            blueprint, {**new['parameters'], group.count: len(slots)})
+    return new
+
+
+def _group(blueprint: Blueprint, name: str) -> NodeGroup:
+    try:
+        return blueprint.group(name)
+    except KeyError:
+        known = ', '.join(group.name for group in blueprint.node_groups)
+        raise Invalid([Finding(
+            f'There is no node group "{name}"; blueprint '
+            f'{blueprint.name} has: {known}.', '$.node_groups')]) from None
+
+
+def _within(group: NodeGroup, count: int) -> None:
+    if not group.min_count <= count <= group.max_count:
+        raise Invalid([Finding(
+            f'{count} nodes asked for; group {group.name} takes '
+            f'{group.min_count} to {group.max_count}.',
+            f'$.node_groups.{group.name}')])
+
+
+def _number(group: str, name: str) -> int | None:
+    """The number in a slot's name, None when it is no such name."""
+    head, _, tail = name.rpartition('-')
+    plain = tail.isascii() and tail.isdigit() and str(int(tail)) == tail
+    return int(tail) if head == group and plain and len(tail) < 6 else None
+
+
+def _slots(group: str, count: int, old: Iterable[Mapping[str, Any]]
+           ) -> list[dict[str, Any]]:
+    """*count* slots: old ones first, then the lowest free numbers."""
+    kept = [dict(slot) for slot in old][:max(count, 0)]
+    names = {slot['name'] for slot in kept}
+    number = 0
+    while len(kept) < count:
+        name = f'{group}-{number}'
+        if name not in names:
+            kept.append({'name': name, 'incarnation': 1})
+        number += 1
+    kept.sort(key=lambda slot: _number(group, slot['name']) or 0)
+    return kept

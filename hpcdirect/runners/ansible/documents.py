@@ -1,0 +1,77 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The YAML that Ansible reads: values of users are data, never templates.
+
+Every text gets the tag ``!unsafe``: Ansible does not look for templates in
+it, not even when another template uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+_Dumper: Any = getattr(yaml, 'CSafeDumper', yaml.SafeDumper)
+
+
+class _Data(str):
+    """A text that is not to be looked at for templates."""
+
+
+class _AnsibleDumper(_Dumper):  # type: ignore[misc]
+    """Writes _Data with its tag, and the same thing twice, not by alias."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_AnsibleDumper.add_representer(
+    _Data, lambda dumper, data: dumper.represent_scalar(
+        '!unsafe', str(data), style='"'))
+
+
+def data(value: Any) -> Any:
+    """*value*, JSON-like, with every text in it marked as data."""
+    if isinstance(value, str):
+        return _Data(value)
+    if isinstance(value, Mapping):
+        return {str(key): data(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [data(each) for each in value]
+    return value
+
+
+def dump(document: Any) -> str:
+    """YAML of a document that may hold data()."""
+    return str(yaml.dump(document, Dumper=_AnsibleDumper, sort_keys=False,
+                         allow_unicode=True, width=10000))
+
+
+def inventory(hosts: Mapping[str, Mapping[str, Any]],
+              groups: Mapping[str, Iterable[str]], left_out: Iterable[str]
+              ) -> str:
+    """An inventory in YAML.
+
+    :param hosts: node -> its variables, all of them data.
+    :param groups: group -> its nodes; stays, empty, when all are left out.
+    """
+    out = set(left_out)
+    return dump({'all': {
+        'hosts': {name: data(values) for name, values in hosts.items()
+                  if name not in out},
+        'children': {
+            group: {'hosts': {name: {} for name in names if name not in out}}
+            for group, names in groups.items()}}})

@@ -1,0 +1,135 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The ssh client's configuration for one batch.
+
+Every node is addressed by its slot's name and must show the key that was
+put there when it was made; so must a jump host. Nothing of the user's own
+ssh configuration is read.
+"""
+
+from __future__ import annotations
+
+import re
+
+from oslo_config import cfg
+
+from hpcdirect.exception import RunnerError
+from hpcdirect.runners.base import Batch
+
+_COMMON = """\
+Host *
+  BatchMode yes
+  CheckHostIP no
+  ConnectTimeout {connect}
+  ControlMaster auto
+  ControlPath {folder}/c/%n
+  ControlPersist 60
+  ForwardAgent no
+  ForwardX11 no
+  GlobalKnownHostsFile /dev/null
+  GSSAPIAuthentication no
+  IdentitiesOnly yes
+  IdentityAgent none
+  IdentityFile {folder}/key
+  LogLevel ERROR
+  PreferredAuthentications publickey
+  ServerAliveCountMax 3
+  ServerAliveInterval {alive}
+  StrictHostKeyChecking yes
+  UpdateHostKeys no
+  UserKnownHostsFile {files}
+"""
+
+_NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]*')
+_ADDRESS = re.compile(r'[A-Za-z0-9:][A-Za-z0-9:._-]*')
+_USER = re.compile(r'[A-Za-z_][A-Za-z0-9._-]*')
+_KEY = re.compile(r'[a-z0-9@.-]+ [A-Za-z0-9+/=]+( [^\n]*)?')
+_VIA = re.compile(r'(?:(?P<user>[^@]+)@)?'
+                  r'(?P<host>\[[^]]+\]|[^:@]+)(?::(?P<port>\d+))?')
+
+
+def config(batch: Batch, folder: str, options: cfg.GroupAttr) -> str:
+    """Text of ssh_config.
+
+    :param folder: the batch's folder, without blanks.
+    :raises RunnerError: a name or address that is none.
+    """
+    lines = []
+    for host in batch.hosts:
+        lines += _block(host.name, host.ssh_host, host.ssh_port,
+                        host.ssh_user)
+        if host.ssh_via:
+            lines.append(f'  ProxyJump {_jumps(batch)[host.ssh_via]}')
+    for via, name in _jumps(batch).items():
+        found = _via(via)
+        lines += _block(name, found['host'].strip('[]'),
+                        int(found['port'] or 22), found['user'] or 'root')
+    files = ' '.join(filter(None, (f'{folder}/known_hosts',
+                                   options.known_hosts)))
+    return '\n'.join(lines) + '\n' + _COMMON.format(
+        connect=options.connect_timeout, alive=options.alive_interval,
+        folder=folder, files=files)
+
+
+def known_hosts(batch: Batch) -> str:
+    """Text of known_hosts.
+
+    A jump host is the cluster's own head, whatever address it is reached
+    by: any key of the cluster's nodes will do. An operator's jump host is
+    in the file that the operator names.
+
+    :raises RunnerError: a host key that is none.
+    """
+    lines = [f'{host.name} {_checked(_KEY, host.host_key, "host key")}'
+             for host in batch.hosts if host.host_key]
+    keys = {host.host_key for host in batch.hosts} | {
+        str(member.get('host_key') or '')
+        for task in batch.tasks for member in task.facts.get('members', ())}
+    for via, name in _jumps(batch).items():
+        found = _via(via)
+        names = f'{name},[{found["host"].strip("[]")}]:{found["port"] or 22}'
+        lines += [f'{names} {_checked(_KEY, key, "host key")}'
+                  for key in sorted(keys - {''})]
+    return ''.join(f'{line}\n' for line in lines)
+
+
+def _jumps(batch: Batch) -> dict[str, str]:
+    vias = dict.fromkeys(host.ssh_via for host in batch.hosts
+                         if host.ssh_via)
+    return {via: f'hpcdirect-jump-{number}'
+            for number, via in enumerate(vias)}
+
+
+def _via(text: str) -> re.Match[str]:
+    found = _VIA.fullmatch(text)
+    if found is None:
+        raise _wrong('jump host', text)
+    return found
+
+
+def _block(name: str, host: str, port: int, user: str) -> list[str]:
+    return [f'Host {_checked(_NAME, name, "node name")}',
+            f'  HostName {_checked(_ADDRESS, host, "address")}',
+            f'  Port {int(port)}',
+            f'  User {_checked(_USER, user, "user")}']
+
+
+def _checked(pattern: re.Pattern[str], text: str, what: str) -> str:
+    if not pattern.fullmatch(text.strip()):
+        raise _wrong(what, text)
+    return text.strip()
+
+
+def _wrong(what: str, text: str) -> RunnerError:
+    return RunnerError(plugin='ansible',
+                       reason=f'{text!r} cannot be used as a {what}.')

@@ -1,0 +1,229 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a runner is: the plugin that carries out elements on nodes."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from collections.abc import Mapping
+import dataclasses
+import enum
+from typing import Any
+
+from hpcdirect.blueprints.model import Element
+from hpcdirect.exception import Finding
+
+
+class Verb(enum.StrEnum):
+    """What an element can be asked to do."""
+
+    APPLY = 'apply'
+    REVERT = 'revert'
+    VERIFY = 'verify'
+    DRAIN = 'drain'
+    RESUME = 'resume'
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """A node to work on.
+
+    :param name: the slot's name and the machine's host name.
+    :param group: the node group.
+    :param host_key: OpenSSH public key line it must show.
+    :param variables: facts of this node alone, given to the element.
+    """
+
+    name: str
+    group: str
+    address: str
+    ssh_host: str
+    ssh_port: int = 22
+    ssh_user: str = 'root'
+    ssh_via: str = ''
+    host_key: str = ''
+    variables: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One step for the runner: one verb of one element on some nodes.
+
+    :param run_id: UUID of the run; every event of it carries this.
+    :param roles: role of the element -> names of the nodes in it, of those
+        to be worked on now.
+    :param variables: the element's parameters with their values.
+    :param facts: ``hpc``: what the element may know of the cluster (see the
+        element author's guide): cluster, roles, leaving.
+    :param secrets: secret's name -> value; they reach the element as files.
+    """
+
+    run_id: str
+    verb: Verb
+    element: Element
+    roles: Mapping[str, tuple[str, ...]]
+    variables: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    secrets: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Every node of the task once, in the order of the roles."""
+        return tuple(dict.fromkeys(
+            node for nodes in self.roles.values() for node in nodes))
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Tasks that share one process, carried out in their order.
+
+    :param key: names the work folder and the process; unique per batch.
+    :param epoch: the lease's; nodes refuse a batch with an older one.
+    :param hosts: every node of every task; the inventory holds no other.
+    :param private_key: the cluster's private key, OpenSSH format.
+    """
+
+    key: str
+    cluster_id: str
+    epoch: int
+    hosts: tuple[Host, ...]
+    tasks: tuple[Task, ...]
+    private_key: str
+
+
+class Result(enum.StrEnum):
+    """How one task of the runner's own went on one node."""
+
+    OK = 'ok'
+    CHANGED = 'changed'
+    FAILED = 'failed'
+    UNREACHABLE = 'unreachable'
+    SKIPPED = 'skipped'
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """One thing that happened, told while it happens.
+
+    :param task: the runner's task, as its author named it ('' for a line of
+        log only).
+    :param seconds: how long it took.
+    :param message: a sentence; what went wrong when it failed.
+    :param output: the log's text, ends with a newline.
+    :param ignored: it failed and its author said that this does not matter.
+    """
+
+    run_id: str
+    node: str = ''
+    task: str = ''
+    result: Result | None = None
+    seconds: float = 0.0
+    message: str = ''
+    output: str = ''
+    ignored: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Cause:
+    """Why a run failed, the first reason found."""
+
+    node: str
+    task: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskOutcome:
+    """How one :class:`Task` ended.
+
+    :param succeeded: nodes on which all of it went well.
+    :param failed: node -> why, for the others that were begun.
+    :param untouched: nodes never reached in this task, because an earlier
+        task of the batch failed there.
+    """
+
+    run_id: str
+    succeeded: tuple[str, ...]
+    failed: Mapping[str, Cause] = dataclasses.field(default_factory=dict)
+    untouched: tuple[str, ...] = ()
+    changed: int = 0
+
+    @property
+    def cause(self) -> Cause | None:
+        """The first failure, in time."""
+        return next(iter(self.failed.values()), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Process:
+    """A process of the runner's, so that a successor can end it.
+
+    :param pid: leader of its own session and process group.
+    :param started: its start time in clock ticks since boot, so that a pid
+        used again is not mistaken for it (``/proc/PID/stat``, field 22).
+    :param host: the machine it runs on, by ``/etc/machine-id`` or host name.
+    """
+
+    pid: int
+    started: int
+    host: str
+
+
+class Listener(abc.ABC):
+    """What the conductor hands to a runner to be told of things."""
+
+    @abc.abstractmethod
+    def starting(self, process: Process) -> None:
+        """Record the process. It does nothing before this returns."""
+
+    @abc.abstractmethod
+    def progress(self, progress: Progress) -> None:
+        """Something happened."""
+
+    @abc.abstractmethod
+    def begun(self, run_id: str) -> None:
+        """A task of the batch has begun."""
+
+    @abc.abstractmethod
+    def ended(self, outcome: TaskOutcome) -> None:
+        """A task of the batch is over."""
+
+
+class ElementRunner(abc.ABC):
+    """Carries out elements on nodes.
+
+    Order, dependencies, state and retries are the conductor's. A runner
+    raises only :class:`hpcdirect.exception.RunnerError`.
+    """
+
+    name: str
+
+    @abc.abstractmethod
+    def validate(self, element: Element) -> list[Finding]:
+        """All that is wrong with an element's files."""
+
+    @abc.abstractmethod
+    def carry_out(self, batch: Batch, listener: Listener,
+                  stopped: Callable[[], bool]) -> None:
+        """Do the batch and return when it is over.
+
+        ``listener.ended`` has been called once for every task by then.
+
+        :param stopped: asked at least once a second; when it says True the
+            work is ended (between tasks when that is soon, else killed).
+        """
+
+    @abc.abstractmethod
+    def stop(self, process: Process) -> None:
+        """End what an earlier owner left running; gone already is well."""

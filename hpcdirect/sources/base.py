@@ -1,0 +1,147 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The contract of a blueprint source, and what sources of files share."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
+import dataclasses
+import hashlib
+import os
+import pathlib
+
+from hpcdirect import exception
+from hpcdirect.blueprints import folders
+from hpcdirect.blueprints import load
+from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.blueprints.model import Element
+
+#: Gives the element of a ``name`` or ``name@version``, from any source.
+Elements = Callable[[str], Element]
+
+
+@dataclasses.dataclass(frozen=True)
+class Ref:
+    """One version of a blueprint or an element that a source has.
+
+    :param kind: ``blueprint`` or ``element``.
+    :param version: empty when it could not be read.
+    """
+
+    kind: str
+    name: str
+    version: str
+
+
+class Source(abc.ABC):
+    """Finds blueprints and elements. Reads only.
+
+    Caching, which source wins, and which version is the highest are the
+    catalogue's. A source only says what there is and reads it.
+    """
+
+    @abc.abstractmethod
+    def list(self, kind: str) -> Iterable[Ref]:
+        """What there is of a kind, broken ones among them."""
+
+    @abc.abstractmethod
+    def load_element(self, name: str, version: str | None = None) -> Element:
+        """Read an element; without a version the highest.
+
+        :raises NotFound: there is none of that name and version.
+        :raises BlueprintInvalid: it is written wrongly.
+        """
+
+    @abc.abstractmethod
+    def load_blueprint(self, name: str, version: str | None = None,
+                       elements: Elements | None = None) -> Blueprint:
+        """Read a blueprint; without a version the highest.
+
+        :param elements: where its elements come from; without it, from
+            this source alone.
+        :raises NotFound: there is none of that name and version.
+        :raises BlueprintInvalid: it, or one of its elements, is written
+            wrongly.
+        """
+
+    @abc.abstractmethod
+    def watch_token(self) -> str:
+        """Changes when anything changed."""
+
+
+class FolderSource(Source):
+    """What lies in folders that hold ``blueprints/`` and ``elements/``."""
+
+    @abc.abstractmethod
+    def roots(self) -> Sequence[pathlib.Path]:
+        """Those folders; the first that has a version of a name wins."""
+
+    def list(self, kind: str) -> Iterable[Ref]:
+        """What there is of a kind, broken ones among them."""
+        found = (Ref(kind, entry.name, entry.version)
+                 for entry in self._entries(kind))
+        return tuple(dict.fromkeys(found))
+
+    def load_element(self, name: str, version: str | None = None) -> Element:
+        """Read an element; without a version the highest."""
+        return load.load_element(self._folder('element', name, version))
+
+    def load_blueprint(self, name: str, version: str | None = None,
+                       elements: Elements | None = None) -> Blueprint:
+        """Read a blueprint; without a version the highest."""
+        folder = self._folder('blueprint', name, version)
+        return load.load_blueprint(folder, elements or self._own_element)
+
+    def watch_token(self) -> str:
+        """Name, time, size and inode of every file, in one digest."""
+        total = hashlib.sha256()
+        for root in self.roots():
+            for kind in folders.FILES:
+                for file in sorted(_files(root / f'{kind}s')):
+                    total.update(file.encode(errors='surrogateescape'))
+        return total.hexdigest()
+
+    def _own_element(self, ref: str) -> Element:
+        return self.load_element(*folders.split(ref))
+
+    def _entries(self, kind: str) -> Sequence[folders.Entry]:
+        return folders.ordered(
+            entry for root in self.roots()
+            for entry in folders.scan(root / f'{kind}s', kind))
+
+    def _folder(self, kind: str, name: str, version: str | None
+                ) -> pathlib.Path:
+        entries = self._entries(kind)
+        entry = folders.pick(entries, name, version)
+        if entry is None:
+            raise exception.NotFound(
+                resource=kind.capitalize(),
+                ident=f'{name}@{version}' if version else name,
+                known=sorted({one.name for one in entries}))
+        return entry.folder
+
+
+def _files(parent: pathlib.Path) -> Iterator[str]:
+    for top, inner, files in os.walk(parent):
+        inner[:] = [name for name in inner if name != '__pycache__']
+        for name in files:
+            try:
+                stat = os.stat(os.path.join(top, name))
+            except OSError:  # gone since, or a link to nowhere
+                continue
+            yield (f'{top}/{name}\0{stat.st_mtime_ns}\0{stat.st_size}\0'
+                   f'{stat.st_ino}\n')

@@ -1,0 +1,166 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""All blueprints and elements there are, whichever source brings them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+import dataclasses
+import logging
+import threading
+from typing import TypeVar
+
+from hpcdirect import exception
+from hpcdirect.blueprints import folders
+from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.blueprints.model import Element
+from hpcdirect.sources import base
+
+LOG = logging.getLogger(__name__)
+
+T = TypeVar('T', Blueprint, Element)
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """A blueprint or element that is there but cannot be used."""
+
+    ref: base.Ref
+    findings: tuple[exception.Finding, ...]
+
+
+@dataclasses.dataclass
+class _State:
+    """What was read under one token; replaced as a whole."""
+
+    token: tuple[str, ...] = ()
+    blueprints: dict[str, list[Blueprint]] = dataclasses.field(
+        default_factory=dict)
+    elements: dict[str, list[Element]] = dataclasses.field(
+        default_factory=dict)
+    problems: list[Problem] = dataclasses.field(default_factory=list)
+
+
+class Catalogue:
+    """Finds blueprints and elements across sources, and remembers them.
+
+    A broken one is a problem that is logged and listed; it does not keep
+    the others from being used. Safe to be used by several threads.
+    """
+
+    def __init__(self, sources: Iterable[base.Source]) -> None:
+        self._sources = tuple(sources)
+        self._lock = threading.Lock()
+        self._state: _State | None = None
+
+    def blueprints(self) -> list[Blueprint]:
+        """The highest version of every blueprint, by name."""
+        found = self._now().blueprints
+        return [found[name][0] for name in sorted(found)]
+
+    def blueprint(self, ref: str) -> Blueprint:
+        """The blueprint of a ``name`` or ``name@version``.
+
+        :raises NotFound: there is none.
+        """
+        return _pick('Blueprint', self._now().blueprints, ref)
+
+    def elements(self) -> list[Element]:
+        """The highest version of every element, by name."""
+        found = self._now().elements
+        return [found[name][0] for name in sorted(found)]
+
+    def element(self, ref: str) -> Element:
+        """The element of a ``name`` or ``name@version``.
+
+        :raises NotFound: there is none.
+        """
+        return _pick('Element', self._now().elements, ref)
+
+    def versions(self, name: str) -> list[str]:
+        """The versions of a blueprint, the highest first."""
+        return [one.version for one in self._now().blueprints.get(name, ())]
+
+    def problems(self) -> list[Problem]:
+        """What is there but broken."""
+        return list(self._now().problems)
+
+    def _now(self) -> _State:
+        """What the sources hold now; read again only when they changed."""
+        token = tuple(source.watch_token() for source in self._sources)
+        with self._lock:
+            if self._state is None or self._state.token != token:
+                self._state = self._read(token)
+            return self._state
+
+    def _read(self, token: tuple[str, ...]) -> _State:
+        state = _State(token)
+        for source in self._sources:
+            for ref in source.list('element'):
+                self._element(state, source, ref)
+        _order(state.elements)
+        for source in self._sources:
+            for ref in source.list('blueprint'):
+                self._blueprint(state, source, ref)
+        _order(state.blueprints)
+        for problem in state.problems:
+            LOG.error(
+                '%s %s cannot be used: %s', problem.ref.kind.capitalize(),
+                problem.ref.name, '; '.join(map(str, problem.findings)))
+        return state
+
+    def _element(self, state: _State, source: base.Source, ref: base.Ref
+                 ) -> None:
+        try:
+            _add(state.elements, source.load_element(
+                ref.name, ref.version))
+        except (exception.HPCDirectError, OSError) as exc:
+            state.problems.append(_problem(ref, exc))
+
+    def _blueprint(self, state: _State, source: base.Source, ref: base.Ref
+                   ) -> None:
+        def element(wanted: str) -> Element:
+            return _pick('Element', state.elements, wanted)
+
+        try:
+            _add(state.blueprints, source.load_blueprint(
+                ref.name, ref.version, element))
+        except (exception.HPCDirectError, OSError) as exc:
+            state.problems.append(_problem(ref, exc))
+
+
+def _add(found: dict[str, list[T]], one: T) -> None:
+    """Keep one, unless an earlier source brought the same version."""
+    known = found.setdefault(one.name, [])
+    if one.version not in [other.version for other in known]:
+        known.append(one)
+
+
+def _order(found: dict[str, list[T]]) -> None:
+    for known in found.values():
+        known.sort(key=lambda one: folders.version_key(one.version),
+                   reverse=True)
+
+
+def _pick(kind: str, found: dict[str, list[T]], ref: str) -> T:
+    name, version = folders.split(ref)
+    for one in found.get(name, ()):
+        if version in (None, one.version):
+            return one
+    raise exception.NotFound(resource=kind, ident=ref, known=sorted(found))
+
+
+def _problem(ref: base.Ref, exc: Exception) -> Problem:
+    if isinstance(exc, exception.Invalid) and exc.findings:
+        return Problem(ref, exc.findings)
+    return Problem(ref, (exception.Finding(str(exc)),))

@@ -1,0 +1,179 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A cluster in memory that carries plans out, and may fail anywhere."""
+
+import dataclasses
+import pathlib
+
+from hpcdirect.blueprints import model
+from hpcdirect.planning import desired
+from hpcdirect.planning import wanted as wanting
+from hpcdirect.planning.batches import next_batch
+from hpcdirect.planning.plan import Observed
+from hpcdirect.planning.plan import plan
+from hpcdirect.planning.plan import SeenLayer
+from hpcdirect.planning.plan import SeenNode
+from hpcdirect.states import LayerState
+from hpcdirect.states import NodeStatus
+from hpcdirect.states import StepKind
+
+UP, BUILDING, DRAINED = (NodeStatus.UP, NodeStatus.BUILDING,
+                         NodeStatus.DRAINED)
+
+
+class Element(model.Element):
+    """An element that has every verb without having files."""
+
+    def can(self, verb):
+        return verb != 'drain' or 'drain' in self.data
+
+
+def element(name, **values):
+    values.setdefault('digest', f'content of {name}')
+    return Element(name=name, version='1', label=name, description='',
+                   folder=pathlib.Path('/nowhere'), **values)
+
+
+def blueprint(elements, groups=('head', 'compute'), roles=None):
+    """A blueprint whose elements stand on every group unless *roles* say."""
+    properties = {f'{group}_count': {'type': 'integer', 'default': 1}
+                  for group in groups}
+    properties |= {f'with_{e.name}': {'type': 'boolean', 'default': True}
+                   for e in elements}
+    properties |= {f'value_{e.name}': {'type': 'integer', 'default': 0}
+                   for e in elements}
+    return model.Blueprint(
+        name='test', version='1', label='', description='',
+        folder=pathlib.Path('/nowhere'), digest='', parameters={
+            'type': 'object', 'properties': properties,
+            'additionalProperties': False},
+        node_groups=tuple(model.NodeGroup(group, count=f'{group}_count')
+                          for group in groups),
+        infrastructure={},
+        elements=tuple(model.ElementUse(
+            e, (roles or {}).get(e.name, {
+                role.name: tuple(groups) for role in e.roles}),
+            {'value': {'parameter': f'value_{e.name}'}},
+            when=f'with_{e.name}') for e in elements))
+
+
+class World:
+    """What is there, and a conductor that works on it."""
+
+    def __init__(self, blueprint):
+        self.blueprint = blueprint
+        self.state = desired.first(blueprint, {})
+        self.nodes = {}
+        self.layers = {}
+        self.serial = 0
+        self.ran = []
+
+    @property
+    def wanted(self):
+        known = {name: wanting.Member(
+            name, node.group, node.incarnation, address=f'10.{number}',
+            host_key=f'key {number}')
+            for name, (node, number) in self.nodes.items()}
+        return wanting.build(self.blueprint, self.state, known, {})
+
+    @property
+    def observed(self):
+        return Observed({name: node for name, (node, _) in
+                         self.nodes.items()}, dict(self.layers),
+                        exists=bool(self.nodes))
+
+    def plan(self):
+        return plan(self.wanted, self.observed)
+
+    def converge(self, fails=lambda node, step: False, most=60):
+        """Plan and do until nothing is left; True when it got there."""
+        for _ in range(most):
+            steps = self.plan()
+            if not steps:
+                return True
+            if not self._turn(steps, fails):
+                return False
+        raise AssertionError(f'no end: {[step.title for step in steps]}')
+
+    def _turn(self, steps, fails):
+        kinds = {step.kind for step in steps}
+        if self.wanted.deleted:
+            self.nodes, self.layers = {}, {}
+            return True
+        if kinds == {StepKind.RELEASE} or StepKind.PROVISION in kinds:
+            self._machines(steps, release=kinds == {StepKind.RELEASE})
+        batch = next_batch(self.plan(), self.wanted, self.observed, ())
+        bad = set()
+        for portion in batch:
+            for key in portion.layers:
+                if key[0] in bad:
+                    continue
+                self.ran.append((portion.step.kind, key))
+                if fails(key[0], portion.step):
+                    bad.add(key[0])
+                    self._dirty(portion.step, key)
+                else:
+                    self._done(portion.step, key)
+        moved = bool(batch) or bool(
+            kinds & {StepKind.PROVISION, StepKind.RELEASE})
+        assert moved, f'stuck: {[(s.title, s.blocked) for s in steps]}'
+        return not bad
+
+    def _machines(self, steps, release):
+        draining = {key[0] for step in steps if step.kind == StepKind.DRAIN
+                    for key in step.layers}
+        for name in list(self.nodes):
+            node, _ = self.nodes[name]
+            member = self.wanted.members.get(name)
+            if name in draining or (member is None and not release):
+                continue
+            if member is None or member.incarnation != node.incarnation:
+                del self.nodes[name]
+                for key in [k for k in self.layers if k[0] == name]:
+                    del self.layers[key]
+        for member in self.wanted.members.values():
+            if member.name not in self.nodes:
+                self.serial += 1
+                self.nodes[member.name] = (SeenNode(
+                    member.name, member.group, member.incarnation, UP),
+                    self.serial)
+
+    def _done(self, step, key):
+        if step.kind == StepKind.APPLY:
+            layer = self.wanted.layers[key]
+            self.layers[key] = SeenLayer(
+                *key[:1], layer.incarnation, key[1], key[2], layer.position,
+                layer.digest, LayerState.APPLIED, False,
+                self.wanted.element(key[1]).element.requires)
+        elif step.kind == StepKind.REVERT:
+            del self.layers[key]
+        elif step.kind == StepKind.VERIFY:
+            self.layers[key] = dataclasses.replace(
+                self.layers[key], verified=True)
+        else:
+            node, number = self.nodes[key[0]]
+            self.nodes[key[0]] = (dataclasses.replace(
+                node, status=DRAINED if step.kind == StepKind.DRAIN else UP),
+                number)
+
+    def _dirty(self, step, key):
+        if step.kind == StepKind.APPLY and key not in self.layers:
+            layer = self.wanted.layers[key]
+            self.layers[key] = SeenLayer(
+                key[0], layer.incarnation, key[1], key[2], layer.position,
+                '', LayerState.DIRTY, False,
+                self.wanted.element(key[1]).element.requires)
+        elif step.kind in (StepKind.APPLY, StepKind.REVERT,
+                           StepKind.VERIFY):
+            self.layers[key] = dataclasses.replace(
+                self.layers[key], state=LayerState.DIRTY, verified=False)
