@@ -48,6 +48,10 @@ def blueprint(source: Document, one: Blueprint, uses: Uses
         for name in section.get('groups', {}):
             yield from _known(source, (*path, 'groups', name), [name], one)
         yield from _wires(source, path, section, one, ())
+        file = section.get('template')
+        if isinstance(file, str) and not (one.folder / file).is_file():
+            yield source.finding((*path, 'template'), f'There is no file '
+                                 f'"{file}" beside this one.')
     for number, use in uses.items():
         path = ('elements', number)
         yield from _roles(source, path, use, one)

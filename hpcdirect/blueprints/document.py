@@ -30,6 +30,8 @@ MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
 MAX_NODES = 20000
 
+_PLAIN = ('tag:yaml.org,2002:map', 'tag:yaml.org,2002:seq')
+
 Path = tuple[str | int, ...]
 
 
@@ -54,6 +56,8 @@ class Document:
 
     def finding(self, path: Iterable[str | int], message: str) -> Finding:
         """A finding about the value at *path*."""
+        if message.endswith('?.'):  # it ended in a question already
+            message = message[:-1]
         return Finding(message, self.where(*path))
 
 
@@ -152,6 +156,8 @@ def _value(loader: _Loader, node: yaml.Node, document: Document, path: Path,
            findings: list[Finding]) -> Any:
     """The plain value of a node; notes the lines on the way."""
     document.lines.setdefault(path, node.start_mark.line + 1)
+    if not isinstance(node, yaml.ScalarNode) and node.tag not in _PLAIN:
+        raise _Refused(f'Tag {node.tag} is not allowed.', node.start_mark)
     if isinstance(node, yaml.SequenceNode):
         return [_value(loader, item, document, (*path, number), findings)
                 for number, item in enumerate(node.value)]

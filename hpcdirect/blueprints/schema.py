@@ -97,7 +97,7 @@ element: dict[str, Any] = {
     'required': ['name', 'version', 'label', 'description'],
     # Roles carry their own scope and watches.
     'dependentSchemas': {'roles': {
-        'properties': {'scope': False, 'watches': False}}},
+        'properties': {'scope': {'not': {}}, 'watches': {'not': {}}}}},
     'additionalProperties': False,
 }
 
@@ -134,7 +134,8 @@ element_use: dict[str, Any] = {
                       "{parameter: X} or {output: ELEMENT.NAME}."},
         'when': parameter_wire},
     'required': ['name'],
-    'dependentSchemas': {'roles': {'properties': {'groups': False}}},
+    'dependentSchemas': {'roles': {
+        'properties': {'groups': {'not': {}}}}},
     'additionalProperties': False}
 
 blueprint: dict[str, Any] = {

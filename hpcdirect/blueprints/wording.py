@@ -47,6 +47,7 @@ _SENTENCES = {
     'format': 'is {value}, which is no {limit}',
     'const': 'is {value}; it must be {limit}',
     'minProperties': 'has {count} entries; the least is {limit}',
+    'not': 'cannot be given here',
     'maxProperties': 'has {count} entries; the most is {limit}',
 }
 
@@ -54,11 +55,11 @@ Found = tuple[tuple[str | int, ...], str]
 
 
 def similar(name: str, known: Iterable[str]) -> str:
-    """``; did you mean "x"`` or, without a likely one, what there is."""
+    """``; did you mean "x"?`` or, without a likely one, what there is."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, 1, 0.6)
     if close:
-        return f'; did you mean "{close[0]}"'
+        return f'; did you mean "{close[0]}"?'
     if not names:
         return ''
     rest = ', ...' if len(names) > 12 else ''
@@ -137,8 +138,6 @@ def _sentence(error: ValidationError) -> str:
         names = [str(item) for item in limit]
         return (f'is {_shown(instance, schema)}'
                 + similar(str(instance), names))
-    if error.validator is None:
-        return 'cannot be given here'
     template = _SENTENCES.get(keyword)
     if template is None:
         return error.message[:200]

@@ -18,6 +18,7 @@ import sys
 import threading
 
 import cotyledon
+from cotyledon import types
 from oslo_config import cfg
 
 from hpcdirect import rpc
@@ -29,7 +30,7 @@ class ConductorProcess(cotyledon.Service):
 
     name = 'hpcdirect-conductor'
 
-    def __init__(self, worker_id: int, conf: cfg.ConfigOpts) -> None:
+    def __init__(self, worker_id: types.WorkerId, conf: cfg.ConfigOpts) -> None:
         super().__init__(worker_id)
         self._conf = conf
         self._stopping = threading.Event()

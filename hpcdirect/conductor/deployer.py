@@ -21,7 +21,6 @@ any line is followed by one that makes the same plan.
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Mapping
 import dataclasses
 import logging
 import threading
@@ -30,33 +29,28 @@ from typing import Any
 
 from hpcdirect.backends import request as infra_request
 from hpcdirect.backends.base import Backend
-from hpcdirect.backends.base import Infra
 from hpcdirect.backends.base import InfraStatus
-from hpcdirect.backends.base import Machine
 from hpcdirect.backends.base import MachineStatus
-from hpcdirect.backends.base import Slot
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.conductor import facts
 from hpcdirect.conductor.batch import BatchWork
 from hpcdirect.conductor.batch import Line
 from hpcdirect.conductor.batch import Order
 from hpcdirect.conductor.failpoints import failpoint
+from hpcdirect.conductor.situation import Lookout
+from hpcdirect.conductor.situation import Situation
+from hpcdirect.conductor.situation import slots_to_ask_for
 from hpcdirect.conductor.vault import Vault
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.ledger import Snapshot
 from hpcdirect.exception import HPCDirectError
 from hpcdirect.exception import LostLease
 from hpcdirect.exception import PluginError
-from hpcdirect.planning import wanted as wanting
-from hpcdirect.planning.batches import next_batch
 from hpcdirect.planning.batches import Portion
-from hpcdirect.planning.plan import Observed
+from hpcdirect.planning.batches import next_batch
 from hpcdirect.planning.plan import Plan
-from hpcdirect.planning.plan import plan
-from hpcdirect.planning.plan import SeenLayer
-from hpcdirect.planning.plan import SeenNode
 from hpcdirect.planning.plan import Step
-from hpcdirect.planning.wanted import Wanted
+from hpcdirect.planning.plan import plan
 from hpcdirect.runners import base as runners
 from hpcdirect.states import DeploymentStatus
 from hpcdirect.states import LayerState
@@ -67,26 +61,6 @@ from hpcdirect.states import WorkStatus
 LOG = logging.getLogger(__name__)
 
 _MACHINES = (StepKind.PROVISION, StepKind.RELEASE)
-_NODE_STATUS = {
-    MachineStatus.ABSENT: NodeStatus.BUILDING,
-    MachineStatus.BUILDING: NodeStatus.BUILDING,
-    MachineStatus.UP: NodeStatus.UP,
-    MachineStatus.FAILED: NodeStatus.FAILED,
-    MachineStatus.LEAVING: NodeStatus.LEAVING,
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Situation:
-    """What one look found."""
-
-    recorded: Snapshot
-    infra: Infra
-    blueprint: Blueprint
-    wanted: Wanted
-    observed: Observed
-
-
 @dataclasses.dataclass(frozen=True)
 class Limits:
     """How long a deployment waits, in seconds.
@@ -116,12 +90,12 @@ class Deployer:
 
     def __init__(self, ledger: Ledger, backend: Backend,
                  runner_of: Callable[[str], runners.ElementRunner],
-                 load: Callable[[str, str], Blueprint], vault: Vault,
+                 load: Callable[[str], Blueprint], vault: Vault,
                  limits: Limits, lost: Callable[[], bool]) -> None:
         self._ledger = ledger
         self._backend = backend
         self._runner_of = runner_of
-        self._load = load
+        self._lookout = Lookout(ledger, backend, load, vault)
         self._vault = vault
         self._limits = limits
         self._lost = lost
@@ -146,7 +120,9 @@ class Deployer:
         try:
             while True:
                 self._changed.clear()
-                situation = self._look(deployment_id)
+                situation = self._lookout.look(deployment_id)
+                self._generation = (situation.recorded.cluster
+                                    .generation)
                 steps = plan(situation.wanted, situation.observed)
                 self._note(deployment_id, situation, steps)
                 if not steps and not self._works:
@@ -166,53 +142,6 @@ class Deployer:
         except BaseException:
             self._end_works()
             raise
-
-    # -- looking ----------------------------------------------------------
-
-    def _look(self, deployment_id: str) -> Situation:
-        recorded = self._ledger.snapshot()
-        self._generation = recorded.cluster.generation
-        state = recorded.cluster.desired
-        blueprint = self._load(state['blueprint'], state['version'])
-        self._vault.open(recorded.secrets)
-        fresh = self._vault.complete(blueprint)
-        if fresh and not state['deleted']:
-            self._ledger.add_secrets(fresh)
-        infra = self._backend.observe(
-            recorded.cluster.backend_ref) if recorded.cluster.backend_ref \
-            else Infra(InfraStatus.GONE)
-        if self._record_machines(deployment_id, recorded, infra):
-            recorded = self._ledger.snapshot()
-        members = {node.name: facts.member(node) for node in recorded.nodes}
-        fresh = [row for use in blueprint.elements
-                 for row in self._vault.certify(use.element,
-                                                members.values())]
-        if fresh and not state['deleted']:
-            self._ledger.add_secrets(fresh)
-        return Situation(
-            recorded, infra, blueprint,
-            wanting.build(blueprint, state, members, self._vault.versions),
-            _observed(recorded, infra))
-
-    def _record_machines(self, deployment_id: str, recorded: Snapshot,
-                         infra: Infra) -> bool:
-        """Write down what changed about machines; whether anything did."""
-        rows = {row.name: row for row in recorded.nodes}
-        groups = {slot['name']: group for group, slots in
-                  recorded.cluster.desired['groups'].items()
-                  for slot in slots}
-        changed = []
-        for machine in infra.machines:
-            row = rows.get(machine.slot)
-            values = _columns(machine, groups, row)
-            if row is None or any(getattr(row, name) != value
-                                  for name, value in values.items()):
-                changed.append(values)
-        there = {machine.slot for machine in infra.machines}
-        gone = [name for name in rows if name not in there]
-        if changed or gone:
-            self._ledger.nodes(deployment_id, changed, gone)
-        return bool(changed or gone)
 
     # -- the plan as the owner sees it ------------------------------------
 
@@ -297,7 +226,7 @@ class Deployer:
                 failpoint('delete-begun')
             return
         only_release = kinds == {StepKind.RELEASE} and not self._works
-        slots = _slots(situation, steps, only_release)
+        slots = slots_to_ask_for(situation, steps, only_release)
         absent = any(machine.status == MachineStatus.ABSENT
                      for machine in situation.infra.machines)
         if StepKind.PROVISION not in kinds and not only_release:
@@ -451,55 +380,6 @@ def interrupt(ledger: Ledger, recorded: Snapshot,
             row.state in (LayerState.APPLYING, LayerState.REVERTING)
             for row in recorded.layers):
         ledger.interrupt(run.id for run in recorded.open_runs)
-
-
-def _observed(recorded: Snapshot, infra: Infra) -> Observed:
-    return Observed(
-        {row.name: SeenNode(row.name, row.group, row.incarnation,
-                            NodeStatus(row.status))
-         for row in recorded.nodes},
-        {(row.node, row.element, row.role): SeenLayer(
-            row.node, row.incarnation, row.element, row.role, row.position,
-            row.digest, LayerState(row.state), row.verified,
-            tuple(row.inputs.get('requires', ())))
-         for row in recorded.layers},
-        exists=infra.status != InfraStatus.GONE)
-
-
-def _columns(machine: Machine, groups: Mapping[str, str], row: Any
-             ) -> dict[str, Any]:
-    """A machine as its row has it."""
-    status = _NODE_STATUS[machine.status]
-    if row is not None and row.incarnation == machine.incarnation \
-            and row.status == NodeStatus.DRAINED and status == NodeStatus.UP:
-        # The backend does not know that its work was moved off.
-        status = NodeStatus.DRAINED
-    return {
-        'name': machine.slot, 'incarnation': machine.incarnation,
-        'group': groups.get(machine.slot, row.group if row else
-                            machine.slot.rpartition('-')[0]),
-        'status': status, 'ref': machine.ref, 'address': machine.address,
-        'ssh': dataclasses.asdict(machine.ssh) if machine.ssh else {},
-        'fault': machine.fault}
-
-
-def _slots(situation: Situation, steps: Plan, only_release: bool
-           ) -> tuple[Slot, ...]:
-    """The slots to ask the backend for at this point of the plan.
-
-    Nodes that are to go stay until they are drained and the others have been
-    told; one that is replaced goes as soon as it is drained.
-    """
-    wanted = infra_request.slots_of(situation.recorded.cluster.desired)
-    if only_release:
-        return wanted
-    draining = {node for step in steps if step.kind == StepKind.DRAIN
-                for node, _, _ in step.layers}
-    old = {node.name: Slot(node.name, node.group, node.incarnation)
-           for node in situation.observed.nodes.values()
-           if node.name not in situation.wanted.members
-           or node.name in draining}
-    return (*(old.pop(slot.name, slot) for slot in wanted), *old.values())
 
 
 def _shown(step: Step) -> dict[str, Any]:

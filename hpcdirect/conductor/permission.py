@@ -24,8 +24,8 @@ from hpcdirect.db.ledger import Snapshot
 from hpcdirect.digests import digest
 from hpcdirect.exception import Forbidden
 from hpcdirect.keys import KeyRing
-from hpcdirect.policies import clusters as policies
 from hpcdirect.policies import Enforcer
+from hpcdirect.policies import clusters as policies
 from hpcdirect.states import Operation
 
 _RULES = {

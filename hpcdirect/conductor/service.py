@@ -59,7 +59,7 @@ class Parts:
     database: Database
     keys: KeyRing
     policy: Enforcer
-    load: Callable[[str, str], Blueprint]
+    load: Callable[[str], Blueprint]
     backends: Mapping[str, Backend]
     runners: Mapping[str, ElementRunner]
 
@@ -153,8 +153,8 @@ class Conductor:
             soon = self._timers[0][0] - now if self._timers else None
         for cluster_id in due:
             self._submit(cluster_id)
-        return min(self._conf.scan_interval,
-                   self._conf.scan_interval if soon is None else soon)
+        interval = float(self._conf.scan_interval)
+        return interval if soon is None else min(interval, soon)
 
     def _renew(self) -> float:
         """Keep the leases of everything held; say which were lost."""

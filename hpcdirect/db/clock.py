@@ -21,7 +21,7 @@ from sqlalchemy.ext import compiler
 from sqlalchemy.sql import functions
 
 
-class utc_seconds(functions.GenericFunction[float]):  # noqa: N801
+class utc_seconds(functions.GenericFunction[float]):
     """Seconds since 1970 by the database's clock, with fractions.
 
     Wall time moves on within a transaction, unlike SQL's CURRENT_TIMESTAMP.

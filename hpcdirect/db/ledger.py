@@ -91,11 +91,10 @@ class Ledger:
                 self._mine(session, models.Node),
                 self._mine(session, models.Layer),
                 self._mine(session, models.Secret),
-                [run for run in self._all(
-                    session, models.Run,
-                    models.Run.cluster_id == self.cluster_id,
-                    models.Run.status.in_((WorkStatus.WAITING,
-                                           WorkStatus.RUNNING)))])
+                self._all(session, models.Run,
+                          models.Run.cluster_id == self.cluster_id,
+                          models.Run.status.in_((WorkStatus.WAITING,
+                                                 WorkStatus.RUNNING))))
             session.expunge_all()
             return snapshot
 

@@ -150,24 +150,27 @@ def _element(use: ElementUse, position: int, members: Mapping[str, Member],
         member for member in members.values()
         if member.group in use.roles.get(role.name, ()))
         for role in use.element.roles}
-    declared = use.element.parameters.get('properties', {})
-    variables: dict[str, Any] | None = {
-        name: schema['default'] for name, schema in declared.items()
-        if 'default' in schema}
-    given = parameters.resolve(use.variables, state['parameters'], outputs)
-    if any(value is None and _is_output(use.variables[name])
-           for name, value in given.items()):
-        variables = None
-    elif variables is not None:
-        variables |= given
+    variables = None
+    if not _unknown(use.variables, outputs):
+        given = parameters.resolve(use.variables, state['parameters'],
+                                   outputs)
+        variables = parameters.fill(use.element.parameters, given)
     return WantedElement(
         use.element, position, by_role, variables,
         {name: _output(value, by_role)
          for name, value in use.element.outputs.items()})
 
 
-def _is_output(value: Any) -> bool:
-    return isinstance(value, Mapping) and set(value) == {'output'}
+def _unknown(value: Any, outputs: Mapping[str, Any]) -> bool:
+    """Whether a wire in it leads to an output that has no value yet."""
+    if parameters.is_wire(value):
+        name = value.get('output')
+        return name in outputs and outputs[name] is None
+    if isinstance(value, Mapping):
+        return any(_unknown(item, outputs) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_unknown(item, outputs) for item in value)
+    return False
 
 
 def _output(value: Any, members: Mapping[str, tuple[Member, ...]]) -> Any:

@@ -31,7 +31,7 @@ class _Data(str):
     """A text that is not to be looked at for templates."""
 
 
-class _AnsibleDumper(_Dumper):  # type: ignore[misc]
+class _AnsibleDumper(_Dumper):
     """Writes _Data with its tag, and the same thing twice, not by alias."""
 
     def ignore_aliases(self, data: Any) -> bool:

@@ -71,7 +71,7 @@ def problem(lines: Iterable[str], project: str) -> str:
 
 def _error(lines: list[str]) -> str:
     """The error and where it is, of the lines that Ansible wrote of it."""
-    words = []
+    words: list[str] = []
     for line in lines:
         if line.startswith('Origin:'):
             return f'{line.removeprefix("Origin:").strip()}: ' \

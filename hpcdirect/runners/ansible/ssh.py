@@ -20,8 +20,7 @@ ssh configuration is read.
 from __future__ import annotations
 
 import re
-
-from oslo_config import cfg
+from typing import Any
 
 from hpcdirect.exception import RunnerError
 from hpcdirect.runners.base import Batch
@@ -58,7 +57,7 @@ _VIA = re.compile(r'(?:(?P<user>[^@]+)@)?'
                   r'(?P<host>\[[^]]+\]|[^:@]+)(?::(?P<port>\d+))?')
 
 
-def config(batch: Batch, folder: str, options: cfg.GroupAttr) -> str:
+def config(batch: Batch, folder: str, options: Any) -> str:
     """Text of ssh_config.
 
     :param folder: the batch's folder, without blanks.
@@ -68,6 +67,7 @@ def config(batch: Batch, folder: str, options: cfg.GroupAttr) -> str:
     for host in batch.hosts:
         lines += _block(host.name, host.ssh_host, host.ssh_port,
                         host.ssh_user)
+        lines.append(f'  HostKeyAlias {host.name}')
         if host.ssh_via:
             lines.append(f'  ProxyJump {_jumps(batch)[host.ssh_via]}')
     for via, name in _jumps(batch).items():
@@ -95,10 +95,11 @@ def known_hosts(batch: Batch) -> str:
     keys = {host.host_key for host in batch.hosts} | {
         str(member.get('host_key') or '')
         for task in batch.tasks for member in task.facts.get('members', ())}
-    for via, name in _jumps(batch).items():
+    for via in _jumps(batch):
         found = _via(via)
-        names = f'{name},[{found["host"].strip("[]")}]:{found["port"] or 22}'
-        lines += [f'{names} {_checked(_KEY, key, "host key")}'
+        name, port = found['host'].strip('[]'), int(found['port'] or 22)
+        name = name if port == 22 else f'[{name}]:{port}'
+        lines += [f'{name} {_checked(_KEY, key, "host key")}'
                   for key in sorted(keys - {''})]
     return ''.join(f'{line}\n' for line in lines)
 

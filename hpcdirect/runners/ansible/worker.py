@@ -146,6 +146,9 @@ def main() -> None:
     """Run the batch of the folder that the command line names."""
     output = os.fdopen(os.dup(1), 'w', encoding='utf-8')
     os.dup2(2, 1)
+    own = processes.status(os.getpid())
+    os.environ[processes.MARK] = processes.mark(
+        os.getpid(), own.started if own else 0)
     library = threading.Thread(target=_import_library, daemon=True)
     library.start()
     worker = Worker(sys.argv[1], output)

@@ -20,9 +20,9 @@ from hpcdirect.planning import desired
 from hpcdirect.planning import wanted as wanting
 from hpcdirect.planning.batches import next_batch
 from hpcdirect.planning.plan import Observed
-from hpcdirect.planning.plan import plan
 from hpcdirect.planning.plan import SeenLayer
 from hpcdirect.planning.plan import SeenNode
+from hpcdirect.planning.plan import plan
 from hpcdirect.states import LayerState
 from hpcdirect.states import NodeStatus
 from hpcdirect.states import StepKind

@@ -1,0 +1,174 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Looks at a cluster: what is recorded, what is there, what is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+import dataclasses
+from typing import Any
+
+from hpcdirect.backends import request as infra_request
+from hpcdirect.backends.base import Backend
+from hpcdirect.backends.base import Infra
+from hpcdirect.backends.base import InfraStatus
+from hpcdirect.backends.base import Machine
+from hpcdirect.backends.base import MachineStatus
+from hpcdirect.backends.base import Slot
+from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.conductor import facts
+from hpcdirect.conductor.vault import Vault
+from hpcdirect.db.ledger import Ledger
+from hpcdirect.db.ledger import Snapshot
+from hpcdirect.planning import wanted as wanting
+from hpcdirect.planning.plan import Observed
+from hpcdirect.planning.plan import Plan
+from hpcdirect.planning.plan import SeenLayer
+from hpcdirect.planning.plan import SeenNode
+from hpcdirect.planning.wanted import Wanted
+from hpcdirect.states import LayerState
+from hpcdirect.states import NodeStatus
+from hpcdirect.states import StepKind
+
+_NODE_STATUS = {
+    MachineStatus.ABSENT: NodeStatus.BUILDING,
+    MachineStatus.BUILDING: NodeStatus.BUILDING,
+    MachineStatus.UP: NodeStatus.UP,
+    MachineStatus.FAILED: NodeStatus.FAILED,
+    MachineStatus.LEAVING: NodeStatus.LEAVING,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Situation:
+    """What one look found."""
+
+    recorded: Snapshot
+    infra: Infra
+    blueprint: Blueprint
+    wanted: Wanted
+    observed: Observed
+
+
+class Lookout:
+    """Makes a :class:`Situation` of a cluster as often as it is asked."""
+
+    def __init__(self, ledger: Ledger, backend: Backend,
+                 load: Callable[[str], Blueprint], vault: Vault) -> None:
+        self._ledger = ledger
+        self._backend = backend
+        self._load = load
+        self._vault = vault
+        self._blueprints: dict[str, Blueprint] = {}
+
+    def look(self, deployment_id: str) -> Situation:
+        """Ask database and backend; write down what machines did."""
+        recorded = self._ledger.snapshot()
+        state = recorded.cluster.desired
+        blueprint = self._blueprint(state)
+        self._vault.open(recorded.secrets)
+        fresh = self._vault.complete(blueprint)
+        if fresh and not state['deleted']:
+            self._ledger.add_secrets(fresh)
+        infra = self._backend.observe(
+            recorded.cluster.backend_ref) if recorded.cluster.backend_ref \
+            else Infra(InfraStatus.GONE)
+        if self._record_machines(deployment_id, recorded, infra):
+            recorded = self._ledger.snapshot()
+        members = {node.name: facts.member(node) for node in recorded.nodes}
+        fresh = [row for use in blueprint.elements
+                 for row in self._vault.certify(use.element,
+                                                members.values())]
+        if fresh and not state['deleted']:
+            self._ledger.add_secrets(fresh)
+        return Situation(
+            recorded, infra, blueprint,
+            wanting.build(blueprint, state, members, self._vault.versions),
+            _observed(recorded, infra))
+
+    def _blueprint(self, state: Mapping[str, Any]) -> Blueprint:
+        """The cluster's blueprint; it never changes under one version."""
+        ref = f'{state["blueprint"]}@{state["version"]}'
+        if ref not in self._blueprints:
+            self._blueprints[ref] = self._load(ref)
+        return self._blueprints[ref]
+
+    def _record_machines(self, deployment_id: str, recorded: Snapshot,
+                         infra: Infra) -> bool:
+        """Write down what changed about machines; whether anything did."""
+        rows = {row.name: row for row in recorded.nodes}
+        groups = {slot['name']: group for group, slots in
+                  recorded.cluster.desired['groups'].items()
+                  for slot in slots}
+        changed = []
+        for machine in infra.machines:
+            row = rows.get(machine.slot)
+            values = _columns(machine, groups, row)
+            if row is None or any(getattr(row, name) != value
+                                  for name, value in values.items()):
+                changed.append(values)
+        there = {machine.slot for machine in infra.machines}
+        gone = [name for name in rows if name not in there]
+        if changed or gone:
+            self._ledger.nodes(deployment_id, changed, gone)
+        return bool(changed or gone)
+
+
+def slots_to_ask_for(situation: Situation, steps: Plan, only_release: bool
+           ) -> tuple[Slot, ...]:
+    """The slots to ask the backend for at this point of the plan.
+
+    Nodes that are to go stay until they are drained and the others have been
+    told; one that is replaced goes as soon as it is drained.
+    """
+    wanted = infra_request.slots_of(situation.recorded.cluster.desired)
+    if only_release:
+        return wanted
+    draining = {node for step in steps if step.kind == StepKind.DRAIN
+                for node, _, _ in step.layers}
+    old = {node.name: Slot(node.name, node.group, node.incarnation)
+           for node in situation.observed.nodes.values()
+           if node.name not in situation.wanted.members
+           or node.name in draining}
+    return (*(old.pop(slot.name, slot) for slot in wanted), *old.values())
+
+
+def _observed(recorded: Snapshot, infra: Infra) -> Observed:
+    return Observed(
+        {row.name: SeenNode(row.name, row.group, row.incarnation,
+                            NodeStatus(row.status))
+         for row in recorded.nodes},
+        {(row.node, row.element, row.role): SeenLayer(
+            row.node, row.incarnation, row.element, row.role, row.position,
+            row.digest, LayerState(row.state), row.verified,
+            tuple(row.inputs.get('requires', ())))
+         for row in recorded.layers},
+        exists=infra.status != InfraStatus.GONE)
+
+
+def _columns(machine: Machine, groups: Mapping[str, str], row: Any
+             ) -> dict[str, Any]:
+    """A machine as its row has it."""
+    status = _NODE_STATUS[machine.status]
+    if row is not None and row.incarnation == machine.incarnation \
+            and row.status == NodeStatus.DRAINED and status == NodeStatus.UP:
+        # The backend does not know that its work was moved off.
+        status = NodeStatus.DRAINED
+    return {
+        'name': machine.slot, 'incarnation': machine.incarnation,
+        'group': groups.get(machine.slot, row.group if row else
+                            machine.slot.rpartition('-')[0]),
+        'status': status, 'ref': machine.ref, 'address': machine.address,
+        'ssh': dataclasses.asdict(machine.ssh) if machine.ssh else {},
+        'fault': machine.fault}

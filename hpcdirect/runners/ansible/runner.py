@@ -1,0 +1,221 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Carries out elements with Ansible, in a process of its own session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
+import json
+import os
+import pathlib
+import selectors
+import subprocess
+import sys
+import tempfile
+import threading
+from typing import IO
+
+from oslo_config import cfg
+
+from hpcdirect.blueprints.model import Element
+from hpcdirect.conf import ansible as options
+from hpcdirect.exception import Finding
+from hpcdirect.exception import RunnerError
+from hpcdirect.runners import base
+from hpcdirect.runners.ansible import check
+from hpcdirect.runners.ansible import folder as folders
+from hpcdirect.runners.ansible import processes
+from hpcdirect.runners.ansible.course import Course
+from hpcdirect.runners.ansible.redaction import Redaction
+
+_POLL = 0.5
+_STOPPED = 'The run was stopped.'
+_WORKER = 'hpcdirect.runners.ansible.worker'
+
+
+class AnsibleRunner(base.ElementRunner):
+    """Plays the playbooks of elements over ssh.
+
+    :param conf: its group is ``[ansible]``.
+    """
+
+    name = 'ansible'
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        options.register_opts(conf)
+        self._conf = conf
+        # Batches that are over although a node was not told, by cluster.
+        self._unclosed: dict[str, set[str]] = {}
+        self._lock = threading.Lock()
+        folders.sweep(conf.ansible.work_path)
+
+    def validate(self, element: Element) -> list[Finding]:
+        """All that is wrong with an element's playbooks."""
+        return check.findings(element)
+
+    def carry_out(self, batch: base.Batch, listener: base.Listener,
+                  stopped: Callable[[], bool]) -> None:
+        """Do the batch and return when it is over.
+
+        :raises RunnerError: it could not be started; nothing was done.
+        """
+        if not batch.tasks:
+            return
+        _check(batch)
+        with self._lock:
+            over = tuple(sorted(self._unclosed.get(batch.cluster_id, ())))
+        redact = Redaction([batch.private_key, *(
+            value for task in batch.tasks
+            for value in task.secrets.values())])
+        with folders.made(self._conf, batch, over) as folder:
+            course = Course(batch, listener, redact, folder.project,
+                            self._conf.ansible.connect_timeout)
+            try:
+                reason = self._played(folder, listener, course, stopped)
+            finally:
+                self._close(batch, folder, course)
+            course.finish(redact(reason))
+
+    def stop(self, process: base.Process) -> None:
+        """End a worker that an earlier owner left, and all it started.
+
+        On another machine nothing can be ended from here: there the nodes
+        themselves refuse what is older than the next batch.
+
+        :raises RunnerError: something is left that cannot be killed.
+        """
+        if process.host == processes.machine() and not processes.end(
+                process.pid, process.started, self._conf.ansible.stop_grace):
+            raise RunnerError(plugin='ansible', reason=(
+                f'Processes of run {process.pid} cannot be killed.'))
+        folders.sweep(self._conf.ansible.work_path)
+
+    def _played(self, folder: folders.Folder, listener: base.Listener,
+                course: Course, stopped: Callable[[], bool]) -> str:
+        """Let a worker play the batch; '' or why it was cut short."""
+        with _errors() as errors, self._worker(folder, errors) as worker:
+            started = processes.status(worker.pid)
+            listener.starting(base.Process(
+                worker.pid, started.started if started else 0,
+                processes.machine()))
+            with contextlib.suppress(BrokenPipeError):
+                os.write(_pipe(worker.stdin).fileno(), b'go\n')
+            if not _follow(_pipe(worker.stdout), course, stopped):
+                return _STOPPED
+            if course.over:
+                return ''
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.wait(2)
+            errors.seek(0)
+            said = errors.read()[-4000:].decode(errors='replace').split('\n')
+            last = next((line for line in reversed(said) if line.strip()),
+                        'it said nothing')
+            return ('The process that runs Ansible died (exit '
+                    f'{worker.returncode}): {last}')
+
+    @contextlib.contextmanager
+    def _worker(self, folder: folders.Folder, errors: IO[bytes]
+                ) -> Iterator[subprocess.Popen[bytes]]:
+        """A worker that waits for its go; when left, nothing of it is."""
+        worker = subprocess.Popen(
+            [sys.executable, '-m', _WORKER, str(folder.path)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+            cwd=folder.project, env=_environment(folder.path),
+            start_new_session=True)
+        found = processes.status(worker.pid)
+        try:
+            yield worker
+        finally:
+            processes.end(worker.pid, found.started if found else 0,
+                          self._conf.ansible.stop_grace)
+            worker.wait()
+            _pipe(worker.stdin).close()
+            _pipe(worker.stdout).close()
+
+    def _close(self, batch: base.Batch, folder: folders.Folder,
+               course: Course) -> None:
+        """See to it that nodes let the next batch of this epoch in."""
+        left = course.unclosed
+        if not course.over:
+            left = list(folder.fence.end(host.name for host in batch.hosts))
+            self._drop_connections(folder)
+        with self._lock:
+            keys = self._unclosed.setdefault(batch.cluster_id, set())
+            if left:
+                keys.add(batch.key)
+            elif not keys:
+                del self._unclosed[batch.cluster_id]
+
+    def _drop_connections(self, folder: folders.Folder) -> None:
+        """End the ssh masters that telling the nodes has left behind."""
+        for path in (folder.path / 'c').glob('*'):
+            subprocess.run(
+                ['ssh', '-F', folder.fence.config, '-O', 'exit', path.name],
+                capture_output=True, timeout=10)
+
+
+def _check(batch: base.Batch) -> None:
+    """Refuse what cannot be begun, before anything is done."""
+    known = {host.name for host in batch.hosts}
+    for task in batch.tasks:
+        if not task.element.can(task.verb):
+            raise RunnerError(plugin='ansible', reason=(
+                f'Element {task.element.name} has no {task.verb}.yaml.'))
+        missing = sorted(set(task.nodes) - known)
+        if missing:
+            raise RunnerError(plugin='ansible', reason=(
+                f'Nodes {", ".join(missing)} of element {task.element.name} '
+                'are not among the hosts of the batch.'))
+
+
+def _environment(path: pathlib.Path) -> dict[str, str]:
+    """All that a worker needs; nothing of the service's own gets in."""
+    search = os.environ.get('PATH', os.defpath)
+    values = {
+        'PATH': f'{pathlib.Path(sys.executable).parent}:{search}',
+        'HOME': f'{path}/home', 'LANG': 'C.UTF-8', 'LC_ALL': 'C.UTF-8',
+        'TMPDIR': f'{path}/tmp',  # noqa: S108
+        'PYTHONPATH': str(pathlib.Path(__file__).parents[3]),
+        'ANSIBLE_CONFIG': f'{path}/ansible.cfg',
+        'ANSIBLE_HOST_KEY_CHECKING': 'True'}
+    return values
+
+
+def _follow(pipe: IO[bytes], course: Course, stopped: Callable[[], bool]
+            ) -> bool:
+    """Hand on what the worker tells until it ends; False when stopped."""
+    buffer = b''
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        while not stopped():
+            if not selector.select(_POLL):
+                continue
+            read = os.read(pipe.fileno(), 65536)
+            *lines, buffer = (buffer + read).split(b'\n')
+            for line in lines:
+                course.take(json.loads(line))
+            if not read or course.over:
+                return True
+    return False
+
+
+def _errors() -> IO[bytes]:
+    return tempfile.TemporaryFile()
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    if pipe is None:  # cannot be: both are asked for
+        raise RunnerError(plugin='ansible', reason='The worker has no pipe.')
+    return pipe

@@ -1,0 +1,106 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A runner that runs nothing: it tells what a real one would tell.
+
+A task's parameters say how it goes: ``fake_delay`` seconds of work,
+``fake_fail`` a list of nodes on which it fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import os
+import time
+
+from oslo_config import cfg
+
+from hpcdirect.blueprints.model import Element
+from hpcdirect.exception import Finding
+from hpcdirect.runners import base
+
+_POLL = 0.1
+_STOPPED = 'The run was stopped.'
+
+
+class FakeRunner(base.ElementRunner):
+    """Carries elements out in imagination."""
+
+    name = 'fake'
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._conf = conf
+
+    def validate(self, element: Element) -> list[Finding]:
+        """The playbooks that are missing."""
+        return [Finding(f'The element has no {verb}.yaml.', f'{verb}.yaml')
+                for verb in (base.Verb.APPLY, base.Verb.REVERT,
+                             base.Verb.VERIFY) if not element.can(verb)]
+
+    def carry_out(self, batch: base.Batch, listener: base.Listener,
+                  stopped: Callable[[], bool]) -> None:
+        """Tell of the batch as if it were done."""
+        listener.starting(base.Process(os.getpid(), 0, 'fake'))
+        lost: set[str] = set()
+        over = False
+        for task in batch.tasks:
+            if over:
+                listener.ended(base.TaskOutcome(
+                    task.run_id, (), {}, task.nodes))
+                continue
+            listener.begun(task.run_id)
+            over = not _waited(
+                float(task.variables.get('fake_delay', 0)), stopped)
+            outcome = self._outcome(task, listener, lost, over)
+            lost |= set(outcome.failed)
+            listener.ended(outcome)
+
+    def stop(self, process: base.Process) -> None:
+        """Nothing was left running."""
+
+    def _outcome(self, task: base.Task, listener: base.Listener,
+                 lost: set[str], over: bool) -> base.TaskOutcome:
+        told = f'{task.verb} {task.element.name}'
+        failing = set(task.variables.get('fake_fail', ()))
+        failed: dict[str, base.Cause] = {}
+        for node in task.nodes:
+            if node in lost:
+                continue
+            if over or node in failing:
+                reason = _STOPPED if over else 'It was told to fail.'
+                failed[node] = base.Cause(node, told, reason)
+            listener.progress(_progress(task, node, told, failed.get(node)))
+        succeeded = tuple(node for node in task.nodes
+                          if node not in lost and node not in failed)
+        return base.TaskOutcome(
+            task.run_id, succeeded, failed,
+            tuple(node for node in task.nodes if node in lost),
+            changed=len(succeeded))
+
+
+def _progress(task: base.Task, node: str, told: str,
+              cause: base.Cause | None) -> base.Progress:
+    result = base.Result.FAILED if cause else base.Result.CHANGED
+    said = cause.message if cause else ''
+    return base.Progress(task.run_id, node, told, result, 0.0, said,
+                         f'{result}: [{node}] {said}'.rstrip() + '\n')
+
+
+def _waited(seconds: float, stopped: Callable[[], bool]) -> bool:
+    """Whether the time went by without a wish to stop."""
+    limit = time.monotonic() + seconds
+    while not stopped():
+        left = limit - time.monotonic()
+        if left <= 0:
+            return True
+        time.sleep(min(_POLL, left))
+    return False

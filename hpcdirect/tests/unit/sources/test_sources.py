@@ -1,0 +1,175 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Sources and the catalogue over them."""
+
+import pathlib
+import shutil
+from unittest import mock
+
+import fixtures
+from oslo_config import cfg
+import testtools
+
+from hpcdirect import exception
+from hpcdirect.conf import blueprints as blueprints_conf
+from hpcdirect.sources import base
+from hpcdirect.sources import catalogue
+from hpcdirect.sources import directory
+from hpcdirect.sources import package
+from hpcdirect.tests.unit.blueprints import folders
+from hpcdirect.tests.unit.blueprints.folders import BLUEPRINT
+from hpcdirect.tests.unit.blueprints.folders import MUNGE
+
+
+class SourceTest(testtools.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.root = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        self.folder = folders.write_tree(self.root / 'a')
+        self.log = self.useFixture(fixtures.FakeLogger())
+
+    def source(self, *names):
+        conf = cfg.ConfigOpts()
+        source = directory.DirectorySource(conf)
+        conf.set_override('directories', [
+            str(self.root / name) for name in names or 'a'], 'blueprints')
+        return source
+
+    def add_version(self, version, root='a', label='Newer'):
+        """Another version of the blueprint, in NAME@VERSION."""
+        data = {**BLUEPRINT, 'version': version, 'label': label}
+        parent = self.root / 'new'
+        folder = folders.write_tree(parent, data)
+        target = self.root / root / 'blueprints' / f'small@{version}'
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(folder, target)
+        shutil.rmtree(parent)
+        return target
+
+
+class DirectorySourceTest(SourceTest):
+
+    def test_list(self):
+        self.add_version('1.10.0')
+        self.assertEqual(
+            [base.Ref('blueprint', 'small', '1.10.0'),
+             base.Ref('blueprint', 'small', '1.2.0')],
+            list(self.source().list('blueprint')))
+        self.assertEqual({'munge', 'slurm'}, {
+            ref.name for ref in self.source().list('element')})
+
+    def test_load(self):
+        self.add_version('1.10.0')
+        source = self.source()
+        self.assertEqual('1.10.0', source.load_blueprint('small').version)
+        self.assertEqual('Small',
+                         source.load_blueprint('small', '1.2.0').label)
+        self.assertEqual('munge', source.load_element('munge').name)
+        self.assertRaises(exception.NotFound, source.load_element, 'x')
+        self.assertRaises(exception.NotFound, source.load_blueprint,
+                          'small', '3')
+
+    def test_watch_token(self):
+        source = self.source('a', 'not-there')
+        first = source.watch_token()
+        self.assertEqual(first, source.watch_token())
+        (self.root / 'a/elements/munge/roles').mkdir()
+        (self.root / 'a/elements/munge/roles/x').write_text('')
+        self.assertNotEqual(first, source.watch_token())
+
+    def test_defaults_hold_a_checkout(self):
+        conf = cfg.ConfigOpts()
+        blueprints_conf.register_opts(conf)
+        blueprints_conf.register_opts(conf)
+        conf([])
+        top = pathlib.Path(__file__).resolve().parents[4]
+        self.assertIn(str(top), conf.blueprints.directories)
+        self.assertEqual('/etc/hpcdirect', conf.blueprints.directories[0])
+
+
+class PackageSourceTest(SourceTest):
+
+    def source_of(self, *values):
+        entries = [mock.Mock(value=value) for value in values]
+        for number, entry in enumerate(entries):
+            entry.name = str(number)
+        with mock.patch('importlib.metadata.entry_points',
+                        return_value=entries) as find:
+            source = package.PackageSource(cfg.ConfigOpts())
+            source.roots()
+        find.assert_called_once_with(group='hpcdirect.blueprints')
+        return source
+
+    def test_packages(self):
+        (self.root / 'pack').mkdir()
+        (self.root / 'pack' / '__init__.py').write_text('raise Exception')
+        shutil.move(self.root / 'a' / 'elements', self.root / 'pack')
+        self.useFixture(fixtures.PythonPathEntry(str(self.root)))
+        source = self.source_of('pack', 'no_such_package', 'json.tool',
+                                'no.such.package')
+        self.assertEqual('munge', source.load_element('munge').name)
+        self.assertEqual([], list(source.list('blueprint')))
+        for name in ('no_such_package', 'json.tool', 'no.such.package'):
+            self.assertIn(name, self.log.output)
+
+
+class CatalogueTest(SourceTest):
+
+    def test_across_sources(self):
+        folders.write_element(self.root / 'b' / 'elements',
+                              {**MUNGE, 'label': 'Theirs'})
+        folders.write_element(self.root / 'b' / 'elements',
+                              {**MUNGE, 'name': 'other'})
+        self.add_version('2.0', 'b')
+        found = catalogue.Catalogue([self.source('a'), self.source('b')])
+        self.assertEqual(['munge', 'other', 'slurm'],
+                         [one.name for one in found.elements()])
+        self.assertEqual('Munge', found.element('munge').label)
+        self.assertEqual(['2.0', '1.2.0'], found.versions('small'))
+        self.assertEqual(['2.0'],
+                         [one.version for one in found.blueprints()])
+        self.assertEqual('1.2.0', found.blueprint('small@1.2.0').version)
+        self.assertEqual([], found.problems())
+
+    def test_not_found(self):
+        found = catalogue.Catalogue([self.source()])
+        exc = self.assertRaises(exception.NotFound, found.blueprint,
+                                'smal@1')
+        self.assertEqual('Blueprint smal@1 was not found.', str(exc))
+        self.assertRaises(exception.NotFound, found.blueprint, 'small@9')
+        self.assertRaises(exception.NotFound, found.element, '')
+        self.assertEqual([], found.versions('x'))
+
+    def test_read_again_only_when_changed(self):
+        source = self.source()
+        found = catalogue.Catalogue([source])
+        first = found.blueprint('small')
+        self.assertIs(first, found.blueprint('small'))
+        (self.folder / 'README.rst').write_text('Other.')
+        self.assertEqual('Other.', found.blueprint('small').readme)
+
+    def test_broken_ones_break_nothing(self):
+        bad = self.root / 'a/elements/bad'
+        bad.mkdir()
+        (bad / 'element.yaml').write_text('name: [')
+        self.add_version('3.0')
+        (self.root / 'a/blueprints/small@3.0/blueprint.yaml').write_text(
+            'name: small\n')
+        found = catalogue.Catalogue([self.source()])
+        self.assertEqual('1.2.0', found.blueprint('small').version)
+        self.assertEqual(
+            [('element', 'bad'), ('blueprint', 'small')],
+            [(one.ref.kind, one.ref.name) for one in found.problems()])
+        self.assertIn('bad/element.yaml:', self.log.output)
+        self.assertIn('Blueprint small cannot be used', self.log.output)

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Sourced by quickstart.sh and test.sh: what they install, in one place.
+
+# install_packages [PROFILE]: Debian packages of bindep.txt that are missing.
+install_packages() {
+    local profile=${1:-} missing=() name tags
+    while read -r name tags; do
+        case "$name" in ''|\#*) continue ;; esac
+        # A line with a second tag is for that profile only.
+        if [[ "$tags" == *' '* && "$tags" != *" ${profile:-none}]" ]]; then
+            continue
+        fi
+        dpkg-query -W -f '${Status}' "$name" 2>/dev/null \
+            | grep -q 'ok installed' || missing+=("$name")
+    done < bindep.txt
+    [ "${#missing[@]}" = 0 ] && return
+    if [ "$(id -u)" != 0 ]; then
+        echo "These packages are missing; install them as root: ${missing[*]}" >&2
+        exit 1
+    fi
+    echo "Installing ${missing[*]}"
+    # A database server that a package would start is none of ours to start.
+    local policy=/usr/sbin/policy-rc.d made=''
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' > "$policy"
+        chmod +x "$policy"
+        made=yes
+    fi
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+        --no-install-recommends "${missing[@]}" > /dev/null
+    [ -z "$made" ] || rm -f "$policy"
+}
+
+# install_python VENV ARGUMENTS...: a virtual environment with pinned releases.
+install_python() {
+    local venv=$1 python stamp
+    shift
+    python=${HPCDIRECT_PYTHON:-$(command -v python3.11 || command -v python3)}
+    # Installed already, of just these files: nothing to do.
+    stamp=$(cat constraints.txt requirements.txt setup.cfg ./*-requirements.txt \
+        | cat - <(echo "$PWD $python $*") | sha256sum | cut -d' ' -f1)
+    [ "$(cat "$venv/.stamp" 2>/dev/null)" = "$stamp" ] && return
+    [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+    echo "Installing Python packages into $venv"
+    if ! git rev-parse HEAD > /dev/null 2>&1; then
+        export PBR_VERSION=${PBR_VERSION:-0.1.0}
+    fi
+    "$venv/bin/python" -m pip install -q --disable-pip-version-check \
+        -c constraints.txt pip setuptools pbr
+    "$venv/bin/python" -m pip install -q --disable-pip-version-check \
+        -c constraints.txt "$@"
+    echo "$stamp" > "$venv/.stamp"
+}

@@ -1,0 +1,241 @@
+#!/usr/bin/env bash
+# hpcdirect on one machine, from nothing to an MPI job; see --help.
+set -euo pipefail
+
+usage() {
+    cat <<'TXT'
+Usage: tools/quickstart.sh [--nodes N] [--blueprint NAME] [--name CLUSTER]
+       tools/quickstart.sh down
+       tools/quickstart.sh --help
+
+Starts hpcdirect on this machine and makes an HPC cluster with it. Needs root,
+Debian 12 or later, 2 GiB of memory and 3 GiB of disk.
+
+  up (default)      install what is missing, start the service (127.0.0.1 only,
+                    HTTP basic auth), create the cluster from the blueprint
+                    through the public API, run an MPI job on it with sbatch.
+                    Run again it finds what is there and is done in seconds.
+  down              take away clusters, service, configuration and state.
+                    Installed packages and the cache stay.
+
+  --nodes N         compute nodes (default 2)
+  --blueprint NAME  slurm (default) or single
+  --name CLUSTER    the cluster's name (default demo)
+
+Where things are:
+  /var/lib/hpcdirect     state: configuration, password, database, logs, nodes
+  /var/cache/hpcdirect   cache: Python environment, node images, packages
+  ~/.config/openstack/clouds.yaml   gains the cloud hpcdirect-local
+TXT
+}
+
+action=up nodes=2 blueprint=slurm name=demo
+while [ $# -gt 0 ]; do
+    case $1 in
+        --help|-h) usage; exit 0 ;;
+        --nodes) nodes=${2:?--nodes wants a number}; shift ;;
+        --blueprint) blueprint=${2:?--blueprint wants a name}; shift ;;
+        --name) name=${2:?--name wants a name}; shift ;;
+        up|down) action=$1 ;;
+        *) echo "quickstart: I do not know '$1'; see --help" >&2; exit 1 ;;
+    esac
+    shift
+done
+case $nodes in
+    ''|*[!0-9]*) echo "quickstart: --nodes wants a number, not '$nodes'" >&2; exit 1 ;;
+esac
+if [ "$(id -u)" != 0 ]; then
+    echo "quickstart: run me as root; I make network namespaces, mounts and cgroups" >&2
+    exit 1
+fi
+
+cd "$(dirname "$(readlink -f "$0")")/.."
+# shellcheck source=tools/install.sh
+. tools/install.sh
+
+state=${HPCDIRECT_STATE:-/var/lib/hpcdirect}
+cache=${HPCDIRECT_CACHE:-/var/cache/hpcdirect}
+port=${HPCDIRECT_PORT:-9517}
+venv=$cache/venv
+run=$state/quickstart
+key=$HOME/.config/hpcdirect/id_ed25519
+clouds=${HPCDIRECT_CLOUDS:-$HOME/.config/openstack/clouds.yaml}
+began=$(date +%s)
+
+say() { printf '%4ds  %s\n' "$(($(date +%s) - began))" "$*"; }
+hpc() { "$venv/bin/openstack" --os-cloud hpcdirect-local hpc "$@"; }
+alive() { [ -s "$run/pid" ] && [ "$(cat "/proc/$(cat "$run/pid")/comm" 2>/dev/null)" = hpcdirect-all-i ]; }
+healthy() {
+    "$venv/bin/python" - "$port" <<'PY' 2>/dev/null
+import sys, urllib.request
+urllib.request.urlopen(f'http://127.0.0.1:{sys.argv[1]}/healthcheck', timeout=2)
+PY
+}
+
+configure() {
+    [ -s "$run/hpcdirect.conf" ] && return
+    install -d -m 700 "$run"
+    local password
+    password=$(head -c 18 /dev/urandom | base64 | tr '+/' 'xy')
+    install -m 600 /dev/null "$run/users"
+    "$venv/bin/python" - "$password" > "$run/users" <<'PY'
+import bcrypt, sys
+word = bcrypt.hashpw(sys.argv[1].encode(), bcrypt.gensalt(10)).decode()
+print(f'demo:{word}:demo:member')
+PY
+    cat > "$run/hpcdirect.conf" <<CONF
+[DEFAULT]
+state_path = $state
+key_file = $run/keys
+log_file = $run/hpcdirect.log
+enabled_backends = local
+enabled_runners = ansible
+enabled_sources = directory,package
+
+[api]
+host = 127.0.0.1
+port = $port
+auth_strategy = basic
+users_file = $run/users
+
+[blueprints]
+directories = $PWD
+
+[database]
+connection = sqlite:///$run/hpcdirect.sqlite
+
+[local]
+state_path = $state/local
+cache_path = $cache
+CONF
+    chmod 600 "$run/hpcdirect.conf"
+    if [ ! -s "$key" ]; then
+        install -d -m 700 "$(dirname "$key")"
+        ssh-keygen -q -t ed25519 -N '' -C hpcdirect-quickstart -f "$key"
+    fi
+    "$venv/bin/python" tools/clouds.py add "$clouds" "http://127.0.0.1:$port" demo "$password"
+}
+
+start() {
+    if alive && healthy; then
+        say "hpcdirect is running (pid $(cat "$run/pid"))"
+        return
+    fi
+    HOME=$HOME setsid "$venv/bin/hpcdirect-all-in-one" \
+        --config-file "$run/hpcdirect.conf" \
+        > "$run/output" 2>&1 < /dev/null &
+    echo $! > "$run/pid"
+    for _ in $(seq 150); do
+        healthy && { say "hpcdirect is running (pid $(cat "$run/pid"), http://127.0.0.1:$port)"; return; }
+        alive || break
+        sleep 0.2
+    done
+    echo "quickstart: hpcdirect did not start:" >&2
+    tail -n 20 "$run/output" "$run/hpcdirect.log" >&2 || true
+    exit 1
+}
+
+create() {
+    local parameters=()
+    if hpc cluster show "$name" -f value -c status > "$run/status" 2>/dev/null; then
+        case $(cat "$run/status") in
+            ACTIVE) say "Cluster $name is there"; return ;;
+            ERROR) say "Cluster $name failed before; going on from what is missing"
+                   hpc cluster retry "$name" --wait --follow > /dev/null; return ;;
+            *) say "Cluster $name is $(cat "$run/status"); waiting"
+               hpc event list "$name" --follow > /dev/null; return ;;
+        esac
+    fi
+    [ "$blueprint" = slurm ] && parameters=(--parameter "compute_count=$nodes")
+    say "Creating cluster $name from blueprint $blueprint"
+    hpc cluster create "$name" --blueprint "$blueprint" "${parameters[@]}" \
+        --user "demo,key=$key.pub,sudo" --wait --follow > /dev/null
+    say "Cluster $name is ACTIVE"
+}
+
+job() {
+    local id
+    say "Submitting an MPI job across $nodes compute nodes with sbatch"
+    tar -C "blueprints/$blueprint/examples" -c . \
+        | hpc cluster ssh "$name" -- 'mkdir -p mpi && tar -x -C mpi'
+    id=$(hpc cluster ssh "$name" -- \
+        "cd mpi && sbatch --parsable --nodes=$nodes --output=job-%j.out job.sh")
+    # One ssh that waits on the head costs less than asking again and again.
+    hpc cluster ssh "$name" -- "
+        for _ in \$(seq 600); do
+            squeue -h -j $id 2>/dev/null | grep -q . || break; sleep 0.2
+        done
+        cat mpi/job-$id.out
+        scontrol show job $id | grep -q 'JobState=COMPLETED'" \
+        || { echo "quickstart: job $id did not end well; see above" >&2; exit 1; }
+    say "Job $id is COMPLETED"
+}
+
+what_now() {
+    local os='openstack --os-cloud hpcdirect-local'
+    cat <<TXT
+
+What now:
+  $os hpc cluster list
+  $os hpc node list $name
+  $os hpc cluster ssh $name
+TXT
+    [ "$blueprint" = slurm ] && cat <<TXT
+  $os hpc cluster scale $name --group compute=+1 --wait --follow
+TXT
+    cat <<TXT
+  $os hpc run list --cluster $name         (then: hpc run log RUN)
+  $os hpc cluster delete $name --wait
+  tools/quickstart.sh down
+TXT
+    [ "$(command -v openstack)" = /usr/local/bin/openstack ] \
+        || [ ! -e /usr/local/bin/openstack ] || hash -r
+    command -v openstack > /dev/null || echo "(openstack is $venv/bin/openstack)"
+}
+
+up() {
+    install_packages run
+    install -d "$cache"
+    install_python "$venv" -e '.[service,client]'
+    say "Packages are there"
+    configure
+    # On PATH when no other openstack is.
+    if ! command -v openstack > /dev/null; then
+        ln -s "$venv/bin/openstack" /usr/local/bin/openstack
+    fi
+    start
+    create
+    [ ! -d "blueprints/$blueprint/examples" ] || job
+    what_now
+}
+
+down() {
+    if alive && healthy; then
+        for cluster in $(hpc cluster list -f value -c name 2>/dev/null); do
+            say "Deleting cluster $cluster"
+            hpc cluster delete "$cluster" --wait > /dev/null 2>&1 || true
+        done
+    fi
+    if alive; then
+        local pid
+        pid=$(cat "$run/pid")
+        kill "$pid"
+        for _ in $(seq 100); do alive || break; sleep 0.1; done
+        alive && kill -9 "$pid"
+        say "hpcdirect has stopped"
+    fi
+    # What a service that was killed could not take away itself.
+    if [ -x "$venv/bin/python" ]; then
+        "$venv/bin/python" -m hpcdirect.backends.local sweep \
+            --state "$state/local" --cache "$cache" || true
+        [ ! -e "$clouds" ] || "$venv/bin/python" tools/clouds.py remove "$clouds"
+    fi
+    [ "$(readlink /usr/local/bin/openstack)" != "$venv/bin/openstack" ] \
+        || rm -f /usr/local/bin/openstack
+    grep -qs 'hpcdirect-quickstart$' "$key.pub" && rm -f "$key" "$key.pub"
+    rmdir "$(dirname "$key")" 2>/dev/null || true
+    rm -rf --one-file-system "$state" /dev/shm/hpcdirect
+    say "All is gone but installed packages and the cache in $cache"
+}
+
+"$action"
