@@ -10,3 +10,32 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+"""All options, one module a group, registered on whatever is handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from oslo_config import cfg
+from oslo_db import options as database
+
+from hpcdirect.conf import ansible
+from hpcdirect.conf import api
+from hpcdirect.conf import blueprints
+from hpcdirect.conf import conductor
+from hpcdirect.conf import paths
+
+_MODULES = (paths, api, blueprints, conductor, ansible)
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Make every option of ours known to *conf*; twice is well."""
+    for module in _MODULES:
+        module.register_opts(conf)
+    database.set_defaults(
+        conf, connection='sqlite:///$state_path/hpcdirect.sqlite')
+
+
+def list_opts() -> list[tuple[cfg.OptGroup | str, Iterable[cfg.Opt]]]:
+    """What oslo-config-generator makes the sample configuration from."""
+    return [entry for module in _MODULES for entry in module.list_opts()]

@@ -10,3 +10,59 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+"""Who may do what: rules in code, one module a resource."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+import itertools
+
+from oslo_config import cfg
+from oslo_policy import policy
+
+from hpcdirect.context import RequestContext
+from hpcdirect.exception import Forbidden
+from hpcdirect.policies import base
+from hpcdirect.policies import blueprints
+from hpcdirect.policies import clusters
+from hpcdirect.policies import deployments
+
+
+def list_rules() -> Iterable[policy.RuleDefault]:
+    """Every rule, for oslopolicy-sample-generator and the enforcer."""
+    return itertools.chain(base.RULES, blueprints.RULES, clusters.RULES,
+                           deployments.RULES)
+
+
+class Enforcer:
+    """Asks the rules, as the operator's policy file changes them."""
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self._enforcer = policy.Enforcer(conf)
+        self._enforcer.suppress_default_change_warnings = True
+        self._enforcer.register_defaults(list(list_rules()))
+
+    def allows(self, context: RequestContext, rule: str,
+               target: Mapping[str, str | None]) -> bool:
+        """Whether a rule lets *context* do it to *target*."""
+        try:
+            return bool(self._enforcer.authorize(rule, dict(target), context))
+        except policy.InvalidScope:
+            return False
+
+    def authorize(self, context: RequestContext, rule: str,
+                  target: Mapping[str, str | None]) -> None:
+        """Pass, or raise Forbidden.
+
+        :param target: what is acted on; ``project_id`` at least.
+        """
+        if not self.allows(context, rule, target):
+            raise Forbidden(rule=rule)
+
+    def reach(self, context: RequestContext) -> str | None:
+        """The one project a caller sees; None for all of them."""
+        if self.allows(context, base.ALL_PROJECTS,
+                       {'project_id': context.project_id}):
+            return None
+        return str(context.project_id)

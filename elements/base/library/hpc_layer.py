@@ -73,6 +73,9 @@ HOME = pathlib.Path('/var/lib/hpcdirect')
 LAYERS = HOME / 'layers'
 NODE = HOME / 'node.json'
 POLICY = pathlib.Path('/usr/sbin/policy-rc.d')
+# without the third, systemctl has init scripts enabled too, which takes long
+ENVIRONMENT = dict(os.environ, LC_ALL='C', DEBIAN_FRONTEND='noninteractive',
+                   SYSTEMCTL_SKIP_SYSV='1')
 APT = ['apt-get', '-qq', '-y', '--no-install-recommends',
        '-o', 'Dpkg::Options::=--force-unsafe-io',
        '-o', 'Dpkg::Options::=--force-confdef',
@@ -89,7 +92,7 @@ def run(*command, check=True):
     done = subprocess.run(
         command, text=True, stdin=subprocess.DEVNULL, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env=dict(os.environ, DEBIAN_FRONTEND='noninteractive', LC_ALL='C'))
+        env=ENVIRONMENT)
     if check and done.returncode:
         raise Problem('%s failed: %s' % (
             ' '.join(command), done.stdout.strip()[-2000:]))
@@ -302,11 +305,12 @@ class Units:
         states = unit_states([*wanted, *self.restart, *self.reload])
         running = [unit for unit, (active, _) in states.items()
                    if active == 'active']
-        for unit, (_, enabled) in states.items():
-            if unit in wanted and enabled != 'enabled':
-                self._tell('enable', unit)
         for unit in wanted:
-            if unit not in running:
+            active, enabled = states[unit]
+            if enabled != 'enabled':
+                now = [] if active == 'active' else ['--now']
+                self._tell('enable', unit, *now)
+            elif active != 'active':
                 self._tell('start', unit)
         for unit in running:
             if unit in self.restart:

@@ -10,3 +10,8 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+"""The local backend: hosts on this machine."""
+
+from hpcdirect.backends.local.backend import LocalBackend
+
+__all__ = ['LocalBackend']

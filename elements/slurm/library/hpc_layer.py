@@ -1,0 +1,484 @@
+#!/usr/bin/python3
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Packages, files and services of a layer: put on, and taken off again.
+
+An element is self-contained, so every element that uses this module carries
+a copy of this file. hpcdirect/tests/unit/test_elements.py holds the copies to
+be the same; "tools/copy-library" makes them so.
+"""
+
+import base64
+import grp
+import json
+import os
+import pathlib
+import pwd
+import shutil
+import subprocess
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+module: hpc_layer
+short_description: Packages, files and services of a layer, reversibly
+description:
+  - Brings a node to what is declared, in one task, and writes down in
+    I(/var/lib/hpcdirect) what was there before.
+  - What an earlier run of the same layer made and this one no longer
+    declares is taken back. I(state=absent) takes back everything.
+  - Packages go when no other layer, and nothing that was installed by
+    hand, needs them. What the image had stays.
+options:
+  layer: {description: A name of the layer on this node., required: true}
+  state: {choices: [present, absent], default: present}
+  packages: {description: Debian packages., type: list, elements: str}
+  directories:
+    description: path, and owner, group, mode. Made ones go with their
+      content at the revert.
+    type: list
+    elements: dict
+  files:
+    description: path; one of content, link (a target), seed (the file whose
+      text is taken when path is not there yet); owner, group, mode; restart
+      and reload (units to be told of a change).
+    type: list
+    elements: dict
+  units: {description: Units to be enabled and running., type: list}
+  litter:
+    description: Paths that the services write; removed at the revert.
+    type: list
+"""
+
+RETURN = r"""
+actions: {description: What was done., type: list, returned: always}
+running:
+  description: Those of the units that ran before.
+  type: list
+  returned: when present
+files: {description: Paths that changed., type: list, returned: always}
+"""
+
+HOME = pathlib.Path('/var/lib/hpcdirect')
+LAYERS = HOME / 'layers'
+NODE = HOME / 'node.json'
+POLICY = pathlib.Path('/usr/sbin/policy-rc.d')
+# without the third, systemctl has init scripts enabled too, which takes long
+ENVIRONMENT = dict(os.environ, LC_ALL='C', DEBIAN_FRONTEND='noninteractive',
+                   SYSTEMCTL_SKIP_SYSV='1')
+APT = ['apt-get', '-qq', '-y', '--no-install-recommends',
+       '-o', 'Dpkg::Options::=--force-unsafe-io',
+       '-o', 'Dpkg::Options::=--force-confdef',
+       '-o', 'Dpkg::Options::=--force-confold',
+       '-o', 'DPkg::Lock::Timeout=120']
+
+
+class Problem(Exception):
+    """Why the layer cannot be put on or taken off, a sentence."""
+
+
+def run(*command, check=True):
+    """Run a command; its output, or Problem."""
+    done = subprocess.run(
+        command, text=True, stdin=subprocess.DEVNULL, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env=ENVIRONMENT)
+    if check and done.returncode:
+        raise Problem('%s failed: %s' % (
+            ' '.join(command), done.stdout.strip()[-2000:]))
+    return done.stdout
+
+
+def load(path, default):
+    """What a JSON file of ours holds."""
+    return json.loads(path.read_text()) if path.exists() else default
+
+
+def save(path, value):
+    """Write a JSON file that only root may read, all of it or nothing."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_suffix('.new')
+    fresh.touch(mode=0o600)
+    fresh.write_text(json.dumps(value, sort_keys=True))
+    fresh.replace(path)
+
+
+# Packages
+
+
+def installed():
+    """Names of the packages that are installed."""
+    lines = run('dpkg-query', '-W', '-f',
+                '${db:Status-Abbrev}${Package}\n').splitlines()
+    return {line[3:] for line in lines if line[1] == 'i'}
+
+
+def accounts():
+    """Names of the node's own users."""
+    lines = pathlib.Path('/etc/passwd').read_text().splitlines()
+    return {line.partition(':')[0] for line in lines}
+
+
+def install(wanted, node):
+    """Install what is missing, and remember all that came with it."""
+    packages = installed()
+    missing = sorted(set(wanted) - packages)
+    if not missing:
+        return []
+    users, quiet = accounts(), not POLICY.exists()
+    if quiet:  # the layer decides what runs, not the package
+        POLICY.write_text('#!/bin/sh\nexit 101\n')
+        POLICY.chmod(0o755)
+    try:
+        try:
+            run(*APT, 'install', *missing)
+        except Problem:  # perhaps only the lists are old or not there
+            run(*APT, 'update')
+            run(*APT, 'install', *missing)
+    finally:
+        if quiet:
+            POLICY.unlink()
+        brought = installed() - packages
+        node['packages'] = sorted(brought.union(node['packages']))
+        for user in accounts() - users:
+            node['accounts'][user] = sorted(brought)
+        save(NODE, node)
+    return ['installed ' + name for name in missing]
+
+
+def needed(roots):
+    """These packages and all that they depend on."""
+    roots = sorted(roots)
+    if not roots:
+        return set()
+    lines = run('apt-cache', 'depends', '--recurse', '--installed',
+                '--no-recommends', '--no-suggests', '--no-conflicts',
+                '--no-breaks', '--no-replaces', '--no-enhances',
+                *roots).splitlines()
+    return {line.partition(':')[0] for line in lines
+            if not line.startswith((' ', '<'))}
+
+
+def purge(node):
+    """Remove what layers brought and nothing needs any more."""
+    here = installed()
+    brought = here.intersection(node['packages'])
+    actions = []
+    if brought:
+        manual = set(run('apt-mark', 'showmanual').split())
+        roots = manual - brought
+        for file in LAYERS.glob('*.json'):
+            roots.update(load(file, {})['packages'])
+        gone = sorted(brought - needed(roots & here))
+        if gone:
+            run(*APT, 'purge', *gone)
+            actions = ['purged ' + name for name in gone]
+            here = installed()
+    node['packages'] = sorted(here.intersection(node['packages']))
+    for user, packages in list(node['accounts'].items()):
+        if not here.intersection(packages):
+            run('userdel', user, check=False)
+            del node['accounts'][user]
+    return actions
+
+
+# Files and directories
+
+
+def snapshot(path):
+    """All that is needed to have this path as it is now; None: not there."""
+    if path.is_symlink():
+        return {'link': os.readlink(path)}
+    if not path.exists():
+        return None
+    stat = path.stat()
+    found = {'mode': stat.st_mode & 0o7777,
+             'uid': stat.st_uid, 'gid': stat.st_gid}
+    if path.is_file():
+        found['content'] = base64.b64encode(path.read_bytes()).decode()
+    return found
+
+
+def wanted_file(said):
+    """The snapshot that a file of ours is to have."""
+    path = pathlib.Path(said['path'])
+    if 'link' in said:
+        return {'link': said['link']}
+    found = wanted_directory(said, '0644')
+    if 'seed' in said:
+        seed = path if path.exists() else pathlib.Path(said['seed'])
+        content = seed.read_bytes() if seed.exists() else b''
+    else:
+        content = said['content'].encode()
+    found['content'] = base64.b64encode(content).decode()
+    return found
+
+
+def wanted_directory(said, mode='0755'):
+    """The snapshot that a directory of ours is to have."""
+    try:
+        return {'mode': int(said.get('mode', mode), 8),
+                'uid': pwd.getpwnam(said.get('owner', 'root')).pw_uid,
+                'gid': grp.getgrnam(said.get('group', 'root')).gr_gid}
+    except KeyError as exc:
+        raise Problem('%s: %s' % (said['path'], exc)) from exc
+
+
+def put(path, wanted, node):
+    """Bring a path to a snapshot; whether that changed anything."""
+    if snapshot(path) == wanted:
+        return False
+    if wanted is None:
+        remove(path)
+        return True
+    for parent in reversed(path.parents):
+        if not parent.exists():
+            parent.mkdir(mode=0o755)
+            node['parents'].append(str(parent))
+    if 'link' in wanted:
+        fresh = path.with_name(path.name + '.hpc-new')
+        remove(fresh)
+        fresh.symlink_to(wanted['link'])
+        fresh.replace(path)
+    elif 'content' in wanted:
+        fresh = path.with_name(path.name + '.hpc-new')
+        remove(fresh)
+        fresh.touch(mode=0o600)
+        fresh.write_bytes(base64.b64decode(wanted['content']))
+        own(fresh, wanted)
+        fresh.replace(path)
+    else:
+        path.mkdir(exist_ok=True)
+        own(path, wanted)
+    return True
+
+
+def own(path, wanted):
+    """Give a path its owner and mode."""
+    os.chown(path, wanted['uid'], wanted['gid'])
+    path.chmod(wanted['mode'])
+
+
+def remove(path):
+    """Remove a path, whatever it is; it may be gone."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+# Services
+
+
+class Units:
+    """What is to be told to systemd when the files are in place."""
+
+    def __init__(self):
+        self.restart = set()
+        self.reload = set()
+        self.files = []
+        self.actions = []
+
+    def touched(self, path, said):
+        """A file changed whose units are to know it."""
+        self.files.append(str(path))
+        self.restart.update(said.get('restart', ()))
+        self.reload.update(said.get('reload', ()))
+
+    def reread(self):
+        """Have systemd read its own files again, if any of them changed."""
+        if any(path.startswith('/etc/systemd/') for path in self.files):
+            run('systemctl', 'daemon-reload')
+
+    def bring_up(self, wanted):
+        """Enable, start, restart and reload; the units that ran before."""
+        states = unit_states([*wanted, *self.restart, *self.reload])
+        running = [unit for unit, (active, _) in states.items()
+                   if active == 'active']
+        for unit in wanted:
+            active, enabled = states[unit]
+            if enabled != 'enabled':
+                now = [] if active == 'active' else ['--now']
+                self._tell('enable', unit, *now)
+            elif active != 'active':
+                self._tell('start', unit)
+        for unit in running:
+            if unit in self.restart:
+                self._tell('restart', unit)
+            elif unit in self.reload:
+                self._tell('reload-or-restart', unit)
+        return running
+
+    def take_down(self, gone):
+        """Stop and disable."""
+        for unit, (active, enabled) in unit_states(gone).items():
+            if active != 'inactive' or enabled == 'enabled':
+                self._tell('disable', unit, '--now')
+                run('systemctl', 'reset-failed', unit, check=False)
+
+    def _tell(self, verb, unit, *more):
+        try:
+            run('systemctl', '-q', verb, *more, unit)
+        except Problem as exc:
+            log = run('journalctl', '-q', '-n20', '--no-pager', '-o', 'cat',
+                      '-u', unit, check=False)
+            raise Problem('%s\n%s' % (exc, log)) from exc
+        self.actions.append('%s %s' % (verb, unit))
+
+
+def unit_states(units):
+    """Unit -> what is-active and is-enabled say."""
+    units = sorted(set(units))
+    if not units:
+        return {}
+    entries = run('systemctl', 'show', '-p', 'ActiveState,UnitFileState',
+                  *units).strip().split('\n\n')
+    states = {}
+    for unit, entry in zip(units, entries):
+        said = dict(line.split('=', 1) for line in entry.split('\n'))
+        states[unit] = said['ActiveState'], said.get('UnitFileState', '')
+    return states
+
+
+# The layer
+
+
+def present(params, node):
+    """Put the layer on; what changed."""
+    file = LAYERS / (params['layer'] + '.json')
+    old = load(file, empty())
+    record = dict(old, packages=params['packages'], litter=params['litter'],
+                  units=sorted(set(params['units'] + old['units'])))
+    if record != old or not file.exists():
+        save(file, record)  # before anything is done, so it can be undone
+    actions = install(params['packages'], node)
+    wanted = {}
+    for said in params['directories']:
+        wanted[said['path']] = (said, wanted_directory(said))
+    for said in params['files']:
+        wanted[said['path']] = (said, wanted_file(said))
+    for path in wanted:
+        if path not in record['before']:
+            record['before'][path] = snapshot(pathlib.Path(path))
+    stale = [path for path in record['before'] if path not in wanted]
+    record['tell'].update({
+        path: {key: said[key] for key in ('restart', 'reload') if key in said}
+        for path, (said, _) in wanted.items()})
+    save_if_new(file, record)
+
+    units = Units()
+    for path, (said, snap) in wanted.items():
+        if put(pathlib.Path(path), snap, node):
+            units.touched(path, said)
+    units.take_down(set(old['units']) - set(params['units']))
+    give_back(record, stale, node, units)
+    units.reread()
+    running = units.bring_up(params['units'])
+    record['units'] = params['units']
+    save_if_new(file, record)
+    purged = purge(node) if set(old['packages']) - set(
+        params['packages']) else []
+    actions += ['changed ' + path for path in units.files]
+    return {'actions': actions + units.actions + purged,
+            'files': units.files, 'running': running}
+
+
+def absent(params, node):
+    """Take the layer off; what changed."""
+    file = LAYERS / (params['layer'] + '.json')
+    going = file.with_suffix('.going')
+    if going.exists():  # a revert was cut off
+        going.rename(file)
+    if not file.exists():
+        return {'actions': [], 'files': []}
+    record = load(file, None)
+    units = Units()
+    units.take_down(record['units'])
+    units.restart.difference_update(record['units'])
+    give_back(record, list(record['before']), node, units)
+    for path in record['litter']:
+        for found in pathlib.Path('/').glob(path.lstrip('/')):
+            remove(found)
+    save(NODE, node)
+    file.rename(going)  # its packages need not be kept for it
+    purged = purge(node)
+    units.reread()
+    units.restart.difference_update(record['units'])
+    units.bring_up([])
+    going.unlink()
+    actions = ['took back ' + path for path in units.files]
+    return {'actions': actions + units.actions + purged,
+            'files': units.files}
+
+
+def empty():
+    """The record of a layer that was never put on."""
+    return {'packages': [], 'units': [], 'litter': [], 'before': {},
+            'tell': {}}
+
+
+def save_if_new(file, record):
+    """Write a record unless it says so already."""
+    if load(file, None) != record:
+        save(file, record)
+
+
+def give_back(record, paths, node, units):
+    """Have these paths as they were before the layer came."""
+    for path in reversed(paths):
+        put(pathlib.Path(path), record['before'].pop(path), node)
+        units.touched(path, record['tell'].pop(path, {}))
+
+
+def tidy(node):
+    """Remove folders that we made and nothing is in; keep what we know."""
+    for parent in sorted(set(node['parents']), reverse=True):
+        path = pathlib.Path(parent)
+        if not path.exists() or not any(path.iterdir()):
+            remove(path)
+            node['parents'].remove(parent)
+
+
+def main():
+    """The module."""
+    module = AnsibleModule(argument_spec={
+        'layer': {'type': 'str', 'required': True},
+        'state': {'choices': ['present', 'absent'], 'default': 'present'},
+        'packages': {'type': 'list', 'elements': 'str', 'default': []},
+        'directories': {'type': 'list', 'elements': 'dict', 'default': []},
+        'files': {'type': 'list', 'elements': 'dict', 'default': []},
+        'units': {'type': 'list', 'elements': 'str', 'default': []},
+        'litter': {'type': 'list', 'elements': 'str', 'default': []}})
+    known = {'packages': [], 'accounts': {}, 'parents': []}
+    known.update(load(NODE, {}))
+    node = json.loads(json.dumps(known))
+    verb = present if module.params['state'] == 'present' else absent
+    try:
+        result = verb(module.params, node)
+        if verb is absent:
+            tidy(node)
+    except Problem as exc:
+        module.fail_json(msg=str(exc))
+    finally:
+        if node != known:
+            save(NODE, node)
+    if not any(node.values()):
+        NODE.unlink(missing_ok=True)
+        for folder in (LAYERS, HOME):
+            if folder.exists() and not any(folder.iterdir()):
+                folder.rmdir()
+    module.exit_json(changed=bool(result['actions']), **result)
+
+
+if __name__ == '__main__':
+    main()

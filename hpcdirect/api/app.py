@@ -1,0 +1,109 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Puts the API together: a pecan application and what stands before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+import logging
+from typing import Any
+import urllib.parse
+
+from oslo_middleware import cors
+from oslo_middleware import http_proxy_to_wsgi
+from oslo_middleware import request_id
+import pecan
+import webob
+
+from hpcdirect.api import auth
+from hpcdirect.api import errors
+from hpcdirect.api import microversion
+from hpcdirect.api import payload
+from hpcdirect.api.auth import WSGIApp
+from hpcdirect.api.controllers import root
+from hpcdirect.api.services import NullConductor
+from hpcdirect.api.services import Services
+
+__all__ = ['NullConductor', 'Services', 'make_app']
+
+LOG = logging.getLogger(__name__)
+
+
+def make_app(services: Services) -> WSGIApp:
+    """The WSGI application, from the outermost layer in:
+
+    the request gets its id; the proxy's headers are believed when so
+    configured; CORS; every error becomes a response (Edge); the caller is
+    known (auth); pecan finds the method.
+    """
+    routed = pecan.Pecan(root.Root(services), default_renderer='json',
+                         guess_content_type_from_ext=False)
+    app: Any = Edge(auth.wrap(routed, services.conf), services)
+    app = cors.CORS(app, services.conf)
+    app = http_proxy_to_wsgi.HTTPProxyToWSGI(app, services.conf)
+    return request_id.RequestId(app)
+
+
+class Edge:
+    """Takes any request; lets nothing but proper responses out."""
+
+    def __init__(self, app: WSGIApp, services: Services) -> None:
+        self._app = app
+        self._conf = services.conf.api
+
+    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]
+                 ) -> Iterable[bytes]:
+        """Answer a request, whatever becomes of it."""
+        version = microversion.VERSIONS[0]
+        try:
+            self._prepare(environ)
+            version = microversion.extract(environ, self._conf.service_type)
+            response = webob.Request(environ).get_response(self._app)
+        except Exception as exc:
+            response = errors.render(exc, _request_id(environ))
+        if (response.status_int >= 400
+                and response.content_type != 'application/json'):
+            response = _restated(response, _request_id(environ))
+        response.headers.update(
+            microversion.headers(version, self._conf.service_type))
+        answer: Iterable[bytes] = response(environ, start)
+        return answer
+
+    def _prepare(self, environ: dict[str, Any]) -> None:
+        """Read the body, and refuse what is not even text."""
+        try:
+            environ.get('PATH_INFO', '').encode('latin-1').decode()
+            urllib.parse.parse_qsl(environ.get('QUERY_STRING', ''),
+                                   keep_blank_values=True, errors='strict')
+        except ValueError as exc:
+            raise errors.ProtocolError(
+                400, 'The URL is not UTF-8, or has too many fields.') from exc
+        environ['hpcdirect.body'] = payload.read(environ,
+                                                 self._conf.max_body)
+        # pecan parses what it finds, and hands it to methods as arguments.
+        environ['CONTENT_LENGTH'] = '0'
+        # There is only JSON to be had.
+        environ.pop('HTTP_ACCEPT', None)
+
+
+def _restated(response: webob.Response, request_id: str) -> webob.Response:
+    """What a library answered as a page of text, as an error of ours."""
+    headers = {name: value for name, value in response.headers.items()
+               if name in ('WWW-Authenticate', 'Allow', 'Retry-After')}
+    return errors.render(errors.ProtocolError(
+        response.status_int, response.status, headers), request_id)
+
+
+def _request_id(environ: dict[str, Any]) -> str:
+    return str(environ.get('openstack.request_id', ''))

@@ -1,0 +1,55 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""/v1/backends"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpcdirect.api import validation
+from hpcdirect.api.capacity import capacity
+from hpcdirect.api.controllers.resource import Resource
+from hpcdirect.api.schemas import backends as schema
+from hpcdirect.api.services import Services
+from hpcdirect.db.paging import Listing
+from hpcdirect.policies import blueprints as policies
+
+
+class Backends(Resource):
+    """What makes machines."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(services, item=Backend(services))
+
+    @validation.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+        """List the backends that are enabled."""
+        self.authorize(policies.BACKENDS)
+        project = str(self.context.project_id)
+        return self.answer(
+            'backends', Listing(list(self.services.backends)),
+            lambda name: schema.view(name, capacity(
+                self.services, name, project)), query)
+
+
+class Backend(Resource):
+    """One backend."""
+
+    param = 'backend'
+
+    @validation.schemas(response=schema.SHOW)
+    def get(self, backend: str) -> dict[str, Any]:
+        """Show a backend and what the project could have of it."""
+        self.authorize(policies.BACKENDS)
+        return schema.view(backend, capacity(
+            self.services, backend, str(self.context.project_id)))

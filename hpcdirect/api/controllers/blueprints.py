@@ -1,0 +1,55 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""/v1/blueprints"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpcdirect.api import validation
+from hpcdirect.api.controllers.resource import Resource
+from hpcdirect.api.schemas import blueprints as schema
+from hpcdirect.api.services import Services
+from hpcdirect.db.paging import Listing
+from hpcdirect.policies import blueprints as policies
+
+
+class Blueprints(Resource):
+    """What clusters are made from."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(services, item=Blueprint(services))
+
+    @validation.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+        """List blueprints, the highest version of each."""
+        self.authorize(policies.BLUEPRINTS)
+        catalogue = self.services.catalogue
+        return self.answer(
+            'blueprints', Listing(catalogue.blueprints()),
+            lambda one: schema.entry(one, catalogue.versions(one.name)),
+            query)
+
+
+class Blueprint(Resource):
+    """One blueprint, by name or name@version."""
+
+    param = 'blueprint'
+
+    @validation.schemas(response=schema.SHOW)
+    def get(self, blueprint: str) -> dict[str, Any]:
+        """Show a blueprint with its parameters."""
+        self.authorize(policies.BLUEPRINTS)
+        found = self.services.catalogue.blueprint(blueprint)
+        return schema.view(found,
+                           self.services.catalogue.versions(found.name))

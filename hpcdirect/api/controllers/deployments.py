@@ -1,0 +1,101 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""/v1/deployments and /v1/clusters/{cluster}/deployments"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hpcdirect.api import validation
+from hpcdirect.api.controllers.resource import Resource
+from hpcdirect.api.schemas import deployments as schema
+from hpcdirect.api.services import Services
+from hpcdirect.db import clusters
+from hpcdirect.db import deployments
+from hpcdirect.db.deployments import Progress
+from hpcdirect.policies import clusters as cluster_policies
+from hpcdirect.policies import deployments as policies
+from hpcdirect.states import Operation
+
+_FILTERS = {'status': 'status', 'operation': 'operation',
+            'cluster': 'cluster_id'}
+
+
+class _Listed(Resource):
+    """Lists deployments; a base, no place of its own."""
+
+    def listed(self, project: str | None, query: Mapping[str, Any],
+               more: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to a query.
+
+        :param more: keys of the query that the path gives.
+        """
+        page = self.page({**query, **more}, _FILTERS, 'created_at:desc')
+        with self.services.database.read() as session:
+            listing = deployments.listing(session, project, page)
+            progress = deployments.progress(
+                session, [row.id for row in listing.rows])
+        return self.answer(
+            'deployments', listing, lambda row: schema.entry(
+                row, progress.get(row.id, Progress())), query)
+
+
+class Deployments(_Listed):
+    """Attempts to bring clusters to what is wanted."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(services, item=Deployment(services))
+
+    @validation.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+        """List deployments, also of clusters that are gone."""
+        self.authorize(policies.DEPLOYMENTS)
+        return self.listed(str(self.context.project_id), query, {})
+
+
+class Deployment(Resource):
+    """One deployment."""
+
+    param = 'deployment'
+
+    @validation.schemas(response=schema.SHOW)
+    def get(self, deployment: str) -> dict[str, Any]:
+        """Show a deployment with its plan and its steps."""
+        self.authorize(policies.DEPLOYMENTS)
+        with self.services.database.read() as session:
+            row = deployments.get(session, self.reach, deployment)
+            progress = deployments.progress(session, [row.id])
+            steps = deployments.steps(session, row.id)
+        return schema.view(row, progress.get(row.id, Progress()), steps)
+
+
+class ClusterDeployments(_Listed):
+    """The deployments of one cluster."""
+
+    @validation.schemas(query=schema.CLUSTER_QUERY, response=schema.LIST)
+    def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
+        """List the deployments of a cluster."""
+        found = self.cluster(cluster, policies.DEPLOYMENTS)
+        return self.listed(self.reach, query, {'cluster': found.id})
+
+    @validation.schemas(body=schema.RETRY, response=schema.SHOW,
+                        status=(202,))
+    def post(self, cluster: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Try once more to reach what is wanted of a cluster."""
+        found = self.cluster(cluster, cluster_policies.UPDATE)
+        order = self.order(Operation(body['operation']), {})
+        with self.services.database.write() as session:
+            row = clusters.retry(session, found.id, order)
+        self.services.conductor.advance(found.id)
+        return schema.view(row, Progress(), ())

@@ -1,0 +1,72 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""/v1/events and /v1/clusters/{cluster}/events"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hpcdirect.api import validation
+from hpcdirect.api.controllers.resource import Resource
+from hpcdirect.api.schemas import events as schema
+from hpcdirect.api.services import Services
+from hpcdirect.api.waiting import Waiting
+from hpcdirect.policies import deployments as policies
+
+_FILTERS = {'cluster': 'cluster_id', 'deployment': 'deployment_id',
+            'run': 'run_id', 'kind': 'kind', 'level': 'level'}
+
+
+class _Listed(Resource):
+    """Lists events; a base, no place of its own."""
+
+    def __init__(self, services: Services, waiting: Waiting) -> None:
+        super().__init__(services)
+        self._waiting = waiting
+
+    def listed(self, project: str | None, query: Mapping[str, Any],
+               more: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to a query, when there is one or time is up.
+
+        :param more: keys of the query that the path gives.
+        """
+        page = self.page({**query, **more}, _FILTERS, '')
+        listing = self._waiting.events(project, page, query.get('wait', 0))
+        return self.answer('events', listing, schema.view, query)
+
+
+class Events(_Listed):
+    """What happened to the project's clusters."""
+
+    @validation.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+        """List what happened, also to clusters that are gone.
+
+        With ``wait`` and nothing to tell, the answer comes when there is.
+        """
+        self.authorize(policies.EVENTS)
+        return self.listed(str(self.context.project_id), query, {})
+
+
+class ClusterEvents(_Listed):
+    """What happened to one cluster."""
+
+    @validation.schemas(query=schema.CLUSTER_QUERY, response=schema.LIST)
+    def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
+        """List what happened to a cluster.
+
+        With ``wait`` and nothing to tell, the answer comes when there is.
+        """
+        found = self.cluster(cluster, policies.EVENTS)
+        return self.listed(self.reach, query, {'cluster': found.id})

@@ -1,0 +1,177 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What every resource of the API is made of: a place in the tree of paths.
+
+A resource has methods named after HTTP's; children, by the word that leads
+to them; and perhaps an item, to which any other word leads. That word is
+handed to the methods of the item and of all that is below it. The tree is
+made once; what it looks like is what the OpenAPI document says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+import functools
+from typing import Any
+import urllib.parse
+
+import pecan
+
+from hpcdirect.api.errors import ProtocolError
+from hpcdirect.api.services import Services
+from hpcdirect.context import RequestContext
+from hpcdirect.db import clusters
+from hpcdirect.db import models
+from hpcdirect.db.paging import Listing
+from hpcdirect.db.paging import Page
+from hpcdirect.exception import NotFound
+from hpcdirect.states import Operation
+
+VERBS = ('get', 'post', 'patch', 'delete')
+
+Method = Callable[..., Any]
+
+
+class Resource:
+    """One place; ``param`` names the word that leads to an item."""
+
+    param = ''
+
+    def __init__(self, services: Services,
+                 children: Mapping[str, Resource] | None = None,
+                 item: Resource | None = None) -> None:
+        self.services = services
+        self.children = dict(children or {})
+        self.item = item
+
+    def walk(self, path: str = '') -> Iterator[tuple[str, str, Method]]:
+        """Every path template below, with verb and method."""
+        for verb in VERBS:
+            if hasattr(self, verb):
+                yield path or '/', verb, getattr(self, verb)
+        for word, child in self.children.items():
+            yield from child.walk(f'{path}/{word}')
+        if self.item is not None:
+            yield from self.item.walk(f'{path}/{{{self.item.param}}}')
+
+    # -- what pecan calls -------------------------------------------------
+
+    @pecan.expose()
+    def _route(self, args: Sequence[str], request: Any) -> Any:
+        words = list(args[:-1] if args and not args[-1] else args)
+        found, idents = self._find(words, [])
+        verb = 'get' if request.method == 'HEAD' else request.method.lower()
+        if verb not in VERBS or not hasattr(found, verb):
+            allowed = [name.upper() for name in VERBS if hasattr(found, name)]
+            raise ProtocolError(
+                405, f'{request.method} is not for {request.path}.',
+                {'Allow': ', '.join(sorted(allowed))})
+        request.environ['hpcdirect.call'] = functools.partial(
+            getattr(found, verb), *idents)
+        return self._answer, []
+
+    @pecan.expose('json')
+    def _answer(self) -> Any:
+        # pecan would pass a body's keys as arguments; this takes none.
+        return pecan.request.environ['hpcdirect.call']()
+
+    def _find(self, words: Sequence[str], idents: Sequence[str]
+              ) -> tuple[Resource, Sequence[str]]:
+        if not words:
+            return self, idents
+        if words[0] in self.children:
+            return self.children[words[0]]._find(words[1:], idents)
+        if self.item is None or not words[0]:
+            raise NotFound(resource='Path', ident='/'.join(words))
+        return self.item._find(words[1:], [*idents, words[0]])
+
+    # -- what methods use -------------------------------------------------
+
+    @property
+    def context(self) -> RequestContext:
+        """Who asks."""
+        found: RequestContext = pecan.request.environ['hpcdirect.context']
+        return found
+
+    @property
+    def reach(self) -> str | None:
+        """The project the caller sees; None for all."""
+        return self.services.policy.reach(self.context)
+
+    def authorize(self, rule: str, project_id: str | None = None) -> None:
+        """Pass, or raise Forbidden.
+
+        :param project_id: whose it is that is acted on; the caller's own
+            project's when not given.
+        """
+        self.services.policy.authorize(self.context, rule, {
+            'project_id': project_id or self.context.project_id})
+
+    def cluster(self, ident: str, rule: str) -> models.Cluster:
+        """The cluster of an id or name, if the caller may do this to it.
+
+        :raises NotFound: there is none that the caller sees.
+        """
+        with self.services.database.read() as session:
+            found = clusters.get(session, self.context, self.reach, ident)
+        self.authorize(rule, found.project_id)
+        return found
+
+    def order(self, operation: Operation, desired: Mapping[str, Any]
+              ) -> clusters.Order:
+        """A wish of the caller's."""
+        return clusters.Order(self.context, self.services.keys.sign,
+                              operation, desired)
+
+    def page(self, query: Mapping[str, Any], filters: Mapping[str, str],
+             sort: str) -> Page:
+        """The stretch of a list that a query asks for.
+
+        :param filters: key of the query -> column that has to be equal.
+        :param sort: the order when the query names none.
+        """
+        order = (part.partition(':')
+                 for part in query.get('sort', sort).split(',') if part)
+        return Page(
+            limit=min(query.get('limit', 100),
+                      self.services.conf.api.max_limit),
+            marker=str(query.get('marker', '')),
+            sort=tuple((name, way == 'desc') for name, _, way in order),
+            filters={column: query[key] for key, column in filters.items()
+                     if key in query})
+
+    def answer(self, name: str, listing: Listing,
+               view: Callable[[Any], dict[str, Any]],
+               query: Mapping[str, Any]) -> dict[str, Any]:
+        """A page of a list, with the fields that were asked for."""
+        entries = [view(row) for row in listing.rows]
+        if 'fields' in query:
+            fields = query['fields'].split(',')
+            entries = [{key: value for key, value in entry.items()
+                        if key in fields} for entry in entries]
+        return {name: entries, 'links': _links(listing.last)}
+
+
+def _links(last: str) -> list[dict[str, str]]:
+    request = pecan.request
+    links = [{'rel': 'self', 'href': request.url}]
+    if last:
+        pairs = urllib.parse.parse_qsl(request.query_string)
+        rest = urllib.parse.urlencode([
+            *(pair for pair in pairs if pair[0] != 'marker'),
+            ('marker', last)])
+        links.append({'rel': 'next', 'href': f'{request.path_url}?{rest}'})
+    return links

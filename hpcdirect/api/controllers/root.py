@@ -1,0 +1,95 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The tree of paths, and what is answered to anybody."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pecan
+
+from hpcdirect.api import openapi
+from hpcdirect.api import validation
+from hpcdirect.api.controllers import backends
+from hpcdirect.api.controllers import blueprints
+from hpcdirect.api.controllers import clusters
+from hpcdirect.api.controllers import deployments
+from hpcdirect.api.controllers import elements
+from hpcdirect.api.controllers import events
+from hpcdirect.api.controllers import runs
+from hpcdirect.api.controllers.resource import Resource
+from hpcdirect.api.schemas import versions as schema
+from hpcdirect.api.services import Services
+from hpcdirect.api.waiting import Waiting
+
+
+class Root(Resource):
+    """The service itself."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(services, {
+            'v1': V1(services, self), 'healthcheck': Healthcheck(services)})
+
+    @validation.schemas(response=schema.ALL, public=True)
+    def get(self) -> dict[str, Any]:
+        """Which versions of the API there are."""
+        return {'versions': [schema.view(pecan.request.host_url)]}
+
+
+class V1(Resource):
+    """Version 1."""
+
+    def __init__(self, services: Services, root: Root) -> None:
+        waiting = Waiting(services)
+        super().__init__(services, {
+            'backends': backends.Backends(services),
+            'blueprints': blueprints.Blueprints(services),
+            'clusters': clusters.Clusters(services, waiting),
+            'deployments': deployments.Deployments(services),
+            'elements': elements.Elements(services),
+            'events': events.Events(services, waiting),
+            'openapi.json': Document(services, root),
+            'runs': runs.Runs(services)})
+
+    @validation.schemas(response=schema.ONE, public=True)
+    def get(self) -> dict[str, Any]:
+        """Which versions of this major version are spoken."""
+        return {'version': schema.view(pecan.request.host_url)}
+
+
+class Document(Resource):
+    """The API, described."""
+
+    def __init__(self, services: Services, root: Root) -> None:
+        super().__init__(services)
+        self._root = root
+
+    @functools.cached_property
+    def _document(self) -> dict[str, Any]:
+        return openapi.document(self._root.walk(),
+                                self.services.conf.api.service_type)
+
+    @validation.schemas(response=schema.DOCUMENT, public=True)
+    def get(self) -> dict[str, Any]:
+        """The OpenAPI document of this API."""
+        return self._document
+
+
+class Healthcheck(Resource):
+    """Whether this process answers."""
+
+    @validation.schemas(response=schema.HEALTH, public=True)
+    def get(self) -> dict[str, Any]:
+        """Whether this process answers."""
+        return {'status': 'ok'}

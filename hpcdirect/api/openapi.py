@@ -1,0 +1,152 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The OpenAPI document, made from the tree of paths and its schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+import inspect
+import re
+from typing import Any
+
+from hpcdirect.api import microversion
+from hpcdirect.api.schemas import common
+from hpcdirect.api.validation import Schemas
+
+Described = Iterable[tuple[str, str, Callable[..., Any]]]
+
+_ERRORS = {
+    400: 'The request is wrong; every finding is told.',
+    401: 'Nobody known asks.',
+    403: 'The caller may not do this.',
+    404: 'It is not there, or not the caller\'s to see.',
+    406: 'This version of the API is not spoken.',
+    409: 'The request is right, but not now.',
+    413: 'The body is too large.',
+    415: 'The body is not JSON.',
+    503: 'Something that is needed does not answer just now.',
+}
+
+_ERROR = common.closed({'errors': common.items(common.closed({
+    'status': common.number('The HTTP status.'),
+    'code': common.text('A word that never changes.',
+                        pattern='^hpcdirect\\.[a-z_]+$'),
+    'title': common.text('The kind of error.'),
+    'detail': common.text('What is wrong, a sentence.'),
+    'request_id': common.text('What to look for in the logs.'),
+    'findings': common.items(common.closed({
+        'where': common.text('A JSON path, file:line, or "".'),
+        'message': common.text('What is wrong with it.'),
+    }), 'Everything that is wrong.'),
+    'min_version': common.text('Lowest version that is spoken.'),
+    'max_version': common.text('Highest version that is spoken.'),
+}, ('status', 'code', 'title', 'detail', 'request_id', 'findings')),
+    'What is wrong.')})
+
+_KEY = {
+    'name': 'Idempotency-Key', 'in': 'header', 'required': False,
+    'description': 'Chosen by the client; the same request with the same '
+                   'key is carried out once.',
+    'schema': {'type': 'string', 'minLength': 1, 'maxLength': 255,
+               'pattern': '^[a-zA-Z0-9-]+$'},
+}
+
+
+def document(described: Described, service_type: str) -> dict[str, Any]:
+    """The document of everything that is described."""
+    paths: dict[str, Any] = {}
+    for path, verb, method in described:
+        paths.setdefault(path, {})[verb] = _operation(path, verb, method)
+    return {
+        'openapi': '3.1.0',
+        'info': {
+            'title': 'hpcdirect', 'version': microversion.VERSIONS[-1],
+            'summary': 'HPC clusters as a service on bare metal.',
+            'description': 'Send the header OpenStack-API-Version: '
+                           f'{service_type} X.Y to ask for a version.',
+            'license': {'name': 'Apache-2.0', 'identifier': 'Apache-2.0'}},
+        'servers': [{'url': '/'}],
+        'paths': paths,
+        'security': [{'basic': []}, {'token': []}],
+        'components': {
+            'schemas': {'Error': _ERROR},
+            'securitySchemes': {
+                'basic': {'type': 'http', 'scheme': 'basic'},
+                'token': {'type': 'apiKey', 'in': 'header',
+                          'name': 'X-Auth-Token'}}},
+    }
+
+
+def _operation(path: str, verb: str, method: Callable[..., Any]
+               ) -> dict[str, Any]:
+    said: Schemas = method.schemas  # type: ignore[attr-defined]
+    summary, _, rest = (inspect.getdoc(method) or '').partition('\n')
+    operation: dict[str, Any] = {
+        'operationId': _ident(path, verb),
+        'summary': summary, 'description': rest.strip() or summary,
+        'parameters': _parameters(path, said),
+        'responses': {
+            **{str(status): _json(said.response, 'As asked.')
+               for status in said.status},
+            **{str(status): _json(
+                {'$ref': '#/components/schemas/Error'}, _ERRORS[status])
+               for status in _statuses(path, verb, said)}},
+    }
+    if said.body is not None:
+        operation['requestBody'] = {
+            'required': True,
+            'content': {'application/json': {'schema': said.body}}}
+    if path == '/v1/clusters' and verb == 'post':
+        operation['parameters'].append(_KEY)
+    if said.public:
+        operation['security'] = []
+    return operation
+
+
+def _statuses(path: str, verb: str, said: Schemas) -> list[int]:
+    """The errors a method may answer with."""
+    found = {400, 406}
+    if not said.public:
+        found |= {401, 403, 503}
+    if '{' in path:
+        found.add(404)
+    if verb != 'get':
+        found |= {409, 413}
+    if said.body is not None:
+        found.add(415)
+    return sorted(found)
+
+
+def _parameters(path: str, said: Schemas) -> list[dict[str, Any]]:
+    words: list[dict[str, Any]] = [
+        {'name': name, 'in': 'path', 'required': True,
+         'description': f'Id or name of the {name}.',
+         'schema': {'type': 'string', 'minLength': 1}}
+        for name in re.findall(r'{(\w+)}', path)]
+    return words + [
+        {'name': name, 'in': 'query', 'required': False,
+         'description': schema['description'],
+         'schema': {key: value for key, value in schema.items()
+                    if key != 'description'}}
+        for name, schema in said.query['properties'].items()]
+
+
+def _json(schema: Any, description: str) -> dict[str, Any]:
+    return {'description': description,
+            'content': {'application/json': {'schema': schema}}}
+
+
+def _ident(path: str, verb: str) -> str:
+    words = re.findall(r'\w+', path.replace('.', '_'))
+    return '_'.join([verb, *words[words[:1] == ['v1']:]]) or verb

@@ -1,0 +1,105 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The schemas and the views of blueprints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hpcdirect.api.schemas import common
+from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.blueprints.model import ElementUse
+from hpcdirect.blueprints.model import NodeGroup
+
+_BRIEF = {
+    'name': common.text('The name, unique.'),
+    'version': common.text('The version.'),
+    'label': common.text('The name for people.'),
+    'description': common.text('What it is, one sentence.'),
+    'versions': common.words('Versions there are, the highest first.'),
+    'backends': common.words('Backends it can be built on.'),
+}
+
+_ENTRY = common.closed({
+    **_BRIEF,
+    'elements': common.words('Names of its elements, in order.'),
+    'node_groups': common.words('Names of its node groups.'),
+})
+
+LIST = common.listed('blueprints', _ENTRY, 'The highest version of each.')
+LIST_QUERY = common.closed({}, ())
+
+SHOW = common.closed({
+    **_BRIEF,
+    'elements': common.items(common.closed({
+        'name': common.text('The element.'),
+        'version': common.text('Its version.'),
+        'roles': common.anything('Role, and the node groups that play it.'),
+        'when': common.text('Boolean parameter that switches it on, or "".'),
+    }), 'What is put on the machines, in order.'),
+    'node_groups': common.items(common.closed({
+        'name': common.text('The node group.'),
+        'label': common.text('Its name for people.'),
+        'count': common.maybe(common.number(
+            'How many nodes; null when a parameter says it.')),
+        'count_parameter': common.maybe(common.text(
+            'The parameter that says how many, or null.')),
+        'min_count': common.number('Fewest nodes.'),
+        'max_count': common.number('Most nodes.'),
+    }), 'Machines that are alike.'),
+    'parameters': common.anything('JSON Schema (2020-12) of parameters.'),
+    'readme': common.text('What the author says, reStructuredText.'),
+    'login': common.text('Node group whose first node people log in to.'),
+    'digest': common.text('sha256 of all its files, hexadecimal.'),
+})
+
+
+def _brief(blueprint: Blueprint, versions: Iterable[str]) -> dict[str, Any]:
+    return {'name': blueprint.name, 'version': blueprint.version,
+            'label': blueprint.label, 'description': blueprint.description,
+            'versions': list(versions),
+            'backends': sorted(blueprint.infrastructure)}
+
+
+def entry(blueprint: Blueprint, versions: Iterable[str]) -> dict[str, Any]:
+    """One line of the list."""
+    return {**_brief(blueprint, versions),
+            'elements': [use.element.name for use in blueprint.elements],
+            'node_groups': [group.name for group in blueprint.node_groups]}
+
+
+def view(blueprint: Blueprint, versions: Iterable[str]) -> dict[str, Any]:
+    """All of a blueprint."""
+    return {**_brief(blueprint, versions),
+            'elements': [_use(use) for use in blueprint.elements],
+            'node_groups': [_group(group)
+                            for group in blueprint.node_groups],
+            'parameters': dict(blueprint.parameters),
+            'readme': blueprint.readme, 'login': blueprint.login,
+            'digest': blueprint.digest}
+
+
+def _use(use: ElementUse) -> dict[str, Any]:
+    return {'name': use.element.name, 'version': use.element.version,
+            'roles': {role: list(groups)
+                      for role, groups in use.roles.items()},
+            'when': use.when}
+
+
+def _group(group: NodeGroup) -> dict[str, Any]:
+    by_parameter = isinstance(group.count, str)
+    return {'name': group.name, 'label': group.label,
+            'count': None if by_parameter else group.count,
+            'count_parameter': group.count if by_parameter else None,
+            'min_count': group.min_count, 'max_count': group.max_count}

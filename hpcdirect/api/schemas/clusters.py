@@ -1,0 +1,173 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The schemas and the view of clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+from typing import Any
+
+from hpcdirect.api.schemas import common
+from hpcdirect.api.schemas import deployments
+from hpcdirect.api.schemas.common import when
+from hpcdirect.db.deployments import Progress
+from hpcdirect.db.models import Deployment
+from hpcdirect.db.models import Node
+from hpcdirect.states import ClusterStatus
+
+_NAME = common.text('The name, unique among the project\'s clusters.',
+                    pattern=common.NAME_PATTERN, examples=['demo'])
+_DESCRIPTION = common.text('A note for people.', maxLength=1000)
+_STATUS = common.text('How it stands at a glance.', enum=list(ClusterStatus))
+
+CREATE = common.closed({
+    'name': _NAME,
+    'blueprint': common.text('Name, or name@version.', minLength=1,
+                             maxLength=255, examples=['slurm']),
+    'parameters': common.anything('What the blueprint asks for.'),
+    'backend': common.text(
+        'The backend; the first enabled that the blueprint supports when '
+        'not given.', minLength=1, maxLength=64),
+    'description': _DESCRIPTION,
+}, ('name', 'blueprint'))
+
+_GROUP_CHANGE = {
+    'description': 'How many nodes, or which slots.',
+    'oneOf': [
+        common.closed({'count': common.number('Nodes wanted.', minimum=0,
+                                              maximum=100000)}),
+        common.closed({'slots': {
+            **common.words('Names of just the slots wanted.'),
+            'maxItems': 10000, 'uniqueItems': True}}),
+    ],
+}
+
+UPDATE = common.closed({
+    'parameters': common.anything('Parameters to change; others stay.'),
+    'node_groups': {
+        'type': 'object', 'description': 'Node group, and what it is to be.',
+        'additionalProperties': _GROUP_CHANGE},
+    'description': _DESCRIPTION,
+}, (), minProperties=1)
+
+_LOGIN = common.maybe(common.closed({
+    'node': common.text('The node.'), 'group': common.text('Its group.'),
+    'address': common.text('Where ssh goes to.'),
+    'port': common.number('Where ssh listens.'),
+    'via': common.text('Jump host user@host[:port], or "".'),
+    'host_key': common.text('The OpenSSH host key it shows.'),
+}, description='Where people log in; null until it is up.'))
+
+_DEPLOYMENT = common.maybe(common.closed({
+    'id': common.ID, 'operation': deployments.OPERATION,
+    'status': deployments.STATUS,
+    'generation': common.number('The generation it converges to.'),
+    'progress': deployments.PROGRESS,
+    'created_at': common.MOMENT,
+    'started_at': common.maybe(common.MOMENT),
+    'finished_at': common.maybe(common.MOMENT),
+}, description='The latest deployment.'))
+
+SHOW = common.closed({
+    'id': common.ID, 'name': _NAME, 'description': _DESCRIPTION,
+    'project_id': common.text('Whose it is.'),
+    'user_id': common.text('Who made it.'), 'status': _STATUS,
+    'status_reason': common.text('Why, a sentence; may be empty.'),
+    'blueprint': common.text('The blueprint.'),
+    'blueprint_version': common.text('Its version.'),
+    'backend': common.text('What makes its machines.'),
+    'parameters': common.anything('Parameters, with defaults.'),
+    'generation': common.number('Raised by every change.'),
+    'node_groups': common.items(common.closed({
+        'name': common.text('The node group.'),
+        'count': common.number('Nodes wanted.'),
+        'ready': common.number('Nodes that are up.'),
+        'slots': common.words('Names of the nodes wanted.'),
+    }), 'Machines that are alike.'),
+    'outputs': common.anything('What its elements tell.'),
+    'login': _LOGIN, 'deployment': _DEPLOYMENT,
+    'failures': deployments.FAILURES,
+    'created_at': common.MOMENT, 'updated_at': common.MOMENT,
+    'links': common.LINKS,
+})
+
+LIST = common.listed('clusters', SHOW, 'Clusters.')
+
+FILTERS = {
+    'name': _NAME, 'status': _STATUS,
+    'blueprint': common.text('The blueprint.', maxLength=255),
+    'backend': common.text('The backend.', maxLength=64),
+}
+LIST_QUERY = common.query(SHOW, {
+    **FILTERS,
+    'all_projects': {'type': 'boolean',
+                     'description': 'Every project\'s; for the operator.'},
+}, ('created_at', 'updated_at', 'name', 'status', 'blueprint', 'backend'))
+
+
+@dataclasses.dataclass(frozen=True)
+class Around:
+    """What is shown of a cluster and lies in other tables.
+
+    :param ready: node group -> nodes that are up.
+    :param login: the node people log in to, once it is up.
+    """
+
+    ready: Mapping[str, int]
+    login: Node | None = None
+    deployment: Deployment | None = None
+    progress: Progress = dataclasses.field(default_factory=Progress)
+
+
+def view(row: Any, around: Around, base: str) -> dict[str, Any]:
+    """All of a cluster; *row* has the columns of the model."""
+    deployment, login = around.deployment, around.login
+    return {
+        'id': row.id, 'name': row.name, 'description': row.description,
+        'project_id': row.project_id, 'user_id': row.user_id,
+        'status': row.status, 'status_reason': row.status_reason,
+        'blueprint': row.blueprint,
+        'blueprint_version': row.blueprint_version, 'backend': row.backend,
+        'parameters': row.desired['parameters'],
+        'generation': row.generation,
+        'node_groups': [
+            {'name': name, 'count': len(slots),
+             'ready': around.ready.get(name, 0),
+             'slots': [slot['name'] for slot in slots]}
+            for name, slots in row.desired['groups'].items()],
+        'outputs': row.outputs,
+        'login': _login(login) if login else None,
+        'deployment': _deployment(deployment, around.progress)
+        if deployment else None,
+        'failures': deployment.failures if deployment else [],
+        'created_at': when(row.created_at),
+        'updated_at': when(row.updated_at),
+        'links': [{'rel': 'self', 'href': f'{base}/v1/clusters/{row.id}'}],
+    }
+
+
+def _login(node: Node) -> dict[str, Any]:
+    return {'node': node.name, 'group': node.group,
+            'address': node.ssh.get('host') or node.address,
+            'port': node.ssh.get('port', 22), 'via': node.ssh.get('via', ''),
+            'host_key': node.ssh.get('host_key', '')}
+
+
+def _deployment(row: Deployment, progress: Progress) -> dict[str, Any]:
+    return {'id': row.id, 'operation': row.operation, 'status': row.status,
+            'generation': row.generation,
+            'progress': deployments.progress(progress),
+            'created_at': when(row.created_at),
+            'started_at': when(row.started_at),
+            'finished_at': when(row.finished_at)}

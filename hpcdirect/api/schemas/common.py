@@ -1,0 +1,121 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Pieces of schemas, and the small things views share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+import datetime
+from typing import Any
+
+Schema = dict[str, Any]
+
+NAME_PATTERN = '^[a-zA-Z][a-zA-Z0-9._-]{0,62}$'
+
+
+def when(moment: datetime.datetime | None) -> str | None:
+    """A time as the API shows it: ISO 8601, UTC."""
+    return None if moment is None else (
+        moment.isoformat(timespec='microseconds') + 'Z')
+
+
+def text(description: str, **more: Any) -> Schema:
+    """A string."""
+    return {'type': 'string', 'description': description, **more}
+
+
+def number(description: str, **more: Any) -> Schema:
+    """A whole number."""
+    return {'type': 'integer', 'description': description, **more}
+
+
+def maybe(schema: Schema) -> Schema:
+    """The same, or null."""
+    kinds = schema['type']
+    return {**schema, 'type': [kinds, 'null']}
+
+
+def words(description: str) -> Schema:
+    """A list of strings."""
+    return {'type': 'array', 'description': description,
+            'items': {'type': 'string'}}
+
+
+def anything(description: str) -> Schema:
+    """An object whose keys are not ours to say."""
+    return {'type': 'object', 'description': description}
+
+
+def items(of: Schema, description: str) -> Schema:
+    """A list of objects."""
+    return {'type': 'array', 'description': description, 'items': of}
+
+
+def closed(properties: Mapping[str, Schema],
+           required: Iterable[str] | None = None, **more: Any) -> Schema:
+    """An object with these keys and no other; all required by default."""
+    needed = list(properties if required is None else required)
+    return {'type': 'object', 'properties': dict(properties),
+            **({'required': needed} if needed else {}),
+            'additionalProperties': False, **more}
+
+
+MOMENT = text('A time, ISO 8601, UTC, with microseconds.',
+              format='date-time')
+ID = text('A UUID.', maxLength=36)
+
+LINKS: Schema = items(closed({
+    'rel': text('What it leads to: self, next.'),
+    'href': text('An absolute URL.'),
+}), 'Where to go from here.')
+
+_PAGE: Schema = {
+    'limit': number('Entries on a page.', minimum=1, maximum=1000,
+                    default=100),
+    'marker': text('Id of the last entry of the page before.', minLength=1,
+                   maxLength=36),
+}
+
+
+def listed(name: str, entry: Schema, description: str) -> Schema:
+    """The response to a list: entries may lack fields not asked for."""
+    partial = {key: value for key, value in entry.items()
+               if key != 'required'}
+    return closed({name: items(partial, description), 'links': LINKS})
+
+
+def query(entry: Schema, filters: Mapping[str, Schema],
+          sortable: Iterable[str] = ()) -> Schema:
+    """What the query of a list may hold.
+
+    :param entry: the schema of one entry, for ``fields``.
+    :param sortable: fields that ``sort`` takes.
+    """
+    properties = {**_PAGE, **filters, 'fields': text(
+        'Names of the fields to show, with commas between.',
+        pattern=_sequence(_either(entry['properties'])))}
+    keys = list(sortable)
+    if keys:
+        properties['sort'] = text(
+            'Fields to sort by, each with :asc or :desc, with commas '
+            'between.', pattern=_sequence(f'{_either(keys)}(:(asc|desc))?'))
+    return closed(properties, ())
+
+
+def _either(names: Iterable[str]) -> str:
+    return f'({"|".join(names)})'
+
+
+def _sequence(one: str) -> str:
+    return f'^{one}(,{one}){{0,40}}$'

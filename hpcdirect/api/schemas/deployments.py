@@ -1,0 +1,128 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The schemas and the views of deployments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hpcdirect.api.schemas import common
+from hpcdirect.api.schemas.common import when
+from hpcdirect.db.deployments import Progress
+from hpcdirect.db.models import Step
+from hpcdirect.states import DeploymentStatus
+from hpcdirect.states import Operation
+from hpcdirect.states import StepKind
+from hpcdirect.states import WorkStatus
+
+FAILURES = common.items(common.closed({
+    name: common.maybe(common.text(description)) for name, description in (
+        ('code', 'A word for the kind of failure.'),
+        ('step', 'Id of the step.'), ('element', 'The element.'),
+        ('node', 'The node.'), ('task', 'The task.'),
+        ('message', 'What went wrong.'), ('hint', 'What to do.'),
+        ('run_id', 'The run whose log tells more.'))
+}, ()), 'Why it failed; empty when it did not.')
+
+PROGRESS = common.closed({
+    'total': common.number('Steps of the plan.'),
+    'done': common.number('Steps that are done.'),
+    'running': common.text('A step under way, or "".'),
+})
+
+STATUS = common.text('How it stands.', enum=list(DeploymentStatus))
+OPERATION = common.text('What was asked for.', enum=list(Operation))
+
+_BRIEF = {
+    'id': common.ID, 'cluster_id': common.ID, 'operation': OPERATION,
+    'generation': common.number('The generation it converges to.'),
+    'status': STATUS,
+    'reason': common.text('Why, a sentence; may be empty.'),
+    'user_id': common.text('Who asked.'),
+    'failures': FAILURES, 'progress': PROGRESS,
+    'created_at': common.MOMENT,
+    'started_at': common.maybe(common.MOMENT),
+    'finished_at': common.maybe(common.MOMENT),
+}
+
+_STEP = common.closed({
+    'id': common.ID, 'position': common.number('Its place.'),
+    'kind': common.text('What is done.', enum=list(StepKind)),
+    'element': common.text('The element, or "".'),
+    'nodes': common.words('The nodes.'),
+    'status': common.text('How it stands.', enum=list(WorkStatus)),
+    'reason': common.text('Why it is done.'),
+    'started_at': common.maybe(common.MOMENT),
+    'finished_at': common.maybe(common.MOMENT),
+})
+
+_ENTRY = common.closed(_BRIEF)
+SHOW = common.closed({
+    **_BRIEF,
+    'plan': common.items(common.closed({
+        'kind': common.text('What is to be done.', enum=list(StepKind)),
+        'element': common.text('The element, or "".'),
+        'nodes': common.words('The nodes.'),
+        'reason': common.text('Why.'),
+    }), 'What was to be done, as planned at the start.'),
+    'steps': common.items(_STEP, 'What was done.'),
+})
+
+LIST = common.listed('deployments', _ENTRY, 'Deployments.')
+
+FILTERS = {'status': STATUS, 'operation': OPERATION}
+SORTABLE = ('created_at', 'status', 'operation', 'generation')
+CLUSTER_QUERY = common.query(_ENTRY, FILTERS, SORTABLE)
+LIST_QUERY = common.query(
+    _ENTRY, {**FILTERS, 'cluster': common.text(
+        'Id of the cluster, which may be gone.', maxLength=36)}, SORTABLE)
+
+RETRY = common.closed({
+    'operation': common.text('Only retry can be asked for.',
+                             enum=[Operation.RETRY.value]),
+})
+
+
+def progress(found: Progress) -> dict[str, Any]:
+    """How far it is."""
+    return {'total': found.total, 'done': found.done,
+            'running': found.running}
+
+
+def entry(row: Any, found: Progress) -> dict[str, Any]:
+    """One line of the list."""
+    return {
+        'id': row.id, 'cluster_id': row.cluster_id,
+        'operation': row.operation, 'generation': row.generation,
+        'status': row.status, 'reason': row.reason, 'user_id': row.user_id,
+        'failures': row.failures, 'progress': progress(found),
+        'created_at': when(row.created_at),
+        'started_at': when(row.started_at),
+        'finished_at': when(row.finished_at),
+    }
+
+
+def view(row: Any, found: Progress, steps: Iterable[Step]) -> dict[str, Any]:
+    """All of a deployment."""
+    return {**entry(row, found), 'plan': row.plan or [],
+            'steps': [_step(step) for step in steps]}
+
+
+def _step(row: Step) -> dict[str, Any]:
+    return {
+        'id': row.id, 'position': row.position, 'kind': row.kind,
+        'element': row.element, 'nodes': row.nodes, 'status': row.status,
+        'reason': row.reason, 'started_at': when(row.started_at),
+        'finished_at': when(row.finished_at),
+    }

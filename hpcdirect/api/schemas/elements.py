@@ -1,0 +1,72 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The schemas and the views of elements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpcdirect.api.schemas import common
+from hpcdirect.blueprints.model import Element
+from hpcdirect.states import StepKind
+
+_VERBS = (StepKind.APPLY, StepKind.REVERT, StepKind.VERIFY, StepKind.DRAIN,
+          StepKind.RESUME)
+
+_BRIEF = {
+    'name': common.text('The name, unique.'),
+    'version': common.text('The version.'),
+    'label': common.text('The name for people.'),
+    'description': common.text('What it is, one sentence.'),
+    'runner': common.text('The runner that carries it out.'),
+    'requires': common.words('Elements it stands on.'),
+    'conflicts': common.words('Elements it cannot be with.'),
+    'needs': common.text('node or cluster: what has to answer first.'),
+    'roles': common.words('The parts nodes play in it.'),
+    'verbs': common.words('What can be done with it.'),
+    'digest': common.text('sha256 of all its files, hexadecimal.'),
+}
+
+LIST = common.listed('elements', common.closed(_BRIEF),
+                     'The highest version of each.')
+LIST_QUERY = common.closed({}, ())
+
+SHOW = common.closed({
+    **_BRIEF,
+    'parameters': common.anything('JSON Schema (2020-12) of parameters.'),
+    'readme': common.text('What the author says, reStructuredText.'),
+    'data': common.words('Paths that survive a revert.'),
+    'secrets': common.words('Names of what is generated for it.'),
+    'outputs': common.anything('What others can be wired to.'),
+})
+
+
+def entry(element: Element) -> dict[str, Any]:
+    """One line of the list."""
+    return {
+        'name': element.name, 'version': element.version,
+        'label': element.label, 'description': element.description,
+        'runner': element.runner, 'requires': list(element.requires),
+        'conflicts': list(element.conflicts), 'needs': element.needs,
+        'roles': [role.name for role in element.roles],
+        'verbs': [verb.value for verb in _VERBS if element.can(verb)],
+        'digest': element.digest,
+    }
+
+
+def view(element: Element) -> dict[str, Any]:
+    """All of an element."""
+    return {**entry(element), 'parameters': dict(element.parameters),
+            'readme': element.readme, 'data': list(element.data),
+            'secrets': [secret.name for secret in element.secrets],
+            'outputs': dict(element.outputs)}

@@ -1,0 +1,72 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The schemas and the view of events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpcdirect.api.schemas import common
+from hpcdirect.api.schemas.common import when
+
+_LEVEL = common.text('How bad it is.', enum=['info', 'error'])
+
+_ENTRY = common.closed({
+    'id': common.number('The marker of what comes after it.'),
+    'cluster_id': common.ID,
+    'deployment_id': common.text('The deployment, or "".'),
+    'run_id': common.text('The run, or "".'),
+    'step_id': common.text('The step, or "".'),
+    'kind': common.text('cluster, deployment, step, node or task.'),
+    'level': _LEVEL,
+    'node': common.text('The node, or "".'),
+    'element': common.text('The element, or "".'),
+    'verb': common.text('What was done, or "".'),
+    'task': common.text('The task, or "".'),
+    'result': common.maybe(common.text(
+        'ok, changed, failed, unreachable, skipped, or null.')),
+    'seconds': {'type': ['number', 'null'],
+                'description': 'How long it took.'},
+    'message': common.text('What happened.'),
+    'at': common.MOMENT,
+})
+
+LIST = common.listed('events', _ENTRY, 'What happened, the oldest first.')
+
+_RELATED = {
+    'deployment': common.text('Id of the deployment.', maxLength=36),
+    'run': common.text('Id of the run.', maxLength=36),
+    'kind': common.text('cluster, deployment, step, node or task.',
+                        maxLength=16),
+    'level': _LEVEL,
+    'marker': common.number('Only events after this one.', minimum=0,
+                            maximum=2 ** 48),
+    'wait': {'type': 'number', 'minimum': 0, 'maximum': 300,
+             'description': 'Seconds to wait when there is nothing to '
+                            'tell; the service may wait for less.'},
+}
+CLUSTER_QUERY = common.query(_ENTRY, _RELATED)
+LIST_QUERY = common.query(_ENTRY, {**_RELATED, 'cluster': common.text(
+    'Id of the cluster, which may be gone.', maxLength=36)})
+
+
+def view(row: Any) -> dict[str, Any]:
+    """All of an event; *row* has the columns of the model."""
+    return {
+        'id': row.id, 'cluster_id': row.cluster_id,
+        'deployment_id': row.deployment_id, 'run_id': row.run_id,
+        'step_id': row.step_id, 'kind': row.kind, 'level': row.level,
+        'node': row.node, 'element': row.element, 'verb': row.verb,
+        'task': row.task, 'result': row.result, 'seconds': row.seconds,
+        'message': row.message, 'at': when(row.at),
+    }

@@ -1,0 +1,54 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The schemas and the view of layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpcdirect.api.schemas import common
+from hpcdirect.api.schemas.common import when
+from hpcdirect.states import LayerState
+
+_STATE = common.text('How it stands.', enum=list(LayerState))
+
+_ENTRY = common.closed({
+    'id': common.ID, 'node': common.text('The node.'),
+    'element': common.text('The element.'),
+    'version': common.text('Its version.'),
+    'role': common.text('The part the node plays.'),
+    'position': common.number('Its place in the order.'),
+    'state': _STATE,
+    'verified': {'type': 'boolean',
+                 'description': 'Whether it was seen to work.'},
+    'digest': common.text('sha256 of what it was applied with.'),
+    'run_id': common.text('The run that touched it last, or "".'),
+    'updated_at': common.MOMENT,
+})
+
+LIST = common.listed('layers', _ENTRY, 'Elements as they stand on nodes.')
+FILTERS = {'node': common.text('The node.', maxLength=255),
+           'element': common.text('The element.', maxLength=128),
+           'state': _STATE}
+LIST_QUERY = common.query(_ENTRY, FILTERS, (
+    'node', 'element', 'position', 'state', 'updated_at'))
+
+
+def view(row: Any) -> dict[str, Any]:
+    """All of a layer; *row* has the columns of the model."""
+    return {
+        'id': row.id, 'node': row.node, 'element': row.element,
+        'version': row.version, 'role': row.role, 'position': row.position,
+        'state': row.state, 'verified': row.verified, 'digest': row.digest,
+        'run_id': row.run_id, 'updated_at': when(row.updated_at),
+    }

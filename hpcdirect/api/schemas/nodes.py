@@ -1,0 +1,74 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The schemas and the view of nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hpcdirect.api.schemas import common
+from hpcdirect.api.schemas.common import when
+from hpcdirect.db.models import Layer
+from hpcdirect.states import LayerState
+from hpcdirect.states import NodeStatus
+
+_STATUS = common.text('How it stands.', enum=list(NodeStatus))
+_GROUP = common.text('Its node group.', maxLength=255)
+
+SHOW = common.closed({
+    'id': common.ID, 'name': common.text('Its slot, and its host name.'),
+    'group': _GROUP,
+    'incarnation': common.number('Raised when the machine is replaced.'),
+    'status': _STATUS,
+    'address': common.text('Its address in the cluster\'s network.'),
+    'ssh': common.closed({
+        'host': common.text('Where ssh goes to.'),
+        'port': common.number('Where ssh listens.'),
+        'user': common.text('Whom the service logs in as.'),
+        'via': common.text('Jump host user@host[:port], or "".'),
+        'host_key': common.text('The OpenSSH host key it shows.'),
+    }, description='How it is reached.'),
+    'fault': common.text('Why it failed, or "".'),
+    'ref': common.text('What its backend calls it.'),
+    'layers': common.items(common.closed({
+        'element': common.text('The element.'),
+        'version': common.text('Its version.'),
+        'state': common.text('How it stands.', enum=list(LayerState)),
+    }), 'What is on it, the lowest first.'),
+    'created_at': common.MOMENT, 'updated_at': common.MOMENT,
+})
+
+LIST = common.listed('nodes', SHOW, 'Nodes of the cluster.')
+FILTERS = {'name': common.text('Its slot.', maxLength=255),
+           'group': _GROUP, 'status': _STATUS}
+LIST_QUERY = common.query(SHOW, FILTERS, (
+    'name', 'group', 'status', 'created_at', 'updated_at'))
+
+
+def view(row: Any, layers: Iterable[Layer]) -> dict[str, Any]:
+    """All of a node; *row* has the columns of the model."""
+    ssh = row.ssh or {}
+    return {
+        'id': row.id, 'name': row.name, 'group': row.group,
+        'incarnation': row.incarnation, 'status': row.status,
+        'address': row.address,
+        'ssh': {'host': ssh.get('host', ''), 'port': ssh.get('port', 22),
+                'user': ssh.get('user', 'root'), 'via': ssh.get('via', ''),
+                'host_key': ssh.get('host_key', '')},
+        'fault': row.fault, 'ref': row.ref,
+        'layers': [{'element': layer.element, 'version': layer.version,
+                    'state': layer.state} for layer in layers],
+        'created_at': when(row.created_at),
+        'updated_at': when(row.updated_at),
+    }

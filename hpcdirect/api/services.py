@@ -1,0 +1,54 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the API is built from; handed in, never looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+from typing import Protocol
+
+from oslo_config import cfg
+
+from hpcdirect.backends.base import Backend
+from hpcdirect.db.session import Database
+from hpcdirect.keys import KeyRing
+from hpcdirect.policies import Enforcer
+from hpcdirect.sources.catalogue import Catalogue
+
+
+class Nudge(Protocol):
+    """What the API holds of the conductor."""
+
+    def advance(self, cluster_id: str) -> None:
+        """Say that there is work; never fails."""
+
+
+class NullConductor:
+    """A conductor that is told and does nothing, for tests."""
+
+    def advance(self, cluster_id: str) -> None:
+        """Nothing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Services:
+    """The parts of one API process."""
+
+    conf: cfg.ConfigOpts
+    database: Database
+    keys: KeyRing
+    policy: Enforcer
+    catalogue: Catalogue
+    backends: Mapping[str, Backend]
+    conductor: Nudge

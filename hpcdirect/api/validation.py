@@ -1,0 +1,145 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What may come in and what goes out, said beside each method.
+
+::
+
+    @validation.schemas(query=schema.query, body=schema.create,
+                        response=schema.show, status=(202,))
+    def post(self, query, body): ...
+
+The decorator hands ``query`` and ``body`` to the method once they fit; all
+that is wrong with both is one answer. A method without a schema for one of
+them takes none of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+import dataclasses
+import functools
+import logging
+import re
+from typing import Any
+
+import jsonschema
+import pecan
+
+from hpcdirect.api import payload
+from hpcdirect.blueprints import wording
+from hpcdirect.exception import Finding
+from hpcdirect.exception import Invalid
+
+LOG = logging.getLogger(__name__)
+
+Schema = Mapping[str, Any]
+
+EMPTY: Schema = {'type': 'object', 'properties': {},
+                 'additionalProperties': False}
+
+
+def _pattern(checker: Any, pattern: str, instance: Any, schema: Any
+             ) -> Iterator[jsonschema.ValidationError]:
+    """As JSON Schema means it: Python's $ also stands before a newline."""
+    strict = re.sub(r'\$\Z', r'\\Z', pattern)
+    if isinstance(instance, str) and not re.search(strict, instance):
+        yield jsonschema.ValidationError(
+            f'{instance!r} does not match {pattern!r}')
+
+
+_extend: Any = jsonschema.validators.extend
+_Checker = _extend(jsonschema.Draft202012Validator, {'pattern': _pattern})
+
+
+def checker(schema: Schema) -> Any:
+    """A validator of requests and responses."""
+    return _Checker(dict(schema), format_checker=(
+        jsonschema.Draft202012Validator.FORMAT_CHECKER))
+
+
+@dataclasses.dataclass(frozen=True)
+class Schemas:
+    """What a method takes and gives.
+
+    :param status: of a good answer, the usual one first.
+    :param public: answered without authentication.
+    """
+
+    query: Schema
+    body: Schema | None
+    response: Schema
+    status: tuple[int, ...]
+    public: bool
+
+
+def schemas(*, response: Schema, query: Schema | None = None,
+            body: Schema | None = None, status: tuple[int, ...] = (200,),
+            public: bool = False) -> Callable[[Callable[..., Any]],
+                                              Callable[..., Any]]:
+    """Check the request before, and the response after a method."""
+    said = Schemas(query or EMPTY, body, response, status, public)
+    checkers = {name: checker(schema) for name, schema in (
+        ('query', said.query), ('body', body or EMPTY),
+        ('response', response))}
+
+    def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def checked(self: Any, *idents: str) -> Any:
+            given = _given(said, checkers, pecan.request.environ)
+            taken = {} if query is None else {'query': given['query']}
+            if body is not None:
+                taken['body'] = given['body']
+            pecan.response.status = status[0]
+            answer = method(self, *idents, **taken)
+            _verify(checkers['response'], answer,
+                    self.services.conf.api.response_validation)
+            return answer
+
+        checked.schemas = said  # type: ignore[attr-defined]
+        return checked
+    return decorate
+
+
+def _given(said: Schemas, checkers: Mapping[str, Any],
+           environ: Mapping[str, Any]) -> dict[str, Any]:
+    """Query and body; Invalid with all that is wrong with either."""
+    given = {'query': payload.query(environ.get('QUERY_STRING', ''),
+                                    said.query)}
+    if said.body is not None:
+        given['body'] = payload.parse(environ['hpcdirect.body'],
+                                      environ.get('CONTENT_TYPE', ''))
+    found = [finding for name, value in given.items()
+             for finding in _findings(checkers[name], value)]
+    if found:
+        raise Invalid(found)
+    return given
+
+
+def _findings(against: Any, value: Any) -> Iterator[Finding]:
+    for error in against.iter_errors(value):
+        for path, message in wording.explain(error):
+            where = ''.join(f'[{part}]' if isinstance(part, int)
+                            else f'.{part}' for part in path)
+            yield Finding(message, f'${where}')
+
+
+def _verify(against: Any, answer: Any, strictness: str) -> None:
+    if strictness == 'ignore':
+        return
+    found = '; '.join(map(str, _findings(against, answer)))
+    if found and strictness == 'error':
+        raise RuntimeError(f'The response breaks its schema: {found}')
+    if found:
+        LOG.warning('A response breaks its schema: %s', found)

@@ -1,0 +1,147 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A backend whose machines are lines in a file.
+
+For unit tests and demonstrations. What a group's infrastructure says decides
+how its machines fare: ``delay`` seconds until they are up, ``fail`` true for
+machines that never come up.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+import contextlib
+import hashlib
+import json
+import pathlib
+import threading
+import time
+from typing import Any
+
+from oslo_config import cfg
+
+from hpcdirect.backends import base
+from hpcdirect.exception import Finding
+
+_KNOWN = ('delay', 'fail', 'packages')
+
+
+class FakeBackend(base.Backend):
+    """Keeps its machines in ``state_path/fake.json``: a restart finds them.
+
+    :param conf: its ``state_path``; none, and nothing is kept.
+    """
+
+    name = 'fake'
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        path = getattr(conf, 'state_path', None)
+        self._path = pathlib.Path(path) / 'fake.json' if path else None
+        self._lock = threading.Lock()
+        self._clusters: dict[str, dict[str, Any]] = {}
+        if self._path:
+            with contextlib.suppress(FileNotFoundError):
+                self._clusters = json.loads(self._path.read_text())
+
+    def reference(self, cluster_id: str) -> str:
+        """``fake-<cluster id>``."""
+        return f'fake-{cluster_id}'
+
+    def validate(self, request: base.InfraRequest) -> list[Finding]:
+        """Keys of a group's infrastructure that mean nothing here."""
+        return [Finding(f'"{key}" means nothing to the fake backend',
+                        f'$.infrastructure.fake.groups.{group}.{key}')
+                for group, values in request.groups.items()
+                for key in values if key not in _KNOWN]
+
+    def ensure(self, request: base.InfraRequest) -> str:
+        """Write down the machines; they are up after their delay."""
+        ref = self.reference(request.cluster_id)
+        with self._lock:
+            old = self._clusters.get(ref, {})
+            self._clusters[ref] = {
+                slot.name: self._machine(request, slot, old.get(slot.name))
+                for slot in request.slots}
+            self._keep()
+        return ref
+
+    def observe(self, ref: str) -> base.Infra:
+        """What the file says, by the clock."""
+        with self._lock:
+            machines = self._clusters.get(ref)
+        if machines is None:
+            return base.Infra(base.InfraStatus.GONE)
+        seen = tuple(_seen(name, values)
+                     for name, values in sorted(machines.items()))
+        up = all(machine.status == base.MachineStatus.UP for machine in seen)
+        return base.Infra(base.InfraStatus.READY if up
+                          else base.InfraStatus.CHANGING, machines=seen)
+
+    def delete(self, ref: str) -> None:
+        """Forget the machines."""
+        with self._lock:
+            self._clusters.pop(ref, None)
+            self._keep()
+
+    def capacity(self, project_id: str) -> base.Capacity:
+        """As many as you like."""
+        return base.Capacity({'fake': None})
+
+    def leftovers(self) -> Iterable[base.Leftover]:
+        """Every machine in the file."""
+        return [base.Leftover(ref.removeprefix('fake-'), 'machine', name)
+                for ref, machines in self._clusters.items()
+                for name in machines]
+
+    def _machine(self, request: base.InfraRequest, slot: base.Slot,
+                 old: dict[str, Any] | None) -> dict[str, Any]:
+        if old and old['incarnation'] == slot.incarnation \
+                and not old['fail']:
+            return old
+        group = request.groups.get(slot.group, {})
+        used = {values['number'] for machines in self._clusters.values()
+                for values in machines.values()}
+        number = next(n for n in range(1, 65536) if n not in used)
+        # The number is taken at once, or two of one request would share it.
+        values = {'incarnation': slot.incarnation, 'number': number,
+                  'up_at': time.time() + float(group.get('delay', 0)),
+                  'fail': bool(group.get('fail', False))}
+        self._clusters.setdefault(
+            self.reference(request.cluster_id), {})[slot.name] = values
+        return values
+
+    def _keep(self) -> None:
+        if self._path:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            new = self._path.with_suffix('.new')
+            new.write_text(json.dumps(self._clusters))
+            new.replace(self._path)
+
+
+def _seen(name: str, values: dict[str, Any]) -> base.Machine:
+    number = values['number']
+    address = f'192.0.2.{number}' if number < 255 else (
+        f'198.51.{number // 256}.{number % 256}')
+    status, fault = base.MachineStatus.UP, ''
+    if time.time() < values['up_at']:
+        status = base.MachineStatus.BUILDING
+    elif values['fail']:
+        status, fault = base.MachineStatus.FAILED, 'It was told to fail.'
+    blob = b'\0\0\0\x0bssh-ed25519\0\0\0\x20' + hashlib.sha256(
+        str(number).encode()).digest()
+    return base.Machine(
+        name, values['incarnation'], status, ref=f'fake-{number}',
+        address=address, fault=fault, ssh=base.Ssh(
+            address, host_key='ssh-ed25519 '
+            + base64.b64encode(blob).decode()))

@@ -1,0 +1,394 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Machines on this machine, for demonstrations and for the tests.
+
+Each is a root file system of its own, booted with systemd as its PID 1, in
+namespaces of its own, with its own address, reached by ssh. They are no
+children of the service: they live on when it ends, and are found again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent import futures
+import ipaddress
+import logging
+import os
+import pathlib
+import shutil
+import threading
+import time
+from typing import Any
+
+from oslo_config import cfg
+
+from hpcdirect.backends import base
+from hpcdirect.backends.local import cgroups
+from hpcdirect.backends.local import network
+from hpcdirect.backends.local.images import Images
+from hpcdirect.backends.local.machines import Machine
+from hpcdirect.backends.local.mirror import Mirror
+from hpcdirect.backends.local.records import Record
+from hpcdirect.backends.local.records import Records
+from hpcdirect.conf import local as options
+from hpcdirect.exception import BackendError
+from hpcdirect.exception import Finding
+
+LOG = logging.getLogger(__name__)
+
+_PROGRAMS = ('ip', 'nft', 'unshare', 'nsenter', 'setsid', 'mount', 'umount',
+             'debootstrap')
+_LIMITS = {'memory_mib': (128, 1 << 20), 'pids': (64, 1 << 20),
+           'cpus': (0, 4096)}
+# .1 is the host; the first ten are left to those who need a fixed one.
+_FIRST_ADDRESS = 10
+_TOGETHER = 4
+
+
+class LocalBackend(base.Backend):
+    """Makes machines out of namespaces; see the module.
+
+    :param conf: its group is ``[local]``.
+    """
+
+    name = 'local'
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        options.register_opts(conf)
+        self._conf = conf.local
+        self._records = Records(pathlib.Path(self._conf.state_path))
+        cache = pathlib.Path(self._conf.cache_path)
+        self._mirror = Mirror(cache / 'packages')
+        self._images = Images(cache, self._mirror)
+        self._workers: dict[str, threading.Thread] = {}
+        self._guard = threading.Lock()
+
+    def reference(self, cluster_id: str) -> str:
+        """The cluster's id itself."""
+        return cluster_id
+
+    # -- checks -----------------------------------------------------------
+
+    def validate(self, request: base.InfraRequest) -> list[Finding]:
+        """What this machine lacks, and what it cannot give."""
+        findings = [Finding(text) for text in _lacking()]
+        for group, values in request.groups.items():
+            findings += _unfit(f'$.infrastructure.local.groups.{group}',
+                               values)
+        others = sum(len(record.wanted()) for record in self._all()
+                     if record.cluster_id != request.cluster_id)
+        if len(request.slots) + others > self._conf.max_nodes:
+            findings.append(Finding(
+                f'{len(request.slots)} machines asked for, but only '
+                f'{max(0, self._conf.max_nodes - others)} are free of the '
+                f'{self._conf.max_nodes} this machine may have.',
+                '$.node_groups'))
+        return findings
+
+    def capacity(self, project_id: str) -> base.Capacity:
+        """How many machines are left of ``[local] max_nodes``."""
+        used = sum(len(record.wanted()) for record in self._all())
+        return base.Capacity({'local': max(0, self._conf.max_nodes - used)})
+
+    # -- changes ----------------------------------------------------------
+
+    def ensure(self, request: base.InfraRequest) -> str:
+        """Write down what is wanted and let a thread make it so."""
+        lacking = _lacking()
+        if lacking:
+            raise BackendError(plugin='local', reason=' '.join(lacking))
+        with self._records.lock('subnets'):
+            record = self._records.read(request.cluster_id) or Record(
+                request.cluster_id, network.free_subnet(
+                    self._conf.network, [other.subnet for other
+                                         in self._all()]))
+            record.serial += 1
+            record.deleted = False
+            record.slots = [vars(slot) for slot in request.slots]
+            record.groups = {name: dict(values) for name, values
+                             in request.groups.items()}
+            record.volumes = [
+                {'name': volume.name, 'mount': volume.mount,
+                 'groups': list(volume.groups)} for volume in request.volumes]
+            record.public_key = request.public_key
+            record.faults = {}
+            _give_addresses(record)
+            self._records.write(record)
+        self._work(request.cluster_id)
+        return request.cluster_id
+
+    def delete(self, ref: str) -> None:
+        """Write down that all is to go and let a thread see to it."""
+        with self._records.lock('subnets'):
+            record = self._records.read(ref)
+            if record is None:
+                self._records.remove(ref)
+                return
+            record.deleted = True
+            record.serial += 1
+            self._records.write(record)
+        self._work(ref)
+
+    # -- looking ----------------------------------------------------------
+
+    def observe(self, ref: str) -> base.Infra:
+        """What is there of a cluster."""
+        record = self._records.read(ref)
+        if record is None:
+            return base.Infra(base.InfraStatus.GONE)
+        if not record.deleted:
+            # After a restart nobody else has thought of it.
+            self._mirror.serve(network.MIRROR, self._conf.mirror_port)
+        working = self._records.locked(ref)
+        wanted = record.wanted()
+        there = {path.name for path in self._folders(ref)}
+        machines = tuple(self._seen(record, name, wanted.get(name), working)
+                         for name in sorted({*wanted, *there}))
+        if record.deleted:
+            return base.Infra(base.InfraStatus.DELETING, machines=machines)
+        ready = all(machine.status == base.MachineStatus.UP
+                    for machine in machines)
+        return base.Infra(
+            base.InfraStatus.READY if ready else base.InfraStatus.CHANGING,
+            reason=record.note, machines=machines)
+
+    def leftovers(self) -> Iterable[base.Leftover]:
+        """Machines, bridges and mounts of ours, wanted or not."""
+        for cluster_id in self._records.clusters():
+            for path in self._folders(cluster_id):
+                yield base.Leftover(cluster_id, 'machine', path.name)
+            if network.bridge(cluster_id) in network.bridges():
+                yield base.Leftover(cluster_id, 'network',
+                                    network.bridge(cluster_id))
+
+    def _seen(self, record: Record, name: str, slot: base.Slot | None,
+              working: bool) -> base.Machine:
+        machine = self._machine(record, name, slot)
+        made = machine.stamp()
+        status, fault = base.MachineStatus.ABSENT, ''
+        if slot is None or (made and made != slot.incarnation):
+            # The old one is what is there until the new one is made.
+            status = (base.MachineStatus.UP if machine.alive()
+                      else base.MachineStatus.LEAVING)
+        elif name in record.faults:
+            status, fault = base.MachineStatus.FAILED, record.faults[name]
+        elif machine.alive():
+            status = (base.MachineStatus.UP if machine.answers()
+                      else base.MachineStatus.BUILDING)
+        elif working:
+            status = base.MachineStatus.BUILDING
+        elif made:
+            status, fault = base.MachineStatus.FAILED, (
+                f'its init process ended; {machine.console()}')
+        return base.Machine(
+            name, made or (slot.incarnation if slot else 1), status,
+            ref=machine.space, address=machine.address, fault=fault,
+            ssh=base.Ssh(machine.address, host_key=machine.host_key()))
+
+    # -- the worker -------------------------------------------------------
+
+    def _work(self, cluster_id: str) -> None:
+        """Let a thread bring the machines to what is wanted."""
+        with self._guard:
+            thread = threading.Thread(
+                target=self._settle, args=(cluster_id,),
+                name=f'local-{cluster_id[:8]}', daemon=True)
+            self._workers[cluster_id] = thread
+            thread.start()
+
+    def _settle(self, cluster_id: str) -> None:
+        """Until nothing newer is wanted; one at a time for each cluster."""
+        done = -1
+        with self._records.lock(cluster_id):
+            while True:
+                record = self._records.read(cluster_id)
+                if record is None or record.serial == done:
+                    return
+                done = record.serial
+                try:
+                    self._bring_about(record)
+                except Exception as exc:
+                    LOG.exception('Cluster %s', cluster_id)
+                    self._fault(cluster_id, done, dict.fromkeys(
+                        record.wanted(), str(exc)))
+
+    def _bring_about(self, record: Record) -> None:
+        wanted = record.wanted()
+        old = [path.name for path in self._folders(record.cluster_id)]
+        with futures.ThreadPoolExecutor(_TOGETHER) as pool:
+            list(pool.map(lambda name: self._machine(
+                record, name, None).remove(), [
+                    name for name in old if name not in wanted]))
+            if record.deleted:
+                network.down(record.cluster_id)
+                self._records.remove(record.cluster_id)
+                return
+            lower = self._lower(record)
+            network.up(record.cluster_id, record.subnet,
+                       self._conf.mirror_port)
+            self._mirror.serve(network.MIRROR, self._conf.mirror_port)
+            faults = dict(pool.map(
+                lambda slot: self._boot(record, slot, lower[slot.group]),
+                wanted.values()))
+        self._fault(record.cluster_id, record.serial, {
+            name: fault for name, fault in faults.items() if fault})
+
+    def _lower(self, record: Record) -> dict[str, str]:
+        """Node group -> the lower folders of its machines."""
+        if self._images.missing():
+            self._note(record, 'Making the base file system, once for this '
+                               'machine: about a minute.')
+        lower = {}
+        for slot in record.wanted().values():
+            if slot.group not in lower:
+                lower[slot.group] = self._images.lower(
+                    record.groups.get(slot.group, {}).get('packages', ()))
+        self._note(record, '')
+        return lower
+
+    def _boot(self, record: Record, slot: base.Slot, lower: str
+              ) -> tuple[str, str]:
+        """Start one machine unless it runs; its name and what went wrong."""
+        machine = self._machine(record, slot.name, slot, lower)
+        try:
+            if machine.alive() and machine.stamp() == slot.incarnation:
+                return slot.name, ''
+            machine.start()
+        except (BackendError, OSError) as exc:
+            return slot.name, str(exc)
+        end = time.monotonic() + self._conf.boot_timeout
+        while time.monotonic() < end:
+            if machine.answers():
+                return slot.name, ''
+            time.sleep(0.03)
+        return slot.name, (f'ssh did not answer within '
+                           f'{self._conf.boot_timeout} s; '
+                           f'{machine.console()}')
+
+    def _fault(self, cluster_id: str, serial: int, faults: dict[str, str]
+               ) -> None:
+        """Record what went wrong, unless something newer is wanted."""
+        with self._records.lock('subnets'):
+            record = self._records.read(cluster_id)
+            if record is not None and record.serial == serial:
+                record.faults = faults
+                record.note = ''
+                self._records.write(record)
+
+    def _note(self, record: Record, note: str) -> None:
+        with self._records.lock('subnets'):
+            now = self._records.read(record.cluster_id)
+            if now is not None and now.note != note:
+                now.note = note
+                self._records.write(now)
+
+    def _machine(self, record: Record, name: str, slot: base.Slot | None,
+                 lower: str = '') -> Machine:
+        folder = self._records.folder(record.cluster_id)
+        group = slot.group if slot else name.rpartition('-')[0]
+        values = record.groups.get(group, {})
+        volumes = []
+        for volume in record.volumes:
+            if slot and group in volume['groups']:
+                source = folder / 'volumes' / volume['name']
+                source.mkdir(parents=True, exist_ok=True)
+                volumes.append((str(source), volume['mount']))
+        return Machine(
+            record.cluster_id, name, slot.incarnation if slot else 0,
+            record.addresses.get(name, ''), folder / 'machines' / name,
+            lower, record.public_key, self._conf.mirror_port,
+            values.get('memory_mib', self._conf.memory_mib),
+            values.get('pids', self._conf.pids),
+            values.get('cpus', self._conf.cpus), tuple(volumes))
+
+    def _folders(self, cluster_id: str) -> list[pathlib.Path]:
+        path = self._records.folder(cluster_id) / 'machines'
+        return sorted(path.iterdir()) if path.is_dir() else []
+
+    def _all(self) -> list[Record]:
+        records = (self._records.read(cluster_id)
+                   for cluster_id in self._records.clusters())
+        return [record for record in records if record is not None]
+
+    def close(self) -> None:
+        """Stop serving packages and wait for what is being done."""
+        for thread in list(self._workers.values()):
+            thread.join()
+        self._mirror.stop()
+
+    def sweep(self) -> None:
+        """Take away every machine under this state path, wanted or not."""
+        for cluster_id in self._records.clusters():
+            self.delete(cluster_id)
+        self.close()
+        if not network.bridges():
+            network.clear()
+
+
+def _give_addresses(record: Record) -> None:
+    """An address for every slot wanted, the lowest that is free."""
+    subnet = ipaddress.ip_network(record.subnet)
+    for slot in record.slots:
+        if slot['name'] in record.addresses:
+            continue
+        used = set(record.addresses.values())
+        free = (str(subnet[number]) for number in range(_FIRST_ADDRESS, 255)
+                if str(subnet[number]) not in used)
+        try:
+            record.addresses[slot['name']] = next(free)
+        except StopIteration:
+            raise BackendError(plugin='local', reason=(
+                f'Subnet {subnet} of this cluster is full.')) from None
+
+
+def _lacking() -> list[str]:
+    """What this machine lacks, a sentence each."""
+    lacking = []
+    if os.geteuid() != 0:
+        lacking.append('The local backend needs root, to make network '
+                       'namespaces, mounts and control groups.')
+    missing = [name for name in _PROGRAMS if not shutil.which(name)]
+    if missing:
+        lacking.append(f'Programs are missing: {", ".join(missing)}; install '
+                       'the packages of bindep.txt.')
+    filesystems = pathlib.Path('/proc/filesystems').read_text()
+    if 'overlay' not in filesystems.split():
+        lacking.append('The kernel lacks overlayfs.')
+    if not cgroups.available():
+        lacking.append('No cgroup2 hierarchy is mounted.')
+    spaces = [name for name in ('mnt', 'uts', 'ipc', 'pid', 'cgroup', 'net')
+              if not os.path.exists(f'/proc/self/ns/{name}')]
+    if spaces:
+        lacking.append(f'The kernel lacks namespaces: {", ".join(spaces)}.')
+    return lacking
+
+
+def _unfit(where: str, values: Any) -> list[Finding]:
+    """What is wrong with a group's section."""
+    findings = []
+    for key, value in values.items():
+        if key == 'packages':
+            if not isinstance(value, list):
+                findings.append(Finding('a list of Debian packages',
+                                        f'{where}.packages'))
+        elif key not in _LIMITS:
+            known = ', '.join(['packages', *_LIMITS])
+            findings.append(Finding(
+                f'"{key}" means nothing to the local backend, which knows '
+                f'{known}.', f'{where}.{key}'))
+        elif not isinstance(value, (int, float)) or not (
+                _LIMITS[key][0] <= value <= _LIMITS[key][1]):
+            findings.append(Finding(
+                f'is {value}; {_LIMITS[key][0]} to {_LIMITS[key][1]} is '
+                'possible.', f'{where}.{key}'))
+    return findings

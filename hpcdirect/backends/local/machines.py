@@ -1,0 +1,178 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""One local machine: its disk, its network, its processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import uuid
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from hpcdirect.backends.local import cgroups
+from hpcdirect.backends.local import network
+
+_BOOT = pathlib.Path(__file__).with_name('boot.sh')
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """A machine as it is to be.
+
+    :param folder: all its files: upper, work, root, console.
+    :param lower: lower folders of its disk, as overlayfs takes them.
+    :param volumes: host folder -> where it is mounted.
+    """
+
+    cluster_id: str
+    slot: str
+    incarnation: int
+    address: str
+    folder: pathlib.Path
+    lower: str = ''
+    public_key: str = ''
+    mirror_port: int = 0
+    memory_mib: int = 1024
+    pids: int = 2048
+    cpus: float = 0.0
+    volumes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What its control groups are called."""
+        return f'{self.cluster_id}/{self.slot}'
+
+    @property
+    def space(self) -> str:
+        """What its network namespace is called."""
+        return f'{network.bridge(self.cluster_id)}-{self.slot}'
+
+    @property
+    def root(self) -> pathlib.Path:
+        """Where its disk is mounted on the host."""
+        return self.folder / 'root'
+
+    def alive(self) -> bool:
+        """Whether anything runs in it."""
+        return cgroups.alive(self.key)
+
+    def stamp(self) -> int:
+        """The incarnation its disk was made for, 0 when there is none."""
+        try:
+            return int((self.folder / 'incarnation').read_text())
+        except (OSError, ValueError):
+            return 0
+
+    def host_key(self) -> str:
+        """The public line of the key it shows, '' while it has none."""
+        try:
+            return (self.folder / 'host_key.pub').read_text().strip()
+        except OSError:
+            return ''
+
+    def console(self) -> str:
+        """The last of what it printed."""
+        try:
+            lines = (self.folder / 'console').read_text(
+                errors='replace').splitlines()
+        except OSError:
+            return ''
+        return ' | '.join(line.strip() for line in lines[-3:])
+
+    def answers(self, seconds: float = 0.5) -> bool:
+        """Whether its sshd says what it is."""
+        try:
+            with socket.create_connection((self.address, 22),
+                                          seconds) as connection:
+                connection.settimeout(seconds)
+                return connection.recv(4) == b'SSH-'
+        except OSError:
+            return False
+
+    def start(self) -> None:
+        """Make what is missing of it and boot it; its disk is kept."""
+        self.stop()
+        if self.stamp() != self.incarnation:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        for name in ('upper', 'work', 'root'):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        network.run(['mount', '-t', 'overlay', 'hpcdirect', '-o',
+                     f'lowerdir={self.lower},upperdir={self.folder}/upper,'
+                     f'workdir={self.folder}/work', str(self.root)])
+        if self.stamp() != self.incarnation:
+            self._personalise()
+            (self.folder / 'incarnation').write_text(str(self.incarnation))
+        for source, target in self.volumes:
+            place = self.root / target.lstrip('/')
+            place.mkdir(parents=True, exist_ok=True)
+            network.run(['mount', '--bind', source, str(place)])
+        network.connect(self.cluster_id, self.space, self.address)
+        cgroups.make(self.key, self.memory_mib, self.pids, self.cpus)
+        with (self.folder / 'console').open('wb') as console:
+            # It must not be a child of ours: it outlives the service.
+            subprocess.run(
+                ['setsid', '--fork', 'sh', str(_BOOT), 'start',
+                 str(self.root), self.slot, self.space,
+                 *map(str, cgroups.folders(self.key))],
+                stdin=subprocess.DEVNULL, stdout=console, stderr=console,
+                check=True, close_fds=True)
+
+    def stop(self) -> None:
+        """End it; its disk stays. Stopped already is well."""
+        cgroups.kill(self.key)
+        network.disconnect(self.cluster_id, self.space, self.address)
+        if os.path.ismount(self.root):
+            network.run(['umount', '-R', str(self.root)], check=False)
+        if os.path.ismount(self.root):
+            network.run(['umount', '-R', '-l', str(self.root)], check=False)
+
+    def remove(self) -> None:
+        """End it and take its disk away."""
+        self.stop()
+        if self.folder.exists() and not os.path.ismount(self.root):
+            shutil.rmtree(self.folder)
+
+    def _personalise(self) -> None:
+        """What makes this disk this machine's: name, keys, mirror."""
+        private = ed25519.Ed25519PrivateKey.generate()
+        public = private.public_key().public_bytes(
+            serialization.Encoding.OpenSSH,
+            serialization.PublicFormat.OpenSSH).decode()
+        files = {
+            'etc/hostname': (f'{self.slot}\n', 0o644),
+            'etc/hosts': (f'127.0.0.1 localhost\n::1 localhost\n'
+                          f'{self.address} {self.slot}\n', 0o644),
+            'etc/machine-id': (f'{uuid.uuid4().hex}\n', 0o444),
+            'etc/ssh/ssh_host_ed25519_key': (private.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.OpenSSH,
+                serialization.NoEncryption()).decode(), 0o600),
+            'etc/ssh/ssh_host_ed25519_key.pub': (f'{public}\n', 0o644),
+            'root/.ssh/authorized_keys': (f'{self.public_key}\n', 0o600),
+            'etc/apt/apt.conf.d/91mirror': (
+                f'Acquire::http::Proxy "http://{network.MIRROR}:'
+                f'{self.mirror_port}";\n', 0o644),
+        }
+        (self.root / 'root/.ssh').mkdir(mode=0o700, exist_ok=True)
+        for name, (text, mode) in files.items():
+            path = self.root / name
+            path.touch(mode=mode)
+            path.chmod(mode)
+            path.write_text(text)
+        (self.folder / 'host_key.pub').write_text(f'{public}\n')

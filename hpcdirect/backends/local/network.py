@@ -1,0 +1,175 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The network of local clusters: a bridge and a /24 each, and no way out.
+
+The host is ``.1`` of each /24, so the conductor reaches the machines. They
+have no default route; what they send to the host is dropped but for replies
+and the package mirror, and nothing is forwarded to or from them, so one
+cluster's machines do not reach another's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+import ipaddress
+import json
+import pathlib
+import subprocess
+
+from hpcdirect.exception import BackendError
+
+#: Where machines find the package mirror, on every bridge.
+MIRROR = '169.254.77.1'
+#: Every interface of ours on the host begins with it.
+PREFIX = 'hpcd'
+
+_INOTIFY = pathlib.Path('/proc/sys/fs/inotify/max_user_instances')
+# systemd and sshd take about five of them for each machine.
+_INOTIFY_WANTED = 8192
+
+_RULES = """\
+table inet hpcdirect
+delete table inet hpcdirect
+table inet hpcdirect {{
+    chain input {{
+        type filter hook input priority -10; policy accept;
+        iifname != "{prefix}*" accept
+        ct state established,related accept
+        ip daddr {mirror} tcp dport {port} accept
+        icmp type echo-request accept
+        drop
+    }}
+    chain forward {{
+        type filter hook forward priority -10; policy accept;
+        iifname "{prefix}*" drop
+        oifname "{prefix}*" drop
+    }}
+}}
+"""
+
+
+def run(command: list[str], given: str = '', check: bool = True) -> str:
+    """Run a program of the system; what it printed.
+
+    :raises BackendError: it failed, with what it said.
+    """
+    done = subprocess.run(command, input=given, capture_output=True,
+                          text=True, errors='replace')
+    if done.returncode and check:
+        raise BackendError(plugin='local', reason=(
+            f'{" ".join(command[:4])}: {done.stderr.strip()}'))
+    return done.stdout
+
+
+def bridge(cluster_id: str) -> str:
+    """The name of a cluster's bridge."""
+    return f'{PREFIX}{cluster_id.replace("-", "")[:8]}'
+
+
+def port(cluster_id: str, address: str) -> str:
+    """The name of the host's end of a machine's cable."""
+    return f'{PREFIX}{cluster_id.replace("-", "")[:7]}-' + (
+        address.rpartition('.')[2])
+
+
+def bridges() -> list[str]:
+    """The bridges of ours that are there, whoever made them."""
+    links = json.loads(run(['ip', '-j', 'link', 'show', 'type', 'bridge'])
+                       or '[]')
+    return [link['ifname'] for link in links
+            if link.get('ifname', '').startswith(PREFIX)]
+
+
+def free_subnet(network: str, taken: Iterable[str]) -> str:
+    """A /24 of *network* that nothing on this machine uses.
+
+    :param taken: subnets that are promised to other clusters.
+    :raises BackendError: there is none left.
+    """
+    used = [ipaddress.ip_network(text) for text in taken]
+    for link in json.loads(run(['ip', '-j', '-4', 'addr'])):
+        used += [ipaddress.ip_network(
+            f'{entry["local"]}/{entry["prefixlen"]}', strict=False)
+            for entry in link.get('addr_info', ())]
+    for subnet in ipaddress.ip_network(network).subnets(new_prefix=24):
+        if not any(subnet.overlaps(other) for other in used):
+            return str(subnet)
+    raise BackendError(plugin='local', reason=(
+        f'Every /24 of {network} is in use; delete a cluster or set another '
+        '[local] network.'))
+
+
+def up(cluster_id: str, subnet: str, mirror_port: int) -> None:
+    """The cluster's bridge, and the rules that keep machines in."""
+    name = bridge(cluster_id)
+    if name in bridges():
+        return
+    run(['nft', '-f', '-'], _RULES.format(
+        prefix=PREFIX, mirror=MIRROR, port=mirror_port))
+    _raise_inotify()
+    host = str(ipaddress.ip_network(subnet)[1])
+    run(['ip', '-batch', '-'], f'link add {name} type bridge\n'
+        f'addr add {host}/24 dev {name}\n'
+        f'addr add {MIRROR}/32 dev {name}\n'
+        f'link set {name} up\n')
+
+
+def down(cluster_id: str) -> None:
+    """Take the bridge away, and with the last one everything else."""
+    run(['ip', 'link', 'del', bridge(cluster_id)], check=False)
+    if not bridges():
+        clear()
+
+
+def clear() -> None:
+    """Take the rules away and put the system's settings back."""
+    run(['nft', 'delete', 'table', 'inet', 'hpcdirect'], check=False)
+    _restore_inotify()
+
+
+def connect(cluster_id: str, space: str, address: str) -> None:
+    """A network namespace with eth0, cabled to the cluster's bridge."""
+    host_end = port(cluster_id, address)
+    run(['ip', 'netns', 'add', space])
+    run(['ip', '-batch', '-'],
+        f'link add {host_end} type veth peer name eth0 netns {space}\n'
+        f'link set {host_end} master {bridge(cluster_id)} up\n')
+    run(['ip', '-n', space, '-batch', '-'],
+        f'link set lo up\naddr add {address}/24 dev eth0\n'
+        f'link set eth0 up\nroute add {MIRROR}/32 dev eth0\n')
+
+
+def disconnect(cluster_id: str, space: str, address: str) -> None:
+    """Take cable and namespace away; gone already is well."""
+    # A namespace goes in its own time: the cable's name is freed first.
+    run(['ip', 'link', 'del', port(cluster_id, address)], check=False)
+    run(['ip', 'netns', 'del', space], check=False)
+
+
+def _kept() -> pathlib.Path:
+    return pathlib.Path('/run/hpcdirect-inotify')
+
+
+def _raise_inotify() -> None:
+    """Let the kernel take more machines; what was set is remembered."""
+    before = _INOTIFY.read_text().strip()
+    if int(before) < _INOTIFY_WANTED:
+        if not _kept().exists():
+            _kept().write_text(before)
+        _INOTIFY.write_text(str(_INOTIFY_WANTED))
+
+
+def _restore_inotify() -> None:
+    if _kept().exists():
+        _INOTIFY.write_text(_kept().read_text())
+        _kept().unlink()

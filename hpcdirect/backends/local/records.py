@@ -1,0 +1,117 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What is wanted of a cluster's local machines, in files that outlive us."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+import dataclasses
+import fcntl
+import json
+import pathlib
+import shutil
+from typing import Any
+
+from hpcdirect.backends import base
+
+
+@dataclasses.dataclass
+class Record:
+    """One cluster's file.
+
+    :param addresses: slot -> address; kept as long as the cluster, so that
+        a machine that comes again has the address it had.
+    :param faults: slot -> why it could not be made, since the last change.
+    :param note: what takes long just now, a sentence.
+    """
+
+    cluster_id: str
+    subnet: str
+    serial: int = 0
+    deleted: bool = False
+    slots: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    groups: dict[str, dict[str, Any]] = dataclasses.field(
+        default_factory=dict)
+    volumes: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    public_key: str = ''
+    addresses: dict[str, str] = dataclasses.field(default_factory=dict)
+    faults: dict[str, str] = dataclasses.field(default_factory=dict)
+    note: str = ''
+
+    def wanted(self) -> dict[str, base.Slot]:
+        """The slots wanted, by name."""
+        return {} if self.deleted else {
+            slot['name']: base.Slot(**slot) for slot in self.slots}
+
+
+class Records:
+    """The files of all clusters under one state path."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._path = path
+
+    def folder(self, cluster_id: str) -> pathlib.Path:
+        """Where everything of a cluster is."""
+        return self._path / 'clusters' / cluster_id
+
+    def clusters(self) -> list[str]:
+        """Ids of the clusters that anything is there of."""
+        path = self._path / 'clusters'
+        return sorted(item.name for item in path.iterdir()
+                      if item.is_dir()) if path.is_dir() else []
+
+    def read(self, cluster_id: str) -> Record | None:
+        """A cluster's record, None when there is none."""
+        try:
+            text = (self.folder(cluster_id) / 'record.json').read_text()
+        except OSError:
+            return None
+        return Record(**json.loads(text))
+
+    def write(self, record: Record) -> None:
+        """Keep a record, in one move."""
+        folder = self.folder(record.cluster_id)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        new = folder / 'record.json.new'
+        new.write_text(json.dumps(dataclasses.asdict(record)))
+        new.replace(folder / 'record.json')
+
+    def remove(self, cluster_id: str) -> None:
+        """Forget a cluster; its folder goes in one move."""
+        folder = self.folder(cluster_id)
+        if folder.exists():
+            gone = self._path / f'gone-{cluster_id}'
+            folder.rename(gone)
+            shutil.rmtree(gone)
+
+    @contextlib.contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Nobody else, in this process or another, holds *name* meanwhile."""
+        with self._open(name) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def locked(self, name: str) -> bool:
+        """Whether somebody holds *name* just now."""
+        with self._open(name) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    def _open(self, name: str) -> Any:
+        folder = self._path / 'locks'
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / name).open('w')

@@ -1,0 +1,71 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What went wrong, as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+import re
+from typing import Any
+
+#: What could move the cursor or colour a terminal; nodes are not trusted.
+_CONTROL = re.compile(
+    r'\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]')
+
+
+def clean(text: object) -> str:
+    """Text without anything that a terminal would act upon."""
+    return _CONTROL.sub('', str(text))
+
+
+def text(exc: Exception) -> str:
+    """The API's detail and all its findings; without those, the error."""
+    lines = list(_lines(getattr(exc, 'response', None)))
+    return clean('\n'.join(lines) if lines else str(exc))
+
+
+def _lines(response: Any) -> Iterator[str]:
+    try:
+        errors = response.json()['errors']
+        for error in errors:
+            findings = error.get('findings') or []
+            said = [f'  {one["where"]}: {one["message"]}' if one.get('where')
+                    else f'  {one["message"]}' for one in findings]
+            detail = str(error.get('detail') or '')
+            if said and all(one['message'] in detail for one in findings):
+                # The detail is the findings in a row.
+                detail = ''
+            yield (f'{error.get("title", "Error")} '
+                   f'(HTTP {error.get("status")})'
+                   f'{": " + detail if detail else ""}')
+            yield from said
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return
+
+
+def failures(found: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Why a deployment failed, and where to read on."""
+    for one in found:
+        where = ', '.join(
+            f'{name} {one[name]}' for name in ('element', 'node', 'task')
+            if one.get(name))
+        yield clean(f'Failed: {where or one.get("step") or "deployment"}')
+        for line in str(one.get('message') or one.get('code')
+                        or '').splitlines():
+            yield f'  {clean(line)}'
+        if one.get('hint'):
+            yield f'  Hint: {clean(one["hint"])}'
+        if one.get('run_id'):
+            yield f'  Log:  openstack hpc run log {clean(one["run_id"])}'

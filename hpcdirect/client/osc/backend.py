@@ -1,0 +1,31 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""``openstack hpc backend ...``"""
+
+from __future__ import annotations
+
+import argparse
+from typing import ClassVar
+
+from hpcdirect.client.osc import base
+
+
+class ListBackend(base.Lister):
+    """List what makes machines, and how many could be had now"""
+
+    columns: ClassVar = {
+        'Name': 'name', 'Capacity': 'capacity'}
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """One request."""
+        return self.table(parsed_args, self.api.backends)

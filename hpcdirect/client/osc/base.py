@@ -1,0 +1,163 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the ``openstack hpc`` commands have in common."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+import itertools
+import sys
+from typing import Any
+from typing import ClassVar
+from typing import NoReturn
+
+from cliff import columns
+from keystoneauth1 import exceptions as ksa_exceptions
+from openstack import exceptions as sdk_exceptions
+from osc_lib import exceptions as osc_exceptions
+from osc_lib.command import command
+
+from hpcdirect.client import errors
+
+#: The exit codes besides 0: usage or HTTP, deployment failed, timed out.
+WRONG, FAILED, TIMED_OUT = 1, 2, 3
+
+Columns = tuple[tuple[str, ...], Any]
+
+
+class Base(command.Command):
+    """Turns errors into one plain message, and results into exit codes."""
+
+    auth_required = True
+    exit_code = 0
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """A parser that exits with 1: 2 is a deployment that failed."""
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+
+        def error(message: str) -> NoReturn:
+            parser.print_usage(sys.stderr)
+            parser.exit(WRONG, f'{parser.prog}: error: {message}\n')
+
+        parser.error = error  # type: ignore[method-assign]
+        return parser
+
+    @property
+    def api(self) -> Any:
+        """The service's proxy; see hpcdirect.client.proxy."""
+        manager: Any = self.app.client_manager
+        return manager.hpc_cluster
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """Do the command; its own exit code, or WRONG with one message."""
+        try:
+            return int(super().run(parsed_args) or self.exit_code)
+        except (sdk_exceptions.SDKException,
+                ksa_exceptions.ClientException) as exc:
+            raise osc_exceptions.CommandError(errors.text(exc)) from exc
+
+    def say(self, text: str) -> None:
+        """A line for people, on stderr."""
+        print(text, file=sys.stderr, flush=True)
+
+
+class ShowOne(Base, command.ShowOne):
+    """A command that shows one thing."""
+
+
+class Lister(Base, command.Lister):
+    """A command that lists things, page by page."""
+
+    #: column -> attribute; the second ones only with --long.
+    columns: ClassVar[Mapping[str, str]] = {}
+    more: ClassVar[Mapping[str, str]] = {}
+    #: Filters: option -> help.
+    filters: ClassVar[Mapping[str, str]] = {}
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """The options that every list has, and the filters."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument('--long', action='store_true',
+                            help='List more columns')
+        parser.add_argument('--limit', type=int, metavar='<number>',
+                            help='The most to list; default all')
+        parser.add_argument('--marker', metavar='<id>',
+                            help='List what comes after this one')
+        # cliff's own --sort-column sorts what is shown; this one asks the
+        # service, which matters with --limit.
+        parser.add_argument('--sort', metavar='<key>[:<direction>]',
+                            help='Sort by these keys, comma separated')
+        for name, help_text in self.filters.items():
+            parser.add_argument(f'--{name}', metavar=f'<{name}>',
+                                help=help_text)
+        return parser
+
+    def query(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
+        """What to ask the service for."""
+        names = ['limit', 'marker', 'sort', *self.filters]
+        found = {name: getattr(parsed_args, name) for name in names}
+        return {name: value for name, value in found.items()
+                if value is not None}
+
+    def table(self, parsed_args: argparse.Namespace,
+              fetch: Callable[..., Iterable[Any]], **query: Any) -> Columns:
+        """The columns and rows of a list."""
+        shown = {**self.columns, **(self.more if parsed_args.long else {})}
+        asked = {**self.query(parsed_args), **query}
+        found = itertools.islice(fetch(**asked), parsed_args.limit)
+        rows = ([cell(getattr(one, name)) for name in shown.values()]
+                for one in found)
+        return tuple(shown), rows
+
+
+def cell(value: Any) -> Any:
+    """A value as it stands in a table: readable there, whole in JSON."""
+    if isinstance(value, (dict, list)):
+        return Nested(value)
+    return errors.clean(value) if isinstance(value, str) else value
+
+
+class Nested(columns.FormattableColumn[Any]):
+    """A mapping or list: itself in JSON, a line for each part in a table."""
+
+    def human_readable(self) -> str:
+        """``name: value`` for each, what is inside that in one line."""
+        value: Any = self._value
+        if isinstance(value, list):
+            words = all(isinstance(one, str) for one in value)
+            return (', ' if words else '\n').join(map(_line, value))
+        return '\n'.join(f'{_line(name)}: {_line(one)}'
+                         for name, one in value.items())
+
+    def machine_readable(self) -> Any:
+        """The value, as it is."""
+        return self._value
+
+
+def _line(value: Any) -> str:
+    """A value in one line."""
+    if isinstance(value, dict):
+        return ', '.join(f'{name} {_line(one)}' for name, one
+                         in value.items() if one not in (None, '', [], {}))
+    if isinstance(value, list):
+        return ' '.join(map(_line, value))
+    return errors.clean(value).replace('\n', ' ')
+
+
+def pairs(found: Mapping[str, Any], names: Iterable[str]) -> Columns:
+    """The two columns of a show command."""
+    wanted = [name for name in names if name in found]
+    return tuple(wanted), tuple(cell(found[name]) for name in wanted)

@@ -1,0 +1,123 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""``openstack hpc blueprint ...``"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+from typing import ClassVar
+
+from hpcdirect.client import errors
+from hpcdirect.client import resources
+from hpcdirect.client.osc import base
+
+_SHOWN = ('name', 'version', 'label', 'description', 'versions', 'backends',
+          'node_groups', 'elements', 'login', 'parameters', 'digest')
+
+
+class ListBlueprint(base.Lister):
+    """List what clusters can be made from"""
+
+    columns: ClassVar = {
+        'Name': 'name', 'Version': 'version', 'Label': 'label'}
+    more: ClassVar = {
+        'Description': 'description', 'Versions': 'versions',
+        'Backends': 'backends', 'Node Groups': 'node_groups',
+        'Elements': 'elements'}
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """One request."""
+        return self.table(parsed_args, self.api.blueprints)
+
+
+class ShowBlueprint(base.ShowOne):
+    """Show a blueprint, its parameters or its readme"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Which one, and what of it."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument('blueprint', metavar='<name>[@<version>]')
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument('--parameters', action='store_true',
+                           help='Only what can be chosen, one a row')
+        which.add_argument('--readme', action='store_true',
+                           help='Only the readme, as it is')
+        return parser
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """The readme is text, so no table goes around it."""
+        if not parsed_args.readme:
+            return super().run(parsed_args)
+        found = self.api.get_blueprint(parsed_args.blueprint)
+        self.app.stdout.write(f'{(found.readme or "").rstrip()}\n')
+        return 0
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """One request."""
+        found = resources.plain(self.api.get_blueprint(parsed_args.blueprint))
+        if not parsed_args.parameters:
+            return base.pairs(found, _SHOWN)
+        schema = found.get('parameters') or {}
+        required = schema.get('required', [])
+        said = sorted(schema.get('properties', {}).items(),
+                      key=lambda item: item[1].get('x-order', 1000))
+        return (tuple(name for name, _ in said),
+                tuple(_parameter(one, name in required)
+                      for name, one in said))
+
+
+def _parameter(schema: dict[str, Any], required: bool) -> str:
+    """What a parameter takes, in one line."""
+    parts = [str(schema.get('type', 'any'))]
+    if 'minimum' in schema or 'maximum' in schema:
+        parts.append(f'{schema.get("minimum", "")}..'
+                     f'{schema.get("maximum", "")}')
+    if 'enum' in schema:
+        parts.append(' | '.join(map(str, schema['enum'])))
+    parts.append('required' if required and 'default' not in schema
+                 else f'default {schema.get("default")}')
+    title = schema.get('title') or schema.get('description')
+    return f'{", ".join(parts)}{f" ({title})" if title else ""}'
+
+
+class ValidateBlueprint(base.Lister):
+    """Check the folder of a blueprint or an element, without any service"""
+
+    auth_required = False
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Which folder; the options of other lists make no sense here."""
+        parser = super(base.Lister, self).get_parser(prog_name)
+        parser.add_argument('folder', metavar='<folder>',
+                            help='It holds blueprint.yaml or element.yaml')
+        parser.add_argument(
+            '--elements', metavar='<folder>', action='append', default=[],
+            help='Look for elements here first (repeat for several); '
+                 'default: beside the blueprint, then what is installed')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """All findings; exit code 1 when there is one."""
+        # Only this command reads blueprints itself; the others must not
+        # become slower for it.
+        from hpcdirect.blueprints import validate
+
+        found = validate.validate_folder(parsed_args.folder,
+                                         parsed_args.elements)
+        self.exit_code = base.WRONG if found else 0
+        if not found:
+            self.say(f'{parsed_args.folder} is valid')
+        return ('Where', 'Finding'), [
+            (errors.clean(one.where), errors.clean(one.message))
+            for one in found]

@@ -1,0 +1,317 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""``openstack hpc cluster ...``"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+import sys
+from typing import Any
+from typing import ClassVar
+
+from osc_lib import exceptions
+
+from hpcdirect.client import resources
+from hpcdirect.client.osc import base
+from hpcdirect.client.osc import progress
+from hpcdirect.client.osc import values
+
+_SHOWN = ('id', 'name', 'description', 'status', 'status_reason',
+          'blueprint', 'blueprint_version', 'backend', 'parameters',
+          'node_groups', 'login', 'outputs', 'generation', 'deployment',
+          'failures', 'project_id', 'user_id', 'created_at', 'updated_at')
+
+
+class ListCluster(base.Lister):
+    """List clusters"""
+
+    columns: ClassVar = {
+        'ID': 'id', 'Name': 'name', 'Status': 'status',
+        'Blueprint': 'blueprint', 'Nodes': 'nodes'}
+    more: ClassVar = {
+        'Version': 'blueprint_version', 'Backend': 'backend',
+        'Reason': 'status_reason', 'Login': 'login_address',
+        'Project': 'project_id', 'Created': 'created_at'}
+    filters: ClassVar = {
+        'name': 'Only the cluster of this name',
+        'status': 'Only clusters in this status',
+        'blueprint': 'Only clusters of this blueprint',
+        'backend': 'Only clusters of this backend'}
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Adds --all-projects."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument('--all-projects', action='store_true',
+                            help='Of every project (admin only)')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """One request for each page."""
+        query = {'all_projects': 'true'} if parsed_args.all_projects else {}
+        return self.table(
+            parsed_args,
+            lambda **asked: map(_Row, self.api.clusters(**asked)), **query)
+
+
+class _Row:
+    """A cluster with what a list says of it in few words."""
+
+    def __init__(self, cluster: resources.Cluster) -> None:
+        self._cluster = cluster
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cluster, name)
+
+    @property
+    def nodes(self) -> str:
+        """Nodes that are up, of those wanted."""
+        groups = self._cluster.node_groups or []
+        ready = sum(group.get('ready') or 0 for group in groups)
+        return f'{ready}/{sum(group.get("count") or 0 for group in groups)}'
+
+    @property
+    def login_address(self) -> str:
+        """Where people log in."""
+        return (self._cluster.login or {}).get('address') or ''
+
+
+class ShowCluster(base.ShowOne):
+    """Show a cluster"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Which one."""
+        return _one(super().get_parser(prog_name))
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """One request."""
+        found = resources.plain(self.api.get_cluster(parsed_args.cluster))
+        return base.pairs(found, _SHOWN)
+
+
+class _Change(base.ShowOne):
+    """A command that changes a cluster and may wait until it is done."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Which one, and how to wait."""
+        parser = _one(super().get_parser(prog_name))
+        progress.add_options(parser)
+        return parser
+
+    def finish(self, cluster: Any, parsed_args: argparse.Namespace
+               ) -> base.Columns:
+        """Wait when asked to; the cluster as it stands then."""
+        ident = (cluster.deployment or {}).get('id')
+        if ident and (parsed_args.wait or parsed_args.follow):
+            self.exit_code, _ = progress.wait(self.api, ident, parsed_args)
+            cluster = self.api.get_cluster(cluster.id)
+        return base.pairs(resources.plain(cluster), _SHOWN)
+
+
+class CreateCluster(_Change):
+    """Create a cluster from a blueprint"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """What to make it from."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument('--blueprint', required=True,
+                            metavar='<name>[@<version>]',
+                            help='What to make it from')
+        parser.add_argument('--backend', metavar='<name>',
+                            help='What is to make the machines')
+        parser.add_argument('--description', metavar='<text>')
+        values.add_options(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """One request, unless --user or --wait needs more."""
+        given = values.parameters(parsed_args)
+        if parsed_args.user:
+            schema = self.api.get_blueprint(parsed_args.blueprint).parameters
+            given['users'] = values.users(parsed_args.user, schema or {},
+                                          given.get('users', []))
+        body = {'name': parsed_args.cluster, 'parameters': given,
+                'blueprint': parsed_args.blueprint}
+        for name in ('backend', 'description'):
+            if getattr(parsed_args, name) is not None:
+                body[name] = getattr(parsed_args, name)
+        return self.finish(self.api.create_cluster(**body), parsed_args)
+
+
+class UpdateCluster(_Change):
+    """Change a cluster's parameters or description"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """What to change."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument('--description', metavar='<text>')
+        values.add_options(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """One request, unless --user or --wait needs more."""
+        given = values.parameters(parsed_args)
+        if parsed_args.user:
+            cluster = self.api.get_cluster(parsed_args.cluster)
+            schema = self.api.get_blueprint(
+                f'{cluster.blueprint}@{cluster.blueprint_version}'
+            ).parameters or {}
+            known = given.get('users',
+                              (cluster.parameters or {}).get('users', []))
+            given['users'] = values.users(parsed_args.user, schema, known)
+        body: dict[str, Any] = {'parameters': given} if given else {}
+        if parsed_args.description is not None:
+            body['description'] = parsed_args.description
+        if not body:
+            raise exceptions.CommandError(
+                'Nothing to change: give --parameter, --parameter-file, '
+                '--user or --description')
+        return self.finish(
+            self.api.change_cluster(parsed_args.cluster, **body),
+            parsed_args)
+
+
+class ScaleCluster(_Change):
+    """Change how many nodes a cluster has"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """How many, or which are to go."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--group', metavar='<group>=<count>', action='append',
+            default=[], help='Nodes wanted in a group, or +<n> or -<n> to '
+            'what is wanted now (repeat for several)')
+        parser.add_argument(
+            '--remove-node', metavar='<node>', action='append', default=[],
+            help='Remove just this node (repeat for several)')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """One request, unless it depends on what is wanted now."""
+        wanted = dict(map(_count, parsed_args.group))
+        removed = parsed_args.remove_node
+        if not wanted and not removed:
+            raise exceptions.CommandError(
+                'Nothing to change: give --group or --remove-node')
+        groups: dict[str, Any] = {}
+        if removed or any(sign for _, sign in wanted.values()):
+            cluster = self.api.get_cluster(parsed_args.cluster)
+            known = {group['name']: group for group in cluster.node_groups}
+            groups = _without(removed, known)
+        else:
+            known = {}
+        for name, (number, sign) in wanted.items():
+            if name in groups:
+                raise exceptions.CommandError(
+                    f'Give either --group {name} or --remove-node of it')
+            if sign and name not in known:
+                raise exceptions.CommandError(
+                    f'There is no group {name}; there is: '
+                    f'{", ".join(known)}')
+            now = known[name]['count'] if sign else 0
+            groups[name] = {'count': now + number}
+        return self.finish(
+            self.api.change_cluster(parsed_args.cluster, node_groups=groups),
+            parsed_args)
+
+
+def _count(text: str) -> tuple[str, tuple[int, bool]]:
+    """Group, number, and whether it is one to add."""
+    name, equals, number = text.partition('=')
+    try:
+        if name and equals:
+            return name, (int(number), number[:1] in ('+', '-'))
+    except ValueError:
+        pass
+    raise exceptions.CommandError(
+        f'--group {text}: write <group>=<number>, =+<number> or =-<number>')
+
+
+def _without(nodes: Iterable[str], known: dict[str, Any]) -> dict[str, Any]:
+    """The groups that lose nodes, with the slots that they keep."""
+    groups: dict[str, Any] = {}
+    for node in nodes:
+        owner = next((name for name, group in known.items()
+                      if node in group['slots']), None)
+        if owner is None:
+            raise exceptions.CommandError(f'There is no node {node}')
+        kept = groups.get(owner, {'slots': known[owner]['slots']})['slots']
+        groups[owner] = {'slots': [one for one in kept if one != node]}
+    return groups
+
+
+class RetryCluster(_Change):
+    """Try again what failed"""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """Two requests: the second for the cluster as it is then."""
+        deployment = self.api.retry_cluster(parsed_args.cluster)
+        if parsed_args.wait or parsed_args.follow:
+            self.exit_code, _ = progress.wait(self.api, deployment.id,
+                                              parsed_args)
+        cluster = self.api.get_cluster(parsed_args.cluster)
+        return base.pairs(resources.plain(cluster), _SHOWN)
+
+
+class DeleteCluster(base.Base):
+    """Delete clusters and all that is on them"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Which ones."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument('clusters', nargs='+', metavar='<cluster>',
+                            help='Name or id')
+        parser.add_argument('--yes', action='store_true',
+                            help='Do not ask, even on a terminal')
+        progress.add_options(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        """One request for each; all are begun before any is waited for."""
+        names = parsed_args.clusters
+        if not parsed_args.yes and sys.stdin.isatty():
+            self.app.stderr.write(f'Delete {", ".join(names)} and all that '
+                                  f'is on them? [y/N] ')
+            self.app.stderr.flush()
+            if sys.stdin.readline().strip().lower() not in ('y', 'yes'):
+                self.say('Nothing deleted')
+                self.exit_code = base.WRONG
+                return
+        begun = []
+        for name in names:
+            try:
+                cluster = self.api.delete_cluster(name)
+            except Exception as exc:
+                from hpcdirect.client import errors
+                self.say(f'{name}: {errors.text(exc)}')
+                self.exit_code = base.WRONG
+                continue
+            self.say(f'Deleting cluster {name}')
+            begun.append((name, (cluster.deployment or {}).get('id')))
+        if parsed_args.wait or parsed_args.follow:
+            for name, ident in begun:
+                self._wait(name, ident, parsed_args)
+
+    def _wait(self, name: str, ident: str | None,
+              parsed_args: argparse.Namespace) -> None:
+        code = 0
+        if ident:
+            code, _ = progress.wait(self.api, ident, parsed_args)
+        if code == 0:
+            self.say(f'Cluster {name} is deleted')
+        self.exit_code = self.exit_code or code
+
+
+def _one(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument('cluster', metavar='<cluster>', help='Name or id')
+    return parser

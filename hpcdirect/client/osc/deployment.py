@@ -1,0 +1,65 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""``openstack hpc deployment ...``"""
+
+from __future__ import annotations
+
+import argparse
+from typing import ClassVar
+
+from hpcdirect.client import errors
+from hpcdirect.client import resources
+from hpcdirect.client.osc import base
+
+_SHOWN = ('id', 'cluster_id', 'operation', 'generation', 'status', 'reason',
+          'progress', 'steps', 'failures', 'user_id', 'created_at',
+          'started_at', 'finished_at')
+
+
+class ListDeployment(base.Lister):
+    """List attempts to bring clusters to what is wanted"""
+
+    columns: ClassVar = {
+        'ID': 'id', 'Operation': 'operation', 'Status': 'status',
+        'Created': 'created_at', 'Finished': 'finished_at'}
+    more: ClassVar = {
+        'Cluster': 'cluster_id', 'Generation': 'generation',
+        'Reason': 'reason', 'User': 'user_id', 'Progress': 'progress'}
+    filters: ClassVar = {
+        'cluster': 'Only of this cluster, by name or id',
+        'status': 'Only in this status', 'operation': 'Only of this operation'}
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """One request for each page."""
+        return self.table(parsed_args, self.api.deployments)
+
+
+class ShowDeployment(base.ShowOne):
+    """Show an attempt, its steps and why it failed"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Which one, and what of it."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument('deployment', metavar='<id>')
+        parser.add_argument('--plan', action='store_true',
+                            help='Show the plan as well')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """One request."""
+        found = resources.plain(
+            self.api.get_deployment(parsed_args.deployment))
+        for text in errors.failures(found.get('failures') or []):
+            self.say(text)
+        return base.pairs(found, (
+            *_SHOWN, *(['plan'] if parsed_args.plan else [])))

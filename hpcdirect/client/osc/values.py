@@ -1,0 +1,154 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Parameters as they are written on a command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from collections.abc import Mapping
+import json
+import pathlib
+import sys
+from typing import Any
+
+from osc_lib import exceptions
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """--parameter, --parameter-file and --user."""
+    parser.add_argument(
+        '--parameter', metavar='<name>=<value>', action='append', default=[],
+        help='Parameter of the blueprint; the value is read as YAML or JSON '
+             '(repeat for several)')
+    parser.add_argument(
+        '--parameter-file', metavar='<file>', action='append', default=[],
+        help='YAML or JSON file of parameters, - for standard input; '
+             '--parameter wins (repeat for several)')
+    parser.add_argument(
+        '--user', metavar='<name>[,key=<file>][,sudo]', action='append',
+        default=[],
+        help='User of the cluster with a public key, put into the '
+             'parameter "users" (repeat for several)')
+
+
+def parameters(parsed_args: argparse.Namespace) -> dict[str, Any]:
+    """What the options say, the users apart."""
+    found: dict[str, Any] = {}
+    for file in parsed_args.parameter_file:
+        found.update(_file(file))
+    for text in parsed_args.parameter:
+        name, equals, value = text.partition('=')
+        if not equals or not name:
+            raise exceptions.CommandError(
+                f'--parameter {text}: write <name>=<value>')
+        found[name] = parse(value, name)
+    return found
+
+
+def parse(text: str, name: str = '') -> Any:
+    """A value: JSON and YAML lists and mappings, numbers, or just text."""
+    import yaml
+
+    document = text.lstrip()[:1] in ('[', '{', '"', "'")
+    try:
+        value = yaml.safe_load(text)
+        json.dumps(value)
+    except yaml.YAMLError as exc:
+        if document:
+            raise exceptions.CommandError(
+                f'--parameter {name}: not valid YAML: '
+                f'{" ".join(str(exc).split())}') from None
+        return text
+    except TypeError:  # a date, which JSON lacks
+        return text
+    if document or (value is None and text.strip() in ('null', '~')):
+        return value
+    odd = isinstance(value, (dict, list)) or value is None or (
+        isinstance(value, (int, float)) and ':' in text)
+    return text if odd else value
+
+
+def _file(name: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        text = (sys.stdin.read() if name == '-'
+                else pathlib.Path(name).read_text('utf-8'))
+        found = yaml.safe_load(text)
+        json.dumps(found)
+    except (OSError, UnicodeError, TypeError, yaml.YAMLError) as exc:
+        raise exceptions.CommandError(
+            f'--parameter-file {name}: {exc}') from exc
+    if not isinstance(found, dict):
+        raise exceptions.CommandError(
+            f'--parameter-file {name}: it must be a mapping of parameters')
+    return found
+
+
+def users(texts: Iterable[str], schema: Mapping[str, Any],
+          known: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The parameter ``users`` with some added, or changed by name.
+
+    :param schema: the blueprint's parameters, which say what a user has.
+    """
+    said = schema.get('properties', {}).get('users')
+    if not said:
+        raise exceptions.CommandError(
+            '--user: this blueprint has no parameter "users"')
+    target = str(said.get('items', {}).get('$ref', ''))
+    items = (schema.get('$defs', {}).get(target.rpartition('/')[2], {})
+             if target else said.get('items', {}))
+    found = {str(one.get('name')): dict(one) for one in known}
+    for text in texts:
+        user = _user(text, items.get('properties', {}))
+        found[user['name']] = {**found.get(user['name'], {}), **user}
+    return list(found.values())
+
+
+def _user(text: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+    name, *rest = text.split(',')
+    user: dict[str, Any] = {'name': name}
+    keys = []
+    for part in rest:
+        if part.startswith('key='):
+            keys.append(_key(part[4:]))
+        elif part == 'sudo':
+            user[_property(properties, 'sudo', 'admin')] = True
+        else:
+            raise exceptions.CommandError(
+                f'--user {text}: {part} is neither key=<file> nor sudo')
+    if keys:
+        place = _property(properties, 'keys', 'ssh_keys', 'public_keys',
+                          'authorized_keys', 'key', 'ssh_key', 'public_key')
+        several = properties.get(place, {}).get('type') != 'string'
+        user[place] = keys if several else keys[0]
+    return user
+
+
+def _property(properties: Mapping[str, Any], *names: str) -> str:
+    """The name that the blueprint uses for it."""
+    return next((name for name in names if name in properties), names[0])
+
+
+def _key(name: str) -> str:
+    """A public key: of a file, and never the private one by mistake."""
+    try:
+        key = pathlib.Path(name).expanduser().read_text('utf-8').strip()
+    except (OSError, UnicodeError) as exc:
+        raise exceptions.CommandError(f'--user: key {name}: {exc}') from exc
+    if 'PRIVATE KEY' in key or len(key.splitlines()) != 1:
+        raise exceptions.CommandError(
+            f'--user: {name} is no public key of one line; it ends in .pub '
+            f'as a rule')
+    return key

@@ -1,0 +1,194 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The service for openstacksdk.
+
+::
+
+    connection = openstack.connect(cloud='local')
+    hpc = proxy.attach(connection)
+    cluster = hpc.create_cluster(name='demo', blueprint='slurm')
+    hpc.wait(cluster)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+import uuid
+
+from openstack import exceptions
+from openstack import proxy
+from openstack import service_description
+import requests
+
+from hpcdirect.client import resources
+from hpcdirect.client import watch
+
+SERVICE_TYPE = 'hpc-cluster'
+VERSION = '1.0'
+
+
+class Proxy(proxy.Proxy):
+    """What the service can do. Clusters go by name or id everywhere."""
+
+    # Our paths are /v1/... below the endpoint: there is nothing to discover,
+    # and every command is spared a request.
+    skip_discovery = True
+
+    def request(self, url: str, method: str, *args: Any, **kwargs: Any
+                ) -> requests.Response:
+        """A request to a path of ours, or to a whole URL (a next link)."""
+        if '://' not in url:
+            endpoint = str(self.get_endpoint() or '').rstrip('/')
+            prefix = '' if endpoint.endswith('/v1') else '/v1'
+            url = f'{prefix}/{url.lstrip("/")}'
+        kwargs['microversion'] = kwargs.get('microversion') or VERSION
+        response: requests.Response = super().request(
+            url, method, *args, **kwargs)
+        return response
+
+    def read(self, path: str, **query: Any) -> dict[str, Any]:
+        """The JSON of a GET; parameters that are None are left out.
+
+        :raises openstack.exceptions.HttpException: with the API's errors.
+        """
+        timeout = query.pop('timeout', None)
+        response = self.get(path, params={
+            name: value for name, value in query.items()
+            if value is not None}, **({'timeout': timeout} if timeout
+                                      else {}))
+        exceptions.raise_from_response(response)
+        found: dict[str, Any] = response.json()
+        return found
+
+    def blueprints(self, **query: Any) -> Iterator[resources.Blueprint]:
+        """What clusters can be made from."""
+        return self._list(resources.Blueprint, **query)
+
+    def get_blueprint(self, name: str) -> resources.Blueprint:
+        """A blueprint by ``name`` or ``name@version``."""
+        return self._get(resources.Blueprint, name)
+
+    def elements(self, **query: Any) -> Iterator[resources.Element]:
+        """What can be put on clusters."""
+        return self._list(resources.Element, **query)
+
+    def get_element(self, name: str) -> resources.Element:
+        """An element by ``name`` or ``name@version``."""
+        return self._get(resources.Element, name)
+
+    def backends(self, **query: Any) -> Iterator[resources.Backend]:
+        """What makes machines."""
+        return self._list(resources.Backend, **query)
+
+    def clusters(self, **query: Any) -> Iterator[resources.Cluster]:
+        """The project's clusters."""
+        return self._list(resources.Cluster, **query)
+
+    def get_cluster(self, name: str) -> resources.Cluster:
+        """A cluster by name or id."""
+        return self._get(resources.Cluster, name)
+
+    def create_cluster(self, *, idempotency_key: str = '', **body: Any
+                       ) -> resources.Cluster:
+        """Ask for a cluster: name, blueprint, parameters, backend.
+
+        A dropped connection is tried again; the key sees to it that this
+        makes one cluster.
+        """
+        key = idempotency_key or str(uuid.uuid4())
+        return self._send('POST', '/clusters', body, connect_retries=3,
+                          headers={'Idempotency-Key': key})
+
+    def change_cluster(self, name: str, **body: Any) -> resources.Cluster:
+        """Ask for other parameters, node_groups or description."""
+        return self._send('PATCH', f'/clusters/{name}', body)
+
+    def delete_cluster(self, name: str) -> resources.Cluster:
+        """Ask for a cluster to go."""
+        return self._send('DELETE', f'/clusters/{name}')
+
+    def retry_cluster(self, name: str) -> resources.Deployment:
+        """Try again what failed."""
+        response = self.post(f'/clusters/{name}/deployments',
+                             json={'operation': 'retry'})
+        exceptions.raise_from_response(response)
+        return resources.Deployment.existing(**response.json())
+
+    def nodes(self, cluster: str, **query: Any) -> Iterator[resources.Node]:
+        """A cluster's machines."""
+        return self._list(resources.Node, cluster=cluster, **query)
+
+    def get_node(self, cluster: str, name: str) -> resources.Node:
+        """A cluster's machine by its slot's name."""
+        return self._get(resources.Node, name, cluster=cluster)
+
+    def layers(self, cluster: str, **query: Any) -> Iterator[resources.Layer]:
+        """What stands on a cluster's machines."""
+        return self._list(resources.Layer, cluster=cluster, **query)
+
+    def deployments(self, **query: Any) -> Iterator[resources.Deployment]:
+        """Attempts, of one cluster with ``cluster=``."""
+        return self._list(resources.Deployment, **query)
+
+    def get_deployment(self, ident: str) -> resources.Deployment:
+        """An attempt with its plan and steps."""
+        return self._get(resources.Deployment, ident)
+
+    def runs(self, **query: Any) -> Iterator[resources.Run]:
+        """What runners did."""
+        return self._list(resources.Run, **query)
+
+    def get_run(self, ident: str) -> resources.Run:
+        """What a runner did."""
+        return self._get(resources.Run, ident)
+
+    def run_log(self, ident: str, *, follow: bool = False,
+                poll_interval: float = 1.0) -> Iterator[str]:
+        """A run's log in pieces; with *follow* until the run is over."""
+        return watch.log(self, ident, follow, poll_interval)
+
+    def events(self, **query: Any) -> Iterator[resources.Event]:
+        """What happened: cluster, deployment, run, level, marker."""
+        return self._list(resources.Event, **query)
+
+    def wait(self, cluster: resources.Cluster, timeout: float = 0
+             ) -> resources.Cluster:
+        """Wait until a cluster's latest deployment is over.
+
+        :raises watch.TimedOut: it was not, in that many seconds (0: none).
+        """
+        ident = (cluster.deployment or {}).get('id')
+        if ident:
+            for _ in watch.Deployment(self, ident, timeout=timeout).follow():
+                pass
+        return self.get_cluster(cluster.id)
+
+    def _send(self, method: str, path: str,
+              body: Mapping[str, Any] | None = None, **kwargs: Any
+              ) -> resources.Cluster:
+        response = self.request(path, method, json=body, **kwargs)
+        exceptions.raise_from_response(response)
+        return resources.Cluster.existing(**response.json())
+
+
+SERVICE: service_description.ServiceDescription[Proxy] = (
+    service_description.ServiceDescription(SERVICE_TYPE, {'1': Proxy}))
+
+
+def attach(connection: Any) -> Proxy:
+    """Put the service onto a connection, and return it."""
+    connection.add_service(SERVICE)
+    found: Proxy = connection.hpc_cluster
+    return found

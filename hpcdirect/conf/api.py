@@ -1,0 +1,88 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Options of the REST API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup('api', title='The REST API')
+
+OPTIONS: list[cfg.Opt] = [
+    cfg.HostAddressOpt(
+        'host', default='127.0.0.1',
+        help='Address that hpcdirect-api and hpcdirect-all-in-one listen '
+             'on. Under uwsgi or another WSGI server that server decides.'),
+    cfg.PortOpt(
+        'port', default=9517,
+        help='TCP port that hpcdirect-api and hpcdirect-all-in-one listen '
+             'on.'),
+    cfg.StrOpt(
+        'auth_strategy', default='keystone',
+        choices=[
+            ('keystone', 'tokens of Keystone, as [keystone_authtoken] says'),
+            ('basic', 'users and passwords of users_file'),
+            ('noauth', 'believe the X- headers: for tests only')],
+        help='How the API learns who asks.'),
+    cfg.StrOpt(
+        'users_file', default='$state_path/users',
+        help='For auth_strategy "basic": a file of lines '
+             '"user:bcrypt hash:project:role,role". Changes are seen '
+             'without a restart. Roles imply the lower ones, as in '
+             'Keystone: admin, manager, member, reader.'),
+    cfg.IntOpt(
+        'max_limit', default=1000, min=1, max=10000,
+        help='Most entries that one page of a list holds, whatever the '
+             'request asks for.'),
+    cfg.FloatOpt(
+        'long_poll_seconds', default=25.0, min=0.0, max=300.0,
+        help='Longest time in seconds that a request for events is kept '
+             'open when there is nothing to tell. Keep it below the time '
+             'after which a proxy in front gives up.'),
+    cfg.IntOpt(
+        'max_waiting', default=16, min=0,
+        help='Requests for events that one process keeps open at the same '
+             'time; each occupies a thread. One more is answered at once, '
+             'so keep it below the threads of the WSGI server.'),
+    cfg.IntOpt(
+        'max_body', default=1024 * 1024, min=1024,
+        help='Largest request body in bytes; a larger one is refused with '
+             '413 and not read.'),
+    cfg.StrOpt(
+        'service_type', default='hpc-cluster',
+        regex=r'^([a-z][a-z-]*:)?[a-z][a-z-]*[a-z]$',
+        help='Service type in the catalogue, which is also what the header '
+             'OpenStack-API-Version begins with.'),
+    cfg.StrOpt(
+        'response_validation', default='ignore',
+        choices=[
+            ('error', 'a response that breaks its schema becomes a 500'),
+            ('warn', 'it is sent, and logged'),
+            ('ignore', 'responses are not looked at')],
+        help='Whether responses are checked against their schemas. It '
+             'costs about as much again as making them; tests use '
+             '"error".'),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Make the group known to *conf*; doing it twice is well."""
+    conf.register_group(GROUP)
+    conf.register_opts(OPTIONS, group=GROUP)
+
+
+def list_opts() -> list[tuple[cfg.OptGroup, Iterable[cfg.Opt]]]:
+    """What the sample configuration is made from."""
+    return [(GROUP, OPTIONS)]

@@ -1,0 +1,63 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Options of the conductor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup('conductor', title='The conductor')
+
+OPTIONS: list[cfg.Opt] = [
+    cfg.IntOpt(
+        'processes', default=1, min=1, max=64,
+        help='Conductor processes that one hpcdirect-conductor starts. They '
+             'share the clusters among them as any conductors do.'),
+    cfg.IntOpt(
+        'workers', default=8, min=1, max=200,
+        help='Clusters that one conductor process works on at the same '
+             'time. A cluster more waits until one is done.'),
+    cfg.FloatOpt(
+        'scan_interval', default=1.0, min=0.05, max=300.0,
+        help='Seconds between looks for clusters that nobody works on. A '
+             'lost message delays a cluster by at most this, a dead '
+             'conductor by at most this plus lease_seconds.'),
+    cfg.FloatOpt(
+        'lease_seconds', default=10.0, min=0.5, max=300.0,
+        help='Seconds for which a conductor takes a cluster; it renews the '
+             'lease three times as often. A short lease makes take-over '
+             'fast, a long one rides out a slow database.'),
+    cfg.IntOpt(
+        'provision_timeout', default=1800, min=1, max=86400,
+        help='Seconds within which machines have to come up; after that the '
+             'deployment fails. Bare metal that images its disks may need '
+             'more.'),
+    cfg.FloatOpt(
+        'gather_seconds', default=0.5, min=0.0, max=60.0,
+        help='Seconds to wait, once a machine is up, for others to come up '
+             'so that one run configures them together. Longer saves work '
+             'of the conductor, shorter starts sooner.'),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Make the group known to *conf*; doing it twice is well."""
+    conf.register_group(GROUP)
+    conf.register_opts(OPTIONS, group=GROUP)
+
+
+def list_opts() -> list[tuple[cfg.OptGroup, Iterable[cfg.Opt]]]:
+    """What the sample configuration is made from."""
+    return [(GROUP, OPTIONS)]

@@ -1,0 +1,70 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Options of the local backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from oslo_config import cfg
+
+GROUP = 'local'
+
+OPTIONS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        'state_path', default='/var/lib/hpcdirect/local',
+        help='Folder of the machines: what is wanted of them, their disks, '
+             'their consoles. Must be on a real file system, not on an '
+             'overlay.'),
+    cfg.StrOpt(
+        'cache_path', default='/var/cache/hpcdirect',
+        help='Folder of what is made once and shared by all machines: base '
+             'file systems, package layers, downloaded packages.'),
+    cfg.StrOpt(
+        'network', default='10.213.0.0/16',
+        help='Addresses for clusters, each of which gets a /24 of it that '
+             'nothing else on this machine uses.'),
+    cfg.PortOpt(
+        'mirror_port', default=3142,
+        help='TCP port of the package mirror that the machines, which have '
+             'no other way out, install from.'),
+    cfg.IntOpt(
+        'max_nodes', default=64, min=1, max=4000,
+        help='Machines that all clusters together may have.'),
+    cfg.IntOpt(
+        'memory_mib', default=1024, min=128,
+        help='MiB of memory a machine may use when its blueprint says '
+             'nothing; what exceeds it is killed inside the machine.'),
+    cfg.IntOpt(
+        'pids', default=2048, min=64,
+        help='Processes and threads a machine may have at one time when its '
+             'blueprint says nothing.'),
+    cfg.FloatOpt(
+        'cpus', default=0.0, min=0.0,
+        help='CPUs a machine may use when its blueprint says nothing; 0 '
+             'means all of them.'),
+    cfg.IntOpt(
+        'boot_timeout', default=60, min=1, max=3600,
+        help='Seconds a machine may take from its start until ssh answers.'),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Make the group known to *conf*; doing it twice is well."""
+    conf.register_group(cfg.OptGroup(GROUP, title='The local backend'))
+    conf.register_opts(OPTIONS, group=GROUP)
+
+
+def list_opts() -> list[tuple[str, Iterable[cfg.Opt]]]:
+    """What the sample configuration is made from."""
+    return [(GROUP, OPTIONS)]

@@ -1,0 +1,204 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Queries about clusters, and the three ways to change what is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+import dataclasses
+from typing import Any
+
+from oslo_db import exception as db_exc
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from hpcdirect.context import RequestContext
+from hpcdirect.db import paging
+from hpcdirect.db.models import Cluster
+from hpcdirect.db.models import Deployment
+from hpcdirect.db.models import Event
+from hpcdirect.db.models import now
+from hpcdirect.digests import digest
+from hpcdirect.exception import ClusterBusy
+from hpcdirect.exception import Conflict
+from hpcdirect.exception import DuplicateName
+from hpcdirect.exception import NotFound
+from hpcdirect.states import ClusterStatus
+from hpcdirect.states import DeploymentStatus
+from hpcdirect.states import Operation
+
+#: Signs what a deployment says of itself: ``KeyRing.sign``.
+Sign = Callable[[Mapping[str, Any]], str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """What is wanted of a cluster from now on, and by whom."""
+
+    context: RequestContext
+    sign: Sign
+    operation: Operation
+    desired: Mapping[str, Any]
+
+
+def scope(project_id: str | None) -> list[sa.ColumnElement[bool]]:
+    """Only clusters that are alive, of one project or (None) of all."""
+    alive: list[sa.ColumnElement[bool]] = [Cluster.deleted == '']
+    return alive if project_id is None else [
+        *alive, Cluster.project_id == project_id]
+
+
+def listing(session: orm.Session, project_id: str | None, page: paging.Page
+            ) -> paging.Listing:
+    """One page of clusters."""
+    return paging.fetch(session, Cluster, page, *scope(project_id))
+
+
+def get(session: orm.Session, context: RequestContext,
+        project_id: str | None, ident: str) -> Cluster:
+    """The cluster of an id or, within the caller's own project, a name.
+
+    :param project_id: the project that is seen; None for all.
+    :raises NotFound: there is none, or it is another project's.
+    """
+    found = session.scalars(sa.select(Cluster).where(
+        *scope(project_id), sa.or_(
+            Cluster.id == ident,
+            sa.and_(Cluster.name == ident,
+                    Cluster.project_id == context.project_id)))).all()
+    # A cluster may carry another one's id as its name; the id wins.
+    for cluster in sorted(found, key=lambda one: one.id != ident):
+        return cluster
+    raise NotFound(resource='Cluster', ident=ident)
+
+
+def create(session: orm.Session, cluster: Cluster, order: Order) -> None:
+    """Write a new cluster with its first deployment.
+
+    :raises DuplicateName: the project has one of that name.
+    """
+    cluster.status = ClusterStatus.CREATING
+    cluster.generation = 1
+    cluster.desired = dict(order.desired)
+    cluster.due_at = 0.0
+    session.add(cluster)
+    try:
+        session.flush()
+    except db_exc.DBDuplicateEntry as exc:
+        raise DuplicateName(name=cluster.name) from exc
+    _deploy(session, cluster, order)
+
+
+def change(session: orm.Session, seen: Cluster, order: Order) -> Cluster:
+    """Want something else of a cluster that is at rest.
+
+    :param seen: the cluster as it was when *order* was made from it.
+    :raises ClusterBusy: something is under way, or somebody was faster.
+    """
+    cluster = _locked(session, seen.id)
+    if (ClusterStatus(cluster.status).busy
+            or cluster.generation != seen.generation):
+        raise ClusterBusy(ident=cluster.name, status=cluster.status)
+    _refuse_leaving(cluster)
+    _want(session, cluster, order, ClusterStatus.UPDATING)
+    return cluster
+
+
+def delete(session: orm.Session, cluster_id: str, order: Order) -> Cluster:
+    """Want a cluster gone, whatever goes on with it.
+
+    :param order: its ``desired`` is not looked at: what counts is what is
+        wanted at this moment, less everything.
+    """
+    cluster = _locked(session, cluster_id)
+    if cluster.status != ClusterStatus.DELETING:
+        wanted = {**cluster.desired, 'deleted': True}
+        _want(session, cluster, dataclasses.replace(order, desired=wanted),
+              ClusterStatus.DELETING)
+    return cluster
+
+
+def retry(session: orm.Session, cluster_id: str, order: Order) -> Deployment:
+    """Try once more to reach what is wanted already.
+
+    :raises ClusterBusy: something is under way.
+    """
+    cluster = _locked(session, cluster_id)
+    if ClusterStatus(cluster.status).busy:
+        raise ClusterBusy(ident=cluster.name, status=cluster.status)
+    cluster.status = (ClusterStatus.DELETING if cluster.desired['deleted']
+                      else ClusterStatus.UPDATING)
+    cluster.status_reason = ''
+    cluster.due_at = 0.0
+    return _deploy(session, cluster,
+                   dataclasses.replace(order, desired=cluster.desired))
+
+
+def describe(session: orm.Session, cluster_id: str, description: str) -> None:
+    """Change what people read; nothing is to be done for it."""
+    session.execute(sa.update(Cluster).where(
+        Cluster.id == cluster_id, Cluster.deleted == '',
+    ).values(description=description))
+
+
+def _locked(session: orm.Session, cluster_id: str) -> Cluster:
+    """The cluster as it is now; nobody else changes it meanwhile."""
+    cluster = session.scalars(sa.select(Cluster).where(
+        Cluster.id == cluster_id, Cluster.deleted == '',
+    ).with_for_update()).one_or_none()
+    if cluster is None:
+        raise NotFound(resource='Cluster', ident=cluster_id)
+    return cluster
+
+
+def _refuse_leaving(cluster: Cluster) -> None:
+    if cluster.desired['deleted']:
+        raise Conflict(reason=f'Cluster {cluster.name} is to be deleted; '
+                       'delete it again, or retry.')
+
+
+def _want(session: orm.Session, cluster: Cluster, order: Order,
+          status: ClusterStatus) -> None:
+    cluster.generation += 1
+    cluster.desired = dict(order.desired)
+    cluster.status = status
+    cluster.status_reason = ''
+    cluster.due_at = 0.0
+    _deploy(session, cluster, order)
+
+
+def _deploy(session: orm.Session, cluster: Cluster, order: Order
+            ) -> Deployment:
+    """A signed deployment takes the place of those that are not over."""
+    session.execute(sa.update(Deployment).where(
+        Deployment.cluster_id == cluster.id, Deployment.status.in_((
+            DeploymentStatus.QUEUED, DeploymentStatus.RUNNING)),
+    ).values(status=DeploymentStatus.SUPERSEDED, finished_at=now()))
+    context = order.context
+    deployment = Deployment(
+        cluster_id=cluster.id, project_id=cluster.project_id,
+        user_id=context.user_id or '', roles=sorted(context.roles),
+        service=context.service_user_id or '',
+        request_id=context.request_id or '', operation=order.operation,
+        generation=cluster.generation, status=DeploymentStatus.QUEUED,
+        desired_digest=digest(cluster.desired), signature='')
+    # The id is part of what is signed, so the row is made before it is.
+    session.add(deployment)
+    session.flush()
+    deployment.signature = order.sign(deployment.signed_part())
+    session.add(Event(
+        cluster_id=cluster.id, project_id=cluster.project_id,
+        deployment_id=deployment.id, kind='cluster', message=cluster.status))
+    session.flush()
+    return deployment

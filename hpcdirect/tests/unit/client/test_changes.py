@@ -1,0 +1,250 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Commands that change clusters, and what is shown on the way."""
+
+import json
+import time
+
+from hpcdirect.tests.unit.client import base
+from hpcdirect.tests.unit.client import stub
+from hpcdirect.tests.unit.client import test_commands
+
+FAILURE = {'code': 'element_failed', 'step': 's1', 'element': 'slurm',
+           'node': 'head-0', 'task': 'Start slurmctld',
+           'message': 'no \x1b[31mport', 'hint': 'Free the port.',
+           'run_id': 'run-7'}
+
+
+class ChangeTest(base.ClientTest):
+
+    def setUp(self):
+        super().setUp()
+        for method, path in (('POST', '/clusters'),
+                             ('PATCH', '/clusters/demo'),
+                             ('DELETE', '/clusters/demo')):
+            self.stub.answer(method, path, (202, stub.cluster()))
+        self.stub.answer('POST', '/clusters/demo/deployments',
+                         (202, stub.deployment('QUEUED')))
+        self.stub.answer('GET', '/clusters/demo', stub.cluster())
+        self.stub.answer('GET', '/clusters/id-demo', stub.cluster())
+        self.stub.answer('GET', '/blueprints/slurm',
+                         test_commands.BLUEPRINT)
+        self.stub.answer('GET', '/blueprints/slurm@1.0.0',
+                         test_commands.BLUEPRINT)
+        self.stub.answer(
+            'GET', '/deployments/dep', stub.deployment('QUEUED'),
+            stub.deployment('RUNNING'), stub.deployment())
+
+    def hpc(self, *argv, code=0, **kwargs):
+        found, out, err = self.openstack('hpc', *argv, **kwargs)
+        self.assertEqual(code, found, err)
+        return out, err
+
+    def body(self, *argv):
+        """The one body that a command sends."""
+        self.stub.seen.clear()
+        self.hpc('cluster', *argv)
+        body, = [body for *_, body in self.stub.seen if body]
+        return body
+
+
+class BodyTest(ChangeTest):
+
+    def test_create(self):
+        file = self.home / 'p.yaml'
+        file.write_text('compute_count: 9\npartition: all\n')
+        body = self.body(
+            'create', 'demo', '--blueprint', 'slurm@1.0.0', '--parameter',
+            'compute_count=2', '--parameter-file', str(file),
+            '--parameter', "users=[{name: ann, keys: ['ssh-ed25519 A']}]",
+            '--parameter', 'monitoring=false', '--parameter', 'note=a: b',
+            '--parameter', 'day=2026-01-01', '--parameter', 'at=10:30',
+            '--parameter', 'empty=', '--backend', 'local')
+        self.assertEqual(
+            {'name': 'demo', 'blueprint': 'slurm@1.0.0', 'backend': 'local',
+             'parameters': {
+                 'compute_count': 2, 'partition': 'all',
+                 'users': [{'name': 'ann', 'keys': ['ssh-ed25519 A']}],
+                 'monitoring': False, 'note': 'a: b', 'day': '2026-01-01',
+                 'at': '10:30', 'empty': ''}}, body)
+        self.assertEqual(['POST /clusters'], self.stub.requests())
+        self.assertIn('Idempotency-Key', self.stub.headers[-1])
+
+    def test_create_users(self):
+        key = self.home / 'id.pub'
+        key.write_text('ssh-ed25519 AAAA ann@x\n')
+        body = self.body('create', 'demo', '--blueprint', 'slurm', '--user',
+                         f'ann,key={key},sudo', '--user', 'bob')
+        self.assertEqual(
+            [{'name': 'ann', 'sudo': True,
+              'keys': ['ssh-ed25519 AAAA ann@x']}, {'name': 'bob'}],
+            body['parameters']['users'])
+
+    def test_private_key_is_refused(self):
+        key = self.home / 'id'
+        key.write_text('-----BEGIN OPENSSH PRIVATE KEY-----\nx\n')
+        _, err = self.hpc('cluster', 'create', 'demo', '--blueprint',
+                          'slurm', '--user', f'ann,key={key}', code=1)
+        self.assertIn('no public key', err)
+        self.assertEqual([], self.stub.bodies('POST'))
+
+    def test_update(self):
+        self.assertEqual(
+            {'parameters': {'monitoring': False}},
+            self.body('update', 'demo', '--parameter', 'monitoring=false'))
+        self.assertEqual(['PATCH /clusters/demo'], self.stub.requests())
+
+    def test_update_users(self):
+        self.assertEqual(
+            {'parameters': {'users': [{'name': 'eve', 'sudo': True},
+                                      {'name': 'ann'}]}},
+            self.body('update', 'demo', '--user', 'eve,sudo', '--user',
+                      'ann'))
+
+    def test_scale(self):
+        self.assertEqual({'node_groups': {'compute': {'count': 3}}},
+                         self.body('scale', 'demo', '--group', 'compute=3'))
+        self.assertEqual(['PATCH /clusters/demo'], self.stub.requests())
+        for text, count in (('+1', 3), ('-1', 1)):
+            self.assertEqual(
+                {'node_groups': {'compute': {'count': count}}},
+                self.body('scale', 'demo', '--group', f'compute={text}'))
+
+    def test_remove_node(self):
+        self.assertEqual(
+            {'node_groups': {'compute': {'slots': []}}},
+            self.body('scale', 'demo', '--remove-node', 'compute-1',
+                      '--remove-node', 'compute-0'))
+        for argv in (['--remove-node', 'compute-7'], ['--group', 'x=+1'],
+                     ['--remove-node', 'compute-1', '--group',
+                      'compute=3']):
+            self.hpc('cluster', 'scale', 'demo', *argv, code=1)
+
+
+class WaitTest(ChangeTest):
+
+    def test_create_wait(self):
+        self.stub.events = [stub.event(1, 'step')]
+        out, err = self.hpc(
+            'cluster', 'create', 'demo', '--blueprint', 'slurm', '--wait',
+            '-f', 'json', '--poll-interval', '0.1')
+        self.assertEqual('demo', json.loads(out)['name'])
+        self.assertIn('[1/2] provision on head-0, compute-0 ok 1.5s', err)
+        self.assertIn('[2/2] apply slurm on head-0 ...', err)
+        self.assertIn('create: done', err)
+        self.assertNotIn('\x1b', err)
+        self.assertNotIn('\r', err)
+
+    def test_follow_shows_tasks(self):
+        self.stub.events = [stub.event(n) for n in range(1, 4)]
+        _, err = self.hpc('cluster', 'update', 'demo', '--parameter', 'x=1',
+                          '--follow', '--poll-interval', '0.1')
+        for number in range(1, 4):
+            self.assertEqual(1, err.count(f'Task {number} '))
+
+    def test_terminal(self):
+        self.stub.events = [stub.event(1)]
+        _, err = self.hpc('cluster', 'retry', 'demo', '--wait',
+                          '--poll-interval', '0.1', terminal=True)
+        self.assertIn('\r\x1b[K', err)
+        self.assertIn('head-0: Task 1', err)
+        self.assertIn('[1/2] provision', err)
+
+    def test_survives_a_restart(self):
+        answer = [self.stub._events]
+        broken = [stub.error(503, 'unavailable', 'x'), (0, None), (0, None)]
+
+        def events(query):
+            return broken.pop() if broken else answer[0](query)
+
+        self.stub.answer('GET', '/events', events)
+        self.stub.events = [stub.event(1), stub.event(2)]
+        _, err = self.hpc('cluster', 'create', 'demo', '--blueprint',
+                          'slurm', '--follow', '--poll-interval', '0.1')
+        self.assertEqual([], broken)
+        self.assertIn('the service does not answer; trying again', err)
+        self.assertIn('the service answers again', err)
+        self.assertEqual(1, err.count('Task 1 '))
+        markers = [query.get('marker') for _, path, query, _
+                   in self.stub.seen if path == '/events']
+        self.assertEqual('2', markers[-1])
+
+    def test_create_is_sent_again_with_its_key(self):
+        self.stub.answer('POST', '/clusters', (0, None),
+                         (202, stub.cluster()))
+        self.hpc('cluster', 'create', 'demo', '--blueprint', 'slurm')
+        keys = {headers['Idempotency-Key'] for headers in self.stub.headers}
+        self.assertEqual(1, len(keys))
+        self.assertEqual(2, len(self.stub.bodies('POST')))
+
+    def test_failed(self):
+        self.stub.answer('GET', '/deployments/dep', stub.deployment(
+            'FAILED', reason='slurm failed on head-0', failures=[FAILURE]))
+        out, err = self.hpc(
+            'cluster', 'scale', 'demo', '--group', 'compute=3', '--wait',
+            code=2)
+        self.assertIn('demo', out)
+        self.assertIn(
+            'create: failed: slurm failed on head-0\n'
+            'Failed: element slurm, node head-0, task Start slurmctld\n'
+            '  no port\n  Hint: Free the port.\n'
+            '  Log:  openstack hpc run log run-7\n', err)
+
+    def test_superseded(self):
+        self.stub.answer('GET', '/deployments/dep',
+                         stub.deployment('SUPERSEDED'))
+        _, err = self.hpc('cluster', 'retry', 'demo', '--wait', code=2)
+        self.assertIn('another change took its place', err)
+
+    def test_timed_out(self):
+        self.stub.answer('GET', '/deployments/dep',
+                         stub.deployment('RUNNING'))
+        began = time.monotonic()
+        _, err = self.hpc(
+            'cluster', 'create', 'demo', '--blueprint', 'slurm', '--wait',
+            '--timeout', '0.5', '--poll-interval', '0.1', code=3)
+        self.assertIn('Not done after 0.5 seconds; the work goes on', err)
+        self.assertTrue(time.monotonic() - began < 5)
+
+    def test_few_requests_while_nothing_happens(self):
+        self.stub.answer('GET', '/deployments/dep',
+                         stub.deployment('RUNNING'))
+        self.hpc('cluster', 'create', 'demo', '--blueprint', 'slurm',
+                 '--wait', '--timeout', '3', '--poll-interval', '1', code=3)
+        self.assertTrue(len(self.stub.seen) < 12, self.stub.seen)
+
+
+class DeleteTest(ChangeTest):
+
+    def test_wait(self):
+        _, err = self.hpc('cluster', 'delete', 'demo', '--wait',
+                          '--poll-interval', '0.1')
+        self.assertIn('Deleting cluster demo', err)
+        self.assertIn('Cluster demo is deleted', err)
+
+    def test_several(self):
+        self.stub.answer('DELETE', '/clusters/other',
+                         (202, stub.cluster('other')))
+        _, err = self.hpc('cluster', 'delete', 'nix', 'demo', 'other',
+                          code=1)
+        self.assertIn('nix: Trouble (HTTP 404)', err)
+        self.assertEqual(3, len(self.stub.requests('DELETE')))
+
+    def test_asks_on_a_terminal(self):
+        _, err = self.hpc('cluster', 'delete', 'demo', terminal=True,
+                          stdin='n\n', code=1)
+        self.assertIn('Delete demo and all that is on them? [y/N]', err)
+        self.assertEqual([], self.stub.requests('DELETE'))
+        self.hpc('cluster', 'delete', 'demo', terminal=True, stdin='y\n')
+        self.hpc('cluster', 'delete', 'demo', '--yes', terminal=True)
+        self.assertEqual(2, len(self.stub.requests('DELETE')))

@@ -1,0 +1,241 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Every command, as people write it."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import yaml
+
+from hpcdirect.tests.unit.blueprints import folders
+from hpcdirect.tests.unit.client import base
+from hpcdirect.tests.unit.client import stub
+
+SCHEMA = {'type': 'object', 'properties': {
+    'compute_count': {'type': 'integer', 'minimum': 1, 'default': 2,
+                      'title': 'Compute nodes'},
+    'users': {'type': 'array', 'items': {'properties': {
+        'name': {}, 'keys': {'type': 'array'}, 'sudo': {}}}}}}
+BLUEPRINT = {
+    'name': 'slurm', 'version': '1.0.0', 'label': 'Slurm',
+    'description': '', 'versions': ['1.0.0'], 'backends': ['local'],
+    'elements': [], 'node_groups': [], 'login': 'head', 'digest': 'd',
+    'parameters': SCHEMA, 'readme': 'Read *me*.\n'}
+
+
+class ReadTest(base.ClientTest):
+
+    def table(self, *argv):
+        code, out, err = self.openstack(*argv, '-f', 'json')
+        self.assertEqual(0, code, err)
+        return json.loads(out)
+
+    def test_cluster_list(self):
+        self.stub.answer('GET', '/clusters', {
+            'clusters': [stub.cluster()], 'links': []})
+        self.assertEqual(
+            [{'ID': 'id-demo', 'Name': 'demo', 'Status': 'ACTIVE',
+              'Blueprint': 'slurm', 'Nodes': '3/3'}],
+            self.table('hpc', 'cluster', 'list', '--status', 'ACTIVE',
+                       '--sort', 'name:asc', '--all-projects'))
+        self.assertEqual(
+            [('GET', '/clusters', {'status': 'ACTIVE', 'sort': 'name:asc',
+                                   'all_projects': 'true'}, None)],
+            self.stub.seen)
+        self.assertEqual('hpc-cluster 1.0',
+                         self.stub.headers[-1]['OpenStack-API-Version'])
+
+    def test_pages(self):
+        following = {'rel': 'next', 'href':
+                     f'{self.stub.url}/v1/clusters?marker=id-a&limit=1'}
+        self.stub.answer(
+            'GET', '/clusters',
+            {'clusters': [stub.cluster('a')], 'links': [following]},
+            {'clusters': [stub.cluster('b')], 'links': []})
+        found = self.table('hpc', 'cluster', 'list', '--long')
+        self.assertEqual(['a', 'b'], [one['Name'] for one in found])
+        self.assertEqual({'marker': 'id-a', 'limit': '1'},
+                         self.stub.seen[-1][2])
+        self.stub.seen.clear()
+        self.stub.answer('GET', '/clusters', {
+            'clusters': [stub.cluster('a')], 'links': [following]})
+        self.assertEqual(1, len(self.table(
+            'hpc', 'cluster', 'list', '--limit', '1')))
+        self.assertEqual(['GET /clusters'], self.stub.requests())
+
+    def test_shows_take_one_request(self):
+        node = {'id': 'n', 'name': 'head-0', 'group': 'head',
+                'incarnation': 1, 'status': 'UP', 'address': '10.0.0.1',
+                'ssh': {}, 'fault': '', 'ref': '', 'layers': []}
+        run = {'id': 'run', 'verb': 'apply', 'element': 'slurm',
+               'nodes': ['head-0'], 'status': 'FAILED'}
+        for words, path, body in (
+                ('cluster show demo', '/clusters/demo', stub.cluster()),
+                ('blueprint show slurm', '/blueprints/slurm', BLUEPRINT),
+                ('element show slurm', '/elements/slurm', {
+                    'name': 'slurm', 'version': '1.0.0'}),
+                ('node show demo head-0', '/clusters/demo/nodes/head-0',
+                 node),
+                ('deployment show dep', '/deployments/dep',
+                 stub.deployment()),
+                ('run show run', '/runs/run', run)):
+            with self.subTest(words):
+                self.stub.seen.clear()
+                self.stub.answer('GET', path, body)
+                found = self.table('hpc', *words.split())
+                self.assertEqual([f'GET {path}'], self.stub.requests())
+                for name in set(found) & set(body):
+                    self.assertEqual(body[name], found[name], name)
+
+    def test_lists_take_one_request(self):
+        for words, path, body in (
+                ('blueprint list', '/blueprints', BLUEPRINT),
+                ('element list --long', '/elements', {
+                    'name': 'x', 'version': '1'}),
+                ('backend list', '/backends', {
+                    'name': 'local', 'capacity': {'machine': 3}}),
+                ('node list demo --group head', '/clusters/demo/nodes', {
+                    'id': 'n', 'name': 'head-0'}),
+                ('layer list demo --state dirty', '/clusters/demo/layers', {
+                    'id': 'l', 'node': 'head-0', 'state': 'applied'}),
+                ('deployment list --cluster demo', '/deployments',
+                 stub.deployment()),
+                ('run list --deployment dep', '/runs', {
+                    'id': 'run', 'nodes': ['a'], 'status': 'FAILED'}),
+                ('event list demo --level error', '/events',
+                 stub.event(1))):
+            with self.subTest(words):
+                self.stub.seen.clear()
+                self.stub.answer('GET', path, {
+                    path.rpartition('/')[2]: [body], 'links': []})
+                self.assertEqual(1, len(self.table('hpc', *words.split())))
+                self.assertEqual([f'GET {path}'], self.stub.requests())
+
+    def test_blueprint_parts(self):
+        self.stub.answer('GET', '/blueprints/slurm', BLUEPRINT)
+        code, out, _ = self.openstack('hpc', 'blueprint', 'show', 'slurm',
+                                      '--readme')
+        self.assertEqual((0, 'Read *me*.\n'), (code, out))
+        found = self.table('hpc', 'blueprint', 'show', 'slurm',
+                           '--parameters')
+        self.assertEqual('integer, 1.., default 2 (Compute nodes)',
+                         found['compute_count'])
+
+    def test_run_log(self):
+        self.stub.answer(
+            'GET', '/runs/run/log',
+            {'text': 'one\n', 'offset': 0, 'next_offset': 4,
+             'complete': False},
+            {'text': '', 'offset': 4, 'next_offset': 4, 'complete': False},
+            {'text': 'two\n', 'offset': 4, 'next_offset': 8,
+             'complete': False},
+            error_once := stub.error(503, 'unavailable', 'restarting'),
+            {'text': '', 'offset': 8, 'next_offset': 8, 'complete': True})
+        code, out, _ = self.openstack('hpc', 'run', 'log', 'run', '--follow',
+                                      '--poll-interval', '0.01')
+        self.assertEqual((0, 'one\ntwo\n'), (code, out))
+        self.assertEqual(503, error_once[0])
+        self.assertEqual('8', self.stub.seen[-1][2]['offset'])
+
+    def test_event_follow_ends_with_the_deployment(self):
+        self.stub.answer('GET', '/clusters/demo', stub.cluster())
+        self.stub.answer('GET', '/deployments/dep',
+                         stub.deployment('RUNNING'), stub.deployment())
+        self.stub.events = [stub.event(3), stub.event(5, message='\x1b[2J')]
+        code, out, _ = self.openstack(
+            'hpc', 'event', 'list', 'demo', '--follow', '-f', 'json',
+            '--poll-interval', '1')
+        self.assertEqual(0, code)
+        self.assertEqual([3, 5], [json.loads(line)['id']
+                                  for line in out.splitlines()])
+        code, out, _ = self.openstack(
+            'hpc', 'event', 'list', 'demo', '--follow')
+        self.assertNotIn('\x1b', out)
+        self.assertIn('apply slurm  head-0  Task 3  changed  1.5s', out)
+
+
+class ErrorTest(base.ClientTest):
+
+    def test_findings(self):
+        self.stub.answer('POST', '/clusters', stub.error(
+            400, 'invalid', 'The parameters are wrong.',
+            ('$.parameters.compute_count', 'is 200; the most is 64'),
+            ('$.parameters.x', 'is not known here')))
+        code, out, err = self.openstack(
+            'hpc', 'cluster', 'create', 'demo', '--blueprint', 'slurm')
+        self.assertEqual((1, ''), (code, out))
+        self.assertIn(
+            'Trouble (HTTP 400): The parameters are wrong.\n'
+            '  $.parameters.compute_count: is 200; the most is 64\n'
+            '  $.parameters.x: is not known here\n', err)
+        self.assertNotIn('Traceback', err)
+
+    def test_usage(self):
+        for words in ('cluster create demo', 'cluster scale demo',
+                      'cluster scale demo --group compute=x',
+                      'cluster update demo', 'cluster show',
+                      'cluster create demo --blueprint b --parameter x',
+                      'cluster create d --blueprint b --parameter x=[1',
+                      'cluster create d --blueprint b --parameter-file no'):
+            with self.subTest(words):
+                code, _, err = self.openstack('hpc', *words.split())
+                self.assertEqual(1, code)
+                self.assertNotIn('Traceback', err)
+        self.assertEqual([], self.stub.seen)
+
+    def test_wrong_password(self):
+        self.clouds(auth_type='http_basic', auth={
+            'endpoint': self.stub.url, 'username': 'x', 'password': 'y'})
+        code, _, err = self.openstack('hpc', 'cluster', 'list')
+        self.assertEqual(1, code)
+        self.assertIn('(HTTP 401): Give a name.', err)
+
+    def test_nobody_there(self):
+        self.clouds(auth_type='http_basic', auth={
+            'endpoint': 'http://127.0.0.1:1', 'username': 'x',
+            'password': 'y'})
+        code, _, err = self.openstack('hpc', 'cluster', 'list')
+        self.assertEqual(1, code)
+        self.assertIn('http://127.0.0.1:1', err)
+        self.assertNotIn('Traceback', err)
+
+
+class ValidateTest(base.ClientTest):
+
+    def test_offline(self):
+        folder = folders.write_tree(self.home)
+        (self.home / 'clouds.yaml').unlink()
+        code, out, err = self.openstack_without_cloud(folder)
+        self.assertEqual(0, code, err)
+        self.assertIn('is valid', err)
+        data = folders.changed(folders.BLUEPRINT, 'login', to='hed')
+        (folder / 'blueprint.yaml').write_text(
+            yaml.safe_dump(data, sort_keys=False))
+        code, out, _ = self.openstack_without_cloud(folder, '-f', 'json')
+        self.assertEqual(1, code)
+        found = json.loads(out)[0]
+        self.assertIn('did you mean "head"?', found['Finding'])
+        self.assertRegex(found['Where'], r'small/blueprint.yaml:\d+$')
+
+    def openstack_without_cloud(self, folder, *argv):
+        done = subprocess.run(
+            [sys.executable, '-c',
+             'import sys; from hpcdirect.tests.unit.client import base;'
+             'from openstackclient import shell;'
+             'sys.exit(shell.main(sys.argv[1:]))',
+             'hpc', 'blueprint', 'validate', str(folder), *argv],
+            capture_output=True, text=True,
+            cwd=pathlib.Path(__file__).parents[4])
+        return done.returncode, done.stdout, done.stderr
