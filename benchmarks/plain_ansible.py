@@ -46,10 +46,10 @@ import yaml
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from hpcdirect.blueprints import load  # noqa: E402
-from hpcdirect.blueprints import parameters  # noqa: E402
-from hpcdirect.blueprints import validate  # noqa: E402
-from hpcdirect.blueprints.model import ElementUse  # noqa: E402
+from hpcdirect.blueprints import load
+from hpcdirect.blueprints import parameters
+from hpcdirect.blueprints import validate
+from hpcdirect.blueprints.model import ElementUse
 
 _CONFIG = """\
 [defaults]

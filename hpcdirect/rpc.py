@@ -28,15 +28,20 @@ import oslo_messaging as messaging
 LOG = logging.getLogger(__name__)
 
 TOPIC = 'hpcdirect-conductor'
+#: Messages that never leave the process.
+IN_PROCESS = 'fake://'
 _VERSION = '1.0'
 
 
 class ConductorNudge:
-    """What the API holds of the conductor."""
+    """What the API holds of the conductor.
 
-    def __init__(self, conf: cfg.ConfigOpts) -> None:
+    :param url: a transport other than the configured one.
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts, url: str | None = None) -> None:
         self._client = messaging.get_rpc_client(
-            messaging.get_rpc_transport(conf),
+            messaging.get_rpc_transport(conf, url),
             messaging.Target(topic=TOPIC, version=_VERSION))
 
     def advance(self, cluster_id: str) -> None:
@@ -61,11 +66,11 @@ class _Endpoint:
         self._advance(cluster_id)
 
 
-def server(conf: cfg.ConfigOpts, advance: Callable[[str], None]
-           ) -> messaging.RPCServer:
+def server(conf: cfg.ConfigOpts, advance: Callable[[str], None],
+           url: str | None = None) -> messaging.RPCServer:
     """The conductor's ear; start() it, and stop() and wait() at the end."""
     return messaging.get_rpc_server(
-        messaging.get_rpc_transport(conf),
+        messaging.get_rpc_transport(conf, url),
         messaging.Target(topic=TOPIC, version=_VERSION,
                          server=f'{os.uname().nodename}.{os.getpid()}'),
         [_Endpoint(advance)])

@@ -31,6 +31,7 @@ from hpcdirect.api import errors
 from hpcdirect.api import microversion
 from hpcdirect.api import payload
 from hpcdirect.api.auth import WSGIApp
+from hpcdirect.api.controllers import resource
 from hpcdirect.api.controllers import root
 from hpcdirect.api.services import NullConductor
 from hpcdirect.api.services import Services
@@ -47,8 +48,9 @@ def make_app(services: Services) -> WSGIApp:
     configured; CORS; every error becomes a response (Edge); the caller is
     known (auth); pecan finds the method.
     """
-    routed = pecan.Pecan(root.Root(services), default_renderer='json',
-                         guess_content_type_from_ext=False)
+    routed = pecan.Pecan(
+        resource.Router(root.Root(services)), default_renderer='json',
+        guess_content_type_from_ext=False)
     app: Any = Edge(auth.wrap(routed, services.conf), services)
     app = cors.CORS(app, services.conf)
     app = http_proxy_to_wsgi.HTTPProxyToWSGI(app, services.conf)

@@ -149,4 +149,4 @@ def _json(schema: Any, description: str) -> dict[str, Any]:
 
 def _ident(path: str, verb: str) -> str:
     words = re.findall(r'\w+', path.replace('.', '_'))
-    return '_'.join([verb, *words[words[:1] == ['v1']:]]) or verb
+    return '_'.join([verb, *(words or ['versions'])])

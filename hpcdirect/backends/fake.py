@@ -14,24 +14,26 @@
 
 For unit tests and demonstrations. What a group's infrastructure says decides
 how its machines fare: ``delay`` seconds until they are up, ``fail`` true for
-machines that never come up.
+machines that never come up, or a list of the slots that do not.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-import contextlib
 import hashlib
 import json
 import pathlib
 import threading
 import time
 from typing import Any
+from typing import cast
+import uuid
 
 from oslo_config import cfg
 
 from hpcdirect.backends import base
+from hpcdirect.exception import BackendError
 from hpcdirect.exception import Finding
 
 _KNOWN = ('delay', 'fail', 'packages')
@@ -50,9 +52,7 @@ class FakeBackend(base.Backend):
         self._path = pathlib.Path(path) / 'fake.json' if path else None
         self._lock = threading.Lock()
         self._clusters: dict[str, dict[str, Any]] = {}
-        if self._path:
-            with contextlib.suppress(FileNotFoundError):
-                self._clusters = json.loads(self._path.read_text())
+        self._recall()
 
     def reference(self, cluster_id: str) -> str:
         """``fake-<cluster id>``."""
@@ -69,6 +69,7 @@ class FakeBackend(base.Backend):
         """Write down the machines; they are up after their delay."""
         ref = self.reference(request.cluster_id)
         with self._lock:
+            self._recall()
             old = self._clusters.get(ref, {})
             self._clusters[ref] = {
                 slot.name: self._machine(request, slot, old.get(slot.name))
@@ -79,6 +80,7 @@ class FakeBackend(base.Backend):
     def observe(self, ref: str) -> base.Infra:
         """What the file says, by the clock."""
         with self._lock:
+            self._recall()
             machines = self._clusters.get(ref)
         if machines is None:
             return base.Infra(base.InfraStatus.GONE)
@@ -91,6 +93,7 @@ class FakeBackend(base.Backend):
     def delete(self, ref: str) -> None:
         """Forget the machines."""
         with self._lock:
+            self._recall()
             self._clusters.pop(ref, None)
             self._keep()
 
@@ -100,9 +103,11 @@ class FakeBackend(base.Backend):
 
     def leftovers(self) -> Iterable[base.Leftover]:
         """Every machine in the file."""
-        return [base.Leftover(ref.removeprefix('fake-'), 'machine', name)
-                for ref, machines in self._clusters.items()
-                for name in machines]
+        with self._lock:
+            self._recall()
+            return [base.Leftover(ref.removeprefix('fake-'), 'machine', name)
+                    for ref, machines in self._clusters.items()
+                    for name in machines]
 
     def _machine(self, request: base.InfraRequest, slot: base.Slot,
                  old: dict[str, Any] | None) -> dict[str, Any]:
@@ -116,10 +121,19 @@ class FakeBackend(base.Backend):
         # The number is taken at once, or two of one request would share it.
         values = {'incarnation': slot.incarnation, 'number': number,
                   'up_at': time.time() + float(group.get('delay', 0)),
-                  'fail': bool(group.get('fail', False))}
+                  'fail': _fails(group.get('fail', False), slot.name),
+                  'seed': uuid.uuid4().hex}
         self._clusters.setdefault(
             self.reference(request.cluster_id), {})[slot.name] = values
         return values
+
+    def _recall(self) -> None:
+        """What the file says now: another process may have written it."""
+        if self._path:
+            try:
+                self._clusters = _read(self._path)
+            except FileNotFoundError:
+                self._clusters = {}
 
     def _keep(self) -> None:
         if self._path:
@@ -127,6 +141,19 @@ class FakeBackend(base.Backend):
             new = self._path.with_suffix('.new')
             new.write_text(json.dumps(self._clusters))
             new.replace(self._path)
+
+
+def _fails(said: Any, slot: str) -> bool:
+    return slot in said if isinstance(said, list) else bool(said)
+
+
+def _read(path: pathlib.Path) -> dict[str, dict[str, Any]]:
+    try:
+        return cast('dict[str, dict[str, Any]]', json.loads(path.read_text()))
+    except ValueError as exc:
+        raise BackendError(plugin='fake', reason=(
+            f'{path} is not a file of this backend: {exc}; delete it.')
+        ) from exc
 
 
 def _seen(name: str, values: dict[str, Any]) -> base.Machine:
@@ -139,7 +166,7 @@ def _seen(name: str, values: dict[str, Any]) -> base.Machine:
     elif values['fail']:
         status, fault = base.MachineStatus.FAILED, 'It was told to fail.'
     blob = b'\0\0\0\x0bssh-ed25519\0\0\0\x20' + hashlib.sha256(
-        str(number).encode()).digest()
+        values.get('seed', str(number)).encode()).digest()
     return base.Machine(
         name, values['incarnation'], status, ref=f'fake-{number}',
         address=address, fault=fault, ssh=base.Ssh(

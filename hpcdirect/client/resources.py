@@ -34,7 +34,7 @@ class Blueprint(_Resource):
 
     base_path = '/blueprints'
     resources_key = 'blueprints'
-    id = resource.Body('name')
+    name = resource.Body('name', alternate_id=True)
     version = resource.Body('version')
     label = resource.Body('label')
     description = resource.Body('description')
@@ -53,7 +53,7 @@ class Element(_Resource):
 
     base_path = '/elements'
     resources_key = 'elements'
-    id = resource.Body('name')
+    name = resource.Body('name', alternate_id=True)
     version = resource.Body('version')
     label = resource.Body('label')
     description = resource.Body('description')
@@ -74,7 +74,7 @@ class Backend(_Resource):
 
     base_path = '/backends'
     resources_key = 'backends'
-    id = resource.Body('name')
+    name = resource.Body('name', alternate_id=True)
     capacity = resource.Body('capacity', type=dict)
 
 

@@ -33,7 +33,6 @@ from hpcdirect.exception import HPCDirectError
 def main() -> int:
     """Run until SIGTERM or SIGINT; batches under way end between tasks."""
     conf = parts.configure(sys.argv[1:])
-    conf.set_default('transport_url', 'fake://')
     try:
         migration.upgrade(conf)
         assembly = parts.Assembly(conf, own_key=True)
@@ -44,10 +43,10 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     conductor = assembly.conductor()
-    listener = rpc.server(conf, conductor.advance)
+    listener = rpc.server(conf, conductor.advance, rpc.IN_PROCESS)
     conductor.start()
     listener.start()
-    http = server.serve(app.make_app(assembly.services()), conf.api.host,
+    http = server.serve(app.make_app(assembly.services(rpc.IN_PROCESS)), conf.api.host,
                         conf.api.port)
     stopping.wait()
     http.shutdown()

@@ -65,12 +65,15 @@ class Assembly:
         self.backends = plugins.load(
             Backend, 'backends', conf.enabled_backends, conf)
 
-    def services(self) -> app.Services:
-        """What the API is built from."""
+    def services(self, url: str | None = None) -> app.Services:
+        """What the API is built from.
+
+        :param url: where nudges go, when not where configured.
+        """
         return app.Services(
             conf=self.conf, database=self.database, keys=self.keys,
             policy=self.policy, catalogue=self.catalogue,
-            backends=self.backends, conductor=rpc.ConductorNudge(self.conf))
+            backends=self.backends, conductor=rpc.ConductorNudge(self.conf, url))
 
     def conductor(self) -> service.Conductor:
         """A conductor, not started."""

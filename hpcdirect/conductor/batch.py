@@ -164,7 +164,8 @@ class BatchWork(base.Listener):
             outcome.run_id, status,
             dataclasses.asdict(cause) if cause else None,
             [self._after(line, key, outcome) for key in line.portion.layers],
-            self._drained(line, outcome))
+            self._drained(line, outcome),
+            whole=line.portion.layers == line.portion.step.layers)
 
     # -- layers -----------------------------------------------------------
 

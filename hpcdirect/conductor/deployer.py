@@ -135,9 +135,10 @@ class Deployer:
                     return self._pause()
                 # A batch that ends wakes us; machines are looked at anyway.
                 self._changed.wait(self._pause())
-        except Failed as exc:
+        except (Failed, PluginError) as exc:
             self._end_works()
-            self._give_up(deployment_id, exc.failures)
+            self._give_up(deployment_id, exc.failures if isinstance(
+                exc, Failed) else [_failure('', str(exc))])
             return None
         except BaseException:
             self._end_works()

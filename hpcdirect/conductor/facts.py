@@ -83,6 +83,5 @@ def hosts(nodes: Iterable[models.Node], names: Collection[str],
             ssh_host=node.ssh['host'], ssh_port=node.ssh['port'],
             ssh_user=node.ssh['user'], ssh_via=node.ssh['via'],
             host_key=node.ssh['host_key'],
-            variables={'hpc_node': {**_seen(known),
-                                    'certificates': certificates}}))
+            variables={'certificates': certificates}))
     return tuple(found)

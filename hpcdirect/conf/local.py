@@ -35,22 +35,27 @@ OPTIONS: list[cfg.Opt] = [
         help='Addresses for clusters, each of which gets a /24 of it that '
              'nothing else on this machine uses.'),
     cfg.PortOpt(
-        'mirror_port', default=3142,
+        'mirror_port', default=3142, min=1,
         help='TCP port of the package mirror that the machines, which have '
              'no other way out, install from.'),
     cfg.IntOpt(
         'max_nodes', default=64, min=1, max=4000,
         help='Machines that all clusters together may have.'),
     cfg.IntOpt(
-        'memory_mib', default=1024, min=128,
+        'reserve_mib', default=128, min=16, max=1048576,
+        help='MiB of memory that must be free for each machine asked for. A '
+             'machine with nothing to do takes about 12; limits may add up '
+             'to more than there is.'),
+    cfg.IntOpt(
+        'memory_mib', default=1024, min=128, max=1048576,
         help='MiB of memory a machine may use when its blueprint says '
              'nothing; what exceeds it is killed inside the machine.'),
     cfg.IntOpt(
-        'pids', default=2048, min=64,
+        'pids', default=2048, min=64, max=1048576,
         help='Processes and threads a machine may have at one time when its '
              'blueprint says nothing.'),
     cfg.FloatOpt(
-        'cpus', default=0.0, min=0.0,
+        'cpus', default=0.0, min=0.0, max=4096.0,
         help='CPUs a machine may use when its blueprint says nothing; 0 '
              'means all of them.'),
     cfg.IntOpt(

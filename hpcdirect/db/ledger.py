@@ -190,12 +190,15 @@ class Ledger:
                 deployment.status = (
                     DeploymentStatus.FAILED if failures
                     else DeploymentStatus.SUCCEEDED)
+            broken = {failure['step'] for failure in failures}
             for step in self._all(
                     session, models.Step,
                     models.Step.deployment_id == deployment_id,
                     models.Step.status == WorkStatus.RUNNING):
+                title = f'{step.kind} {step.element}'.strip()
                 self._mark(session, deployment_id, step,
-                           WorkStatus.FAILED if failures
+                           WorkStatus.FAILED if title in broken
+                           else WorkStatus.INTERRUPTED if failures
                            else WorkStatus.SUCCEEDED)
             self._event(session, deployment_id, kind='deployment',
                         level='error' if failures else 'info',
@@ -317,9 +320,10 @@ class Ledger:
     def run_ended(self, run_id: str, status: WorkStatus,
                   cause: Mapping[str, Any] | None,
                   layers: Iterable[Mapping[str, Any]],
-                  drained: Mapping[str, NodeStatus]) -> None:
+                  drained: Mapping[str, NodeStatus], whole: bool) -> None:
         """A run is over: its layers and nodes change in the same moment.
 
+        :param whole: it was all of its step, so the step is over as well.
         :param layers: ``id``-less columns of layers: node, element, role and
             what is new; a state of REVERTED removes the layer.
         :param drained: nodes whose status changes by it.
@@ -331,6 +335,9 @@ class Ledger:
             run.process = None
             run.started_at = run.started_at or models.now()
             run.finished_at = models.now()
+            if whole and status != WorkStatus.INTERRUPTED:
+                self._mark(session, run.deployment_id, session.get_one(
+                    models.Step, run.step_id), status)
             rows = {(row.node, row.element, row.role): row
                     for row in self._mine(session, models.Layer)}
             for values in layers:

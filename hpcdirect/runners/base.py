@@ -42,7 +42,8 @@ class Host:
     :param name: the slot's name and the machine's host name.
     :param group: the node group.
     :param host_key: OpenSSH public key line it must show.
-    :param variables: facts of this node alone, given to the element.
+    :param variables: more that the element may know of this node; what it
+        sees as ``hpc_node`` besides the name, group, address and key.
     """
 
     name: str

@@ -10,3 +10,13 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import logging
+import sys
+
+# Threads only: whatever imports eventlet fails here, and not in production.
+sys.modules['eventlet'] = None
+
+from oslo_service import backend  # noqa: E402
+
+backend.init_backend(backend.BackendType.THREADING)
+logging.getLogger('alembic').setLevel(logging.WARNING)

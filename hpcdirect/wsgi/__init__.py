@@ -10,3 +10,8 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+"""What a WSGI server loads. Threads only, chosen here."""
+
+from oslo_service import backend
+
+backend.init_backend(backend.BackendType.THREADING)

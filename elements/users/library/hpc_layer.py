@@ -73,13 +73,15 @@ HOME = pathlib.Path('/var/lib/hpcdirect')
 LAYERS = HOME / 'layers'
 NODE = HOME / 'node.json'
 POLICY = pathlib.Path('/usr/sbin/policy-rc.d')
-# without the third, systemctl has init scripts enabled too, which takes long
+# SKIP_SYSV: enabling init scripts as well would take long; FORCE_REMOVE: root
+# comes in by key, it needs no password to be without sudo
 ENVIRONMENT = dict(os.environ, LC_ALL='C', DEBIAN_FRONTEND='noninteractive',
-                   SYSTEMCTL_SKIP_SYSV='1')
+                   SYSTEMCTL_SKIP_SYSV='1', SUDO_FORCE_REMOVE='yes')
 APT = ['apt-get', '-qq', '-y', '--no-install-recommends',
        '-o', 'Dpkg::Options::=--force-unsafe-io',
        '-o', 'Dpkg::Options::=--force-confdef',
        '-o', 'Dpkg::Options::=--force-confold',
+       '-o', 'Dpkg::Use-Pty=0',
        '-o', 'DPkg::Lock::Timeout=120']
 
 
@@ -120,13 +122,13 @@ def installed():
     """Names of the packages that are installed."""
     lines = run('dpkg-query', '-W', '-f',
                 '${db:Status-Abbrev}${Package}\n').splitlines()
-    return {line[3:] for line in lines if line[1] == 'i'}
+    return {line[3:] for line in lines if line[1] in 'iWt'}
 
 
 def accounts():
-    """Names of the node's own users."""
-    lines = pathlib.Path('/etc/passwd').read_text().splitlines()
-    return {line.partition(':')[0] for line in lines}
+    """Names of the node's own users and groups."""
+    return {line.partition(':')[0] for file in ('/etc/passwd', '/etc/group')
+            for line in pathlib.Path(file).read_text().splitlines()}
 
 
 def install(wanted, node):
@@ -135,7 +137,7 @@ def install(wanted, node):
     missing = sorted(set(wanted) - packages)
     if not missing:
         return []
-    users, quiet = accounts(), not POLICY.exists()
+    names, quiet = accounts(), not POLICY.exists()
     if quiet:  # the layer decides what runs, not the package
         POLICY.write_text('#!/bin/sh\nexit 101\n')
         POLICY.chmod(0o755)
@@ -150,8 +152,8 @@ def install(wanted, node):
             POLICY.unlink()
         brought = installed() - packages
         node['packages'] = sorted(brought.union(node['packages']))
-        for user in accounts() - users:
-            node['accounts'][user] = sorted(brought)
+        for name in accounts() - names:
+            node['accounts'][name] = sorted(brought)
         save(NODE, node)
     return ['installed ' + name for name in missing]
 
@@ -185,10 +187,11 @@ def purge(node):
             actions = ['purged ' + name for name in gone]
             here = installed()
     node['packages'] = sorted(here.intersection(node['packages']))
-    for user, packages in list(node['accounts'].items()):
+    for name, packages in list(node['accounts'].items()):
         if not here.intersection(packages):
-            run('userdel', user, check=False)
-            del node['accounts'][user]
+            run('userdel', name, check=False)
+            run('groupdel', name, check=False)
+            del node['accounts'][name]
     return actions
 
 

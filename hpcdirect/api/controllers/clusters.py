@@ -101,8 +101,11 @@ class Cluster(Resource):
     @validation.schemas(response=schema.SHOW)
     def get(self, cluster: str) -> dict[str, Any]:
         """Show a cluster."""
-        found = self.cluster(cluster, policies.SHOW)
-        return _show(self.services, found.id)
+        with self.services.database.read() as session:
+            row = clusters.get(session, self.context, self.reach, cluster)
+            around = surroundings.of(session, self.services.catalogue, [row])
+        self.authorize(policies.SHOW, row.project_id)
+        return schema.view(row, around[row.id], pecan.request.host_url)
 
     @validation.schemas(body=schema.UPDATE, response=schema.SHOW,
                         status=(202, 200))

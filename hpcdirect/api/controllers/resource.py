@@ -67,36 +67,19 @@ class Resource:
         if self.item is not None:
             yield from self.item.walk(f'{path}/{{{self.item.param}}}')
 
-    # -- what pecan calls -------------------------------------------------
+    def find(self, words: Sequence[str], idents: Sequence[str] = ()
+             ) -> tuple[Resource, Sequence[str]]:
+        """What a path leads to, with the words that stand for items.
 
-    @pecan.expose()
-    def _route(self, args: Sequence[str], request: Any) -> Any:
-        words = list(args[:-1] if args and not args[-1] else args)
-        found, idents = self._find(words, [])
-        verb = 'get' if request.method == 'HEAD' else request.method.lower()
-        if verb not in VERBS or not hasattr(found, verb):
-            allowed = [name.upper() for name in VERBS if hasattr(found, name)]
-            raise ProtocolError(
-                405, f'{request.method} is not for {request.path}.',
-                {'Allow': ', '.join(sorted(allowed))})
-        request.environ['hpcdirect.call'] = functools.partial(
-            getattr(found, verb), *idents)
-        return self._answer, []
-
-    @pecan.expose('json')
-    def _answer(self) -> Any:
-        # pecan would pass a body's keys as arguments; this takes none.
-        return pecan.request.environ['hpcdirect.call']()
-
-    def _find(self, words: Sequence[str], idents: Sequence[str]
-              ) -> tuple[Resource, Sequence[str]]:
+        :raises NotFound: nothing.
+        """
         if not words:
             return self, idents
         if words[0] in self.children:
-            return self.children[words[0]]._find(words[1:], idents)
+            return self.children[words[0]].find(words[1:], idents)
         if self.item is None or not words[0]:
             raise NotFound(resource='Path', ident='/'.join(words))
-        return self.item._find(words[1:], [*idents, words[0]])
+        return self.item.find(words[1:], [*idents, words[0]])
 
     # -- what methods use -------------------------------------------------
 
@@ -163,6 +146,35 @@ class Resource:
             entries = [{key: value for key, value in entry.items()
                         if key in fields} for entry in entries]
         return {name: entries, 'links': _links(listing.last)}
+
+
+class Router:
+    """What pecan calls; leads it to a method by the tree alone.
+
+    pecan's own way, by attributes and by what a method takes, would pass a
+    body's keys as arguments and find more than was meant to be found.
+    """
+
+    def __init__(self, root: Resource) -> None:
+        self._root = root
+
+    @pecan.expose()
+    def _route(self, args: Sequence[str], request: Any) -> Any:
+        words = list(args[:-1] if args and not args[-1] else args)
+        found, idents = self._root.find(words)
+        verb = 'get' if request.method == 'HEAD' else request.method.lower()
+        if verb not in VERBS or not hasattr(found, verb):
+            allowed = [name.upper() for name in VERBS if hasattr(found, name)]
+            raise ProtocolError(
+                405, f'{request.method} is not for {request.path}.',
+                {'Allow': ', '.join(sorted(allowed))})
+        request.environ['hpcdirect.call'] = functools.partial(
+            getattr(found, verb), *idents)
+        return self._answer, []
+
+    @pecan.expose('json')
+    def _answer(self) -> Any:
+        return pecan.request.environ['hpcdirect.call']()
 
 
 def _links(last: str) -> list[dict[str, str]]:

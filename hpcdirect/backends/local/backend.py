@@ -23,17 +23,17 @@ from collections.abc import Iterable
 from concurrent import futures
 import ipaddress
 import logging
-import os
 import pathlib
-import shutil
+import subprocess
 import threading
 import time
-from typing import Any
 
 from oslo_config import cfg
 
 from hpcdirect.backends import base
 from hpcdirect.backends.local import cgroups
+from hpcdirect.backends.local import checks
+from hpcdirect.backends.local import mounts
 from hpcdirect.backends.local import network
 from hpcdirect.backends.local.images import Images
 from hpcdirect.backends.local.machines import Machine
@@ -46,12 +46,9 @@ from hpcdirect.exception import Finding
 
 LOG = logging.getLogger(__name__)
 
-_PROGRAMS = ('ip', 'nft', 'unshare', 'nsenter', 'setsid', 'mount', 'umount',
-             'debootstrap')
-_LIMITS = {'memory_mib': (128, 1 << 20), 'pids': (64, 1 << 20),
-           'cpus': (0, 4096)}
 # .1 is the host; the first ten are left to those who need a fixed one.
 _FIRST_ADDRESS = 10
+_ADDRESSES = 255 - _FIRST_ADDRESS
 _TOGETHER = 4
 
 
@@ -81,33 +78,41 @@ class LocalBackend(base.Backend):
 
     def validate(self, request: base.InfraRequest) -> list[Finding]:
         """What this machine lacks, and what it cannot give."""
-        findings = [Finding(text) for text in _lacking()]
-        for group, values in request.groups.items():
-            findings += _unfit(f'$.infrastructure.local.groups.{group}',
-                               values)
-        others = sum(len(record.wanted()) for record in self._all()
-                     if record.cluster_id != request.cluster_id)
-        if len(request.slots) + others > self._conf.max_nodes:
+        findings = [Finding(text) for text in checks.lacking()]
+        findings += checks.unfit(request)
+        slots, spare = len(request.slots), self._spare(request.cluster_id)
+        if slots > spare:
             findings.append(Finding(
-                f'{len(request.slots)} machines asked for, but only '
-                f'{max(0, self._conf.max_nodes - others)} are free of the '
-                f'{self._conf.max_nodes} this machine may have.',
+                f'{slots} machines asked for, but this machine has room for '
+                f'{spare}: [local] max_nodes is {self._conf.max_nodes}, and '
+                f'each needs {self._conf.reserve_mib} MiB of free memory.',
                 '$.node_groups'))
+        if slots > _ADDRESSES:
+            findings.append(Finding(
+                f'{slots} machines asked for, but a local cluster has '
+                f'addresses for {_ADDRESSES}.', '$.node_groups'))
         return findings
 
     def capacity(self, project_id: str) -> base.Capacity:
-        """How many machines are left of ``[local] max_nodes``."""
-        used = sum(len(record.wanted()) for record in self._all())
-        return base.Capacity({'local': max(0, self._conf.max_nodes - used)})
+        """Machines that ``[local] max_nodes`` and free memory leave."""
+        return base.Capacity({'local': self._spare('')})
+
+    def _spare(self, cluster_id: str) -> int:
+        """How many machines that cluster may have."""
+        others = sum(len(record.wanted()) for record in self._all()
+                     if record.cluster_id != cluster_id)
+        own = len(self._folders(cluster_id)) if cluster_id else 0
+        memory: int = _free_mib() // self._conf.reserve_mib + own
+        return max(0, min(int(self._conf.max_nodes) - others, memory))
 
     # -- changes ----------------------------------------------------------
 
     def ensure(self, request: base.InfraRequest) -> str:
         """Write down what is wanted and let a thread make it so."""
-        lacking = _lacking()
-        if lacking:
-            raise BackendError(plugin='local', reason=' '.join(lacking))
-        with self._records.lock('subnets'):
+        wrong = [*checks.lacking(), *map(str, checks.unfit(request))]
+        if wrong:
+            raise BackendError(plugin='local', reason=' '.join(wrong))
+        with network.choosing(), self._records.lock('subnets'):
             record = self._records.read(request.cluster_id) or Record(
                 request.cluster_id, network.free_subnet(
                     self._conf.network, [other.subnet for other
@@ -124,6 +129,9 @@ class LocalBackend(base.Backend):
             record.faults = {}
             _give_addresses(record)
             self._records.write(record)
+            # Now, while no other service can choose the same subnet.
+            network.up(record.cluster_id, record.subnet,
+                       self._conf.mirror_port, self._conf.state_path)
         self._work(request.cluster_id)
         return request.cluster_id
 
@@ -132,11 +140,11 @@ class LocalBackend(base.Backend):
         with self._records.lock('subnets'):
             record = self._records.read(ref)
             if record is None:
-                self._records.remove(ref)
                 return
-            record.deleted = True
-            record.serial += 1
-            self._records.write(record)
+            if not record.deleted:
+                record.deleted = True
+                record.serial += 1
+                self._records.write(record)
         self._work(ref)
 
     # -- looking ----------------------------------------------------------
@@ -149,7 +157,10 @@ class LocalBackend(base.Backend):
         if not record.deleted:
             # After a restart nobody else has thought of it.
             self._mirror.serve(network.MIRROR, self._conf.mirror_port)
-        working = self._records.locked(ref)
+        working = self._busy(ref)
+        if record.deleted and not working:
+            # Whoever was taking it down has died: that goes on.
+            self._work(ref)
         wanted = record.wanted()
         there = {path.name for path in self._folders(ref)}
         machines = tuple(self._seen(record, name, wanted.get(name), working)
@@ -163,23 +174,29 @@ class LocalBackend(base.Backend):
             reason=record.note, machines=machines)
 
     def leftovers(self) -> Iterable[base.Leftover]:
-        """Machines, bridges and mounts of ours, wanted or not."""
-        for cluster_id in self._records.clusters():
+        """Machines, processes, networks and mounts, wanted or not."""
+        tagged = network.tagged(self._conf.state_path)
+        for cluster_id in sorted({*self._records.clusters(), *tagged}):
             for path in self._folders(cluster_id):
                 yield base.Leftover(cluster_id, 'machine', path.name)
-            if network.bridge(cluster_id) in network.bridges():
-                yield base.Leftover(cluster_id, 'network',
-                                    network.bridge(cluster_id))
+            for key in cgroups.keys(cluster_id):
+                yield base.Leftover(cluster_id, 'process', key)
+            for kind, ref in network.parts(cluster_id):
+                yield base.Leftover(cluster_id, kind, ref)
+            for point in mounts.below(self._records.folder(cluster_id)):
+                yield base.Leftover(cluster_id, 'mount', point)
 
     def _seen(self, record: Record, name: str, slot: base.Slot | None,
               working: bool) -> base.Machine:
         machine = self._machine(record, name, slot)
         made = machine.stamp()
         status, fault = base.MachineStatus.ABSENT, ''
-        if slot is None or (made and made != slot.incarnation):
+        if slot is None:
+            status = base.MachineStatus.LEAVING
+        elif made and made != slot.incarnation:
             # The old one is what is there until the new one is made.
-            status = (base.MachineStatus.UP if machine.alive()
-                      else base.MachineStatus.LEAVING)
+            status = (base.MachineStatus.LEAVING if working
+                      else base.MachineStatus.ABSENT)
         elif name in record.faults:
             status, fault = base.MachineStatus.FAILED, record.faults[name]
         elif machine.alive():
@@ -200,11 +217,21 @@ class LocalBackend(base.Backend):
     def _work(self, cluster_id: str) -> None:
         """Let a thread bring the machines to what is wanted."""
         with self._guard:
+            for done in [name for name, thread in self._workers.items()
+                         if not thread.is_alive()]:
+                del self._workers[done]
             thread = threading.Thread(
                 target=self._settle, args=(cluster_id,),
                 name=f'local-{cluster_id[:8]}', daemon=True)
             self._workers[cluster_id] = thread
             thread.start()
+
+    def _busy(self, cluster_id: str) -> bool:
+        """Whether somebody, here or in another process, is at work."""
+        with self._guard:
+            worker = self._workers.get(cluster_id)
+        return (worker is not None and worker.is_alive()
+                ) or self._records.locked(cluster_id)
 
     def _settle(self, cluster_id: str) -> None:
         """Until nothing newer is wanted; one at a time for each cluster."""
@@ -230,18 +257,26 @@ class LocalBackend(base.Backend):
                 record, name, None).remove(), [
                     name for name in old if name not in wanted]))
             if record.deleted:
-                network.down(record.cluster_id)
-                self._records.remove(record.cluster_id)
+                self._forget(record)
                 return
             lower = self._lower(record)
-            network.up(record.cluster_id, record.subnet,
-                       self._conf.mirror_port)
             self._mirror.serve(network.MIRROR, self._conf.mirror_port)
             faults = dict(pool.map(
                 lambda slot: self._boot(record, slot, lower[slot.group]),
                 wanted.values()))
         self._fault(record.cluster_id, record.serial, {
             name: fault for name, fault in faults.items() if fault})
+
+    def _forget(self, record: Record) -> None:
+        """Take away what machines shared, unless they are wanted again."""
+        folder = self._records.folder(record.cluster_id)
+        mounts.remove(folder / 'volumes')
+        cgroups.tidy(record.cluster_id)
+        with network.choosing(), self._records.lock('subnets'):
+            now = self._records.read(record.cluster_id)
+            if now is not None and now.serial == record.serial:
+                network.down(record.cluster_id)
+                self._records.remove(record.cluster_id)
 
     def _lower(self, record: Record) -> dict[str, str]:
         """Node group -> the lower folders of its machines."""
@@ -261,19 +296,26 @@ class LocalBackend(base.Backend):
         """Start one machine unless it runs; its name and what went wrong."""
         machine = self._machine(record, slot.name, slot, lower)
         try:
-            if machine.alive() and machine.stamp() == slot.incarnation:
+            if (machine.alive() and machine.stamp() == slot.incarnation
+                    and self._answers(machine)):
                 return slot.name, ''
             machine.start()
-        except (BackendError, OSError) as exc:
-            return slot.name, str(exc)
-        end = time.monotonic() + self._conf.boot_timeout
-        while time.monotonic() < end:
-            if machine.answers():
+            if self._answers(machine):
                 return slot.name, ''
-            time.sleep(0.03)
+        except (BackendError, OSError, subprocess.SubprocessError) as exc:
+            return slot.name, str(exc)
         return slot.name, (f'ssh did not answer within '
                            f'{self._conf.boot_timeout} s; '
                            f'{machine.console()}')
+
+    def _answers(self, machine: Machine) -> bool:
+        """Wait for ssh; False when it ended or took too long."""
+        end = time.monotonic() + self._conf.boot_timeout
+        while time.monotonic() < end and machine.alive():
+            if machine.answers():
+                return True
+            time.sleep(0.03)
+        return False
 
     def _fault(self, cluster_id: str, serial: int, faults: dict[str, str]
                ) -> None:
@@ -327,12 +369,29 @@ class LocalBackend(base.Backend):
         self._mirror.stop()
 
     def sweep(self) -> None:
-        """Take away every machine under this state path, wanted or not."""
+        """Take away all that carries this state path's tag; wait for it.
+
+        Works from what the machine shows where the files are gone.
+        """
         for cluster_id in self._records.clusters():
             self.delete(cluster_id)
         self.close()
-        if not network.bridges():
-            network.clear()
+        for cluster_id in {*self._records.clusters(),
+                           *network.tagged(self._conf.state_path)}:
+            for key in cgroups.keys(cluster_id):
+                cgroups.kill(key)
+            cgroups.tidy(cluster_id)
+            with network.choosing():
+                network.down(cluster_id)
+            self._records.remove(cluster_id)
+
+
+def _free_mib() -> int:
+    """Memory that can be had without swapping."""
+    for line in pathlib.Path('/proc/meminfo').read_text().splitlines():
+        if line.startswith('MemAvailable:'):
+            return int(line.split()[1]) // 1024
+    return 0
 
 
 def _give_addresses(record: Record) -> None:
@@ -349,46 +408,3 @@ def _give_addresses(record: Record) -> None:
         except StopIteration:
             raise BackendError(plugin='local', reason=(
                 f'Subnet {subnet} of this cluster is full.')) from None
-
-
-def _lacking() -> list[str]:
-    """What this machine lacks, a sentence each."""
-    lacking = []
-    if os.geteuid() != 0:
-        lacking.append('The local backend needs root, to make network '
-                       'namespaces, mounts and control groups.')
-    missing = [name for name in _PROGRAMS if not shutil.which(name)]
-    if missing:
-        lacking.append(f'Programs are missing: {", ".join(missing)}; install '
-                       'the packages of bindep.txt.')
-    filesystems = pathlib.Path('/proc/filesystems').read_text()
-    if 'overlay' not in filesystems.split():
-        lacking.append('The kernel lacks overlayfs.')
-    if not cgroups.available():
-        lacking.append('No cgroup2 hierarchy is mounted.')
-    spaces = [name for name in ('mnt', 'uts', 'ipc', 'pid', 'cgroup', 'net')
-              if not os.path.exists(f'/proc/self/ns/{name}')]
-    if spaces:
-        lacking.append(f'The kernel lacks namespaces: {", ".join(spaces)}.')
-    return lacking
-
-
-def _unfit(where: str, values: Any) -> list[Finding]:
-    """What is wrong with a group's section."""
-    findings = []
-    for key, value in values.items():
-        if key == 'packages':
-            if not isinstance(value, list):
-                findings.append(Finding('a list of Debian packages',
-                                        f'{where}.packages'))
-        elif key not in _LIMITS:
-            known = ', '.join(['packages', *_LIMITS])
-            findings.append(Finding(
-                f'"{key}" means nothing to the local backend, which knows '
-                f'{known}.', f'{where}.{key}'))
-        elif not isinstance(value, (int, float)) or not (
-                _LIMITS[key][0] <= value <= _LIMITS[key][1]):
-            findings.append(Finding(
-                f'is {value}; {_LIMITS[key][0]} to {_LIMITS[key][1]} is '
-                'possible.', f'{where}.{key}'))
-    return findings

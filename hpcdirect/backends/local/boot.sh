@@ -15,7 +15,7 @@ if [ "$action" = start ]; then
     for group in "$@"; do
         echo $$ > "$group/cgroup.procs"
     done
-    exec nsenter --net="/run/netns/$space" \
+    exec setsid --fork nsenter --net="/run/netns/$space" \
         unshare --mount --uts --ipc --pid --cgroup --fork \
         --kill-child=SIGKILL --propagation private \
         sh "$0" enter "$root" "$name"
@@ -26,6 +26,14 @@ mount --rbind "$root" "$root"
 cd "$root"
 hostname "$name"
 mount -t proc proc proc
+# What is set there holds for the whole host; its network is its own.
+mount --bind proc/sys proc/sys
+mount --bind proc/sys/net proc/sys/net
+mount -o remount,bind,ro,nosuid,nodev,noexec proc/sys
+if [ -e proc/sysrq-trigger ]; then
+    mount --bind proc/sysrq-trigger proc/sysrq-trigger
+    mount -o remount,bind,ro proc/sysrq-trigger
+fi
 mount -t tmpfs -o mode=755,nosuid tmpfs dev
 for device in null zero full random urandom tty fuse; do
     [ -e "/dev/$device" ] || continue

@@ -21,7 +21,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import pathlib
+import signal
 import time
 
 from hpcdirect.exception import BackendError
@@ -116,15 +118,40 @@ def kill(key: str, seconds: float = 10.0) -> None:
         (unified / 'cgroup.kill').write_text('1')
     end = time.monotonic() + seconds
     while alive(key):
+        if not (unified / 'cgroup.kill').exists():
+            _signal(unified)
         if time.monotonic() > end:
             raise BackendError(plugin='local', reason=(
                 f'Processes of machine {key} cannot be killed.'))
         time.sleep(0.01)
     for folder in folders(key):
         _remove(folder)
+
+
+def keys(cluster_id: str) -> list[str]:
+    """The machines of a cluster that have folders, as kill() takes them."""
+    if not available():
+        return []
+    return sorted({f'{cluster_id}/{path.name}' for folder
+                   in folders(cluster_id) if folder.is_dir()
+                   for path in folder.iterdir() if path.is_dir()})
+
+
+def tidy(cluster_id: str) -> None:
+    """Remove the folders of a cluster whose machines are gone."""
+    for folder in folders(cluster_id):
         with contextlib.suppress(OSError):
+            folder.rmdir()
             folder.parent.rmdir()
-            folder.parent.parent.rmdir()
+
+
+def _signal(folder: pathlib.Path) -> None:
+    """What cgroup.kill does, for kernels before 5.14."""
+    for path in [folder, *folder.rglob('*/')]:
+        with contextlib.suppress(OSError):
+            for pid in (path / 'cgroup.procs').read_text().split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
 
 
 def _remove(folder: pathlib.Path) -> None:

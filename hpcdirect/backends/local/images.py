@@ -26,10 +26,11 @@ import fcntl
 import hashlib
 import os
 import pathlib
-import shutil
 import subprocess
+import threading
 
 from hpcdirect.backends.local import mirror
+from hpcdirect.backends.local import mounts
 from hpcdirect.exception import BackendError
 
 # Raise it when the way a base is prepared changes.
@@ -54,6 +55,9 @@ UseDNS no
 MaxStartups 200:30:400
 MaxSessions 100
 """
+# A thread's open lock, handed to its children: one that outlives us keeps it
+# until it ends, and nobody works in a folder that it still writes to.
+_HELD = threading.local()
 _WANTS = 'etc/systemd/system/multi-user.target.wants'
 
 
@@ -100,7 +104,8 @@ class Images:
         release, address, lines = mirror.sources()
         proxy = self._proxy()
         _run(['debootstrap', '--variant=minbase',
-              f'--include={",".join(_BASE)}', release, str(new), address],
+              f'--include={",".join(_BASE)}', release, str(new),
+              mirror.plain(address)],
              'making the base file system', http_proxy=proxy)
         (new / 'etc/apt/sources.list').write_text('\n'.join(lines) + '\n')
         (new / 'etc/apt/apt.conf.d/90hpcdirect').write_text(
@@ -144,7 +149,8 @@ class Images:
             before = set(os.listdir(wants))
             install = ['apt-get', *_through(self._proxy()), 'install', '-qq',
                        '-y', '--no-install-recommends',
-                       '-o', 'Dpkg::Options::=--force-unsafe-io', *packages]
+                       '-o', 'Dpkg::Options::=--force-unsafe-io',
+                       '--', *packages]
             with _prepared(root):
                 try:
                     _chroot(root, install)
@@ -159,9 +165,8 @@ class Images:
             for package in (root / 'var/cache/apt/archives').glob('*.deb'):
                 package.unlink()
         finally:
-            _run(['umount', '-R', str(root)], 'unmounting an overlay')
-            shutil.rmtree(work)
-            root.rmdir()
+            for folder in (root, work):
+                mounts.remove(folder)
 
     def _path(self, kind: str, key: str) -> pathlib.Path:
         return self._cache / 'images' / f'{kind}-{key}'
@@ -178,17 +183,23 @@ class Images:
             if path.is_dir():
                 yield None
                 return
-            new = path.with_suffix('.new')
             for left in path.parent.glob(f'{path.name}.*'):
                 if left.is_dir():
-                    subprocess.run(['umount', '-R', str(left)],
-                                   capture_output=True)
-                    shutil.rmtree(left)
-            yield new
+                    mounts.remove(left)
+            new = path.with_suffix('.new')
+            _HELD.locks = [*_locks(), lock.fileno()]
+            try:
+                yield new
+            finally:
+                _HELD.locks.pop()
             new.rename(path)
 
     def _proxy(self) -> str:
         return f'http://127.0.0.1:{self._mirror.serve("127.0.0.1", 0)}'
+
+
+def _locks() -> list[int]:
+    return getattr(_HELD, 'locks', [])
 
 
 def _digest(*parts: str) -> str:
@@ -221,7 +232,8 @@ def _chroot(root: pathlib.Path, command: list[str]) -> None:
 def _run(command: list[str], what: str, **environment: str) -> None:
     done = subprocess.run(
         command, capture_output=True, text=True, errors='replace',
-        stdin=subprocess.DEVNULL, env={**os.environ, **environment})
+        stdin=subprocess.DEVNULL, env={**os.environ, **environment},
+        pass_fds=_locks())
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise BackendError(plugin='local', reason=(

@@ -15,9 +15,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import pathlib
-import shutil
 import socket
 import subprocess
 import uuid
@@ -26,7 +24,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from hpcdirect.backends.local import cgroups
+from hpcdirect.backends.local import mounts
 from hpcdirect.backends.local import network
+from hpcdirect.exception import BackendError
 
 _BOOT = pathlib.Path(__file__).with_name('boot.sh')
 
@@ -109,7 +109,7 @@ class Machine:
         """Make what is missing of it and boot it; its disk is kept."""
         self.stop()
         if self.stamp() != self.incarnation:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            mounts.remove(self.folder)
         for name in ('upper', 'work', 'root'):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         network.run(['mount', '-t', 'overlay', 'hpcdirect', '-o',
@@ -119,15 +119,15 @@ class Machine:
             self._personalise()
             (self.folder / 'incarnation').write_text(str(self.incarnation))
         for source, target in self.volumes:
-            place = self.root / target.lstrip('/')
-            place.mkdir(parents=True, exist_ok=True)
+            place = self._place(target)
             network.run(['mount', '--bind', source, str(place)])
         network.connect(self.cluster_id, self.space, self.address)
         cgroups.make(self.key, self.memory_mib, self.pids, self.cpus)
         with (self.folder / 'console').open('wb') as console:
-            # It must not be a child of ours: it outlives the service.
+            # It returns at once: the machine is no child of ours, but in
+            # its control groups already.
             subprocess.run(
-                ['setsid', '--fork', 'sh', str(_BOOT), 'start',
+                ['sh', str(_BOOT), 'start',
                  str(self.root), self.slot, self.space,
                  *map(str, cgroups.folders(self.key))],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console,
@@ -137,16 +137,28 @@ class Machine:
         """End it; its disk stays. Stopped already is well."""
         cgroups.kill(self.key)
         network.disconnect(self.cluster_id, self.space, self.address)
-        if os.path.ismount(self.root):
-            network.run(['umount', '-R', str(self.root)], check=False)
-        if os.path.ismount(self.root):
-            network.run(['umount', '-R', '-l', str(self.root)], check=False)
+        mounts.clear(self.folder)
 
     def remove(self) -> None:
         """End it and take its disk away."""
         self.stop()
-        if self.folder.exists() and not os.path.ismount(self.root):
-            shutil.rmtree(self.folder)
+        mounts.remove(self.folder)
+
+    def _place(self, target: str) -> pathlib.Path:
+        """A folder on its disk, made if need be.
+
+        :raises BackendError: a link is in the way. Its owner may have laid
+            it, and on the host it would lead to a folder of the host.
+        """
+        place = self.root
+        for part in pathlib.PurePosixPath(target).parts[1:]:
+            place = place / part
+            if place.is_symlink():
+                raise BackendError(plugin='local', reason=(
+                    f'A volume cannot be mounted at {target} on '
+                    f'{self.slot}: a link is in its way.'))
+            place.mkdir(exist_ok=True)
+        return place
 
     def _personalise(self) -> None:
         """What makes this disk this machine's: name, keys, mirror."""

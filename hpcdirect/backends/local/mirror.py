@@ -20,8 +20,11 @@ nowhere else, so apt's signatures hold and nobody can be reached through it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterator
 import contextlib
+import functools
 import hashlib
+import http.client
 import http.server
 import logging
 import os
@@ -32,7 +35,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from typing import BinaryIO
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -41,11 +44,18 @@ LOG = logging.getLogger(__name__)
 
 # What an archive never changes once it is there.
 _FOREVER = re.compile(r'/pool/|/by-hash/')
+#: Seconds for which what may change is not asked for again: all machines of
+#: a cluster ask at once.
+_LATELY = 20
+#: Seconds without a byte after which a mirror is taken to be out of reach.
+_PATIENCE = 30
+_APT = pathlib.Path('/etc/apt')
 _ALLOWED = re.compile(r'^[A-Za-z0-9._~+:%=-]+$')
 
 
+@functools.cache
 def sources() -> tuple[str, str, list[str]]:
-    """The host's Debian mirror.
+    """The host's Debian mirror, from its apt sources.
 
     :returns: release name, the mirror's address without a final slash,
         and the lines of an apt sources.list, by http.
@@ -54,21 +64,36 @@ def sources() -> tuple[str, str, list[str]]:
     for line in pathlib.Path('/etc/os-release').read_text().splitlines():
         if line.startswith('VERSION_CODENAME='):
             release = line.partition('=')[2].strip('"')
-    asked = subprocess.run(
-        ['apt-get', 'indextargets', '--format', '$(SITE)|$(RELEASE)',
-         'Created-By: Packages'], capture_output=True, text=True)
-    found = dict.fromkeys(tuple(line.split('|')) for line in
-                          asked.stdout.splitlines() if 'debian' in line)
     lines, mirror = [], 'http://deb.debian.org/debian'
-    for site, suite in found:
+    for site, suite in dict.fromkeys(_entries(_APT)):
         if suite == release:
-            mirror = site.rstrip('/')
-        if suite.startswith(release):
-            lines.append(f'deb {_plain(site).rstrip("/")} {suite} main')
-    return release, mirror, lines or [f'deb {mirror} {release} main']
+            mirror = site
+        if re.fullmatch(rf'{release}([-/](updates|security))?', suite):
+            lines.append(f'deb {plain(site)} {suite} main')
+    return release, mirror, lines or [f'deb {plain(mirror)} {release} main']
 
 
-def _plain(url: str) -> str:
+def _entries(folder: pathlib.Path) -> Iterator[tuple[str, str]]:
+    """Site and suite of each source of Debian's main component."""
+    for path in [folder / 'sources.list',
+                 *sorted((folder / 'sources.list.d').glob('*.list'))]:
+        for line in path.read_text().splitlines() if path.exists() else ():
+            words = re.sub(r'\[.*?\]', '', line.partition('#')[0]).split()
+            if words[:1] == ['deb'] and 'main' in words[3:]:
+                yield words[1].rstrip('/'), words[2]
+    for path in sorted((folder / 'sources.list.d').glob('*.sources')):
+        text = re.sub(r'(?m)^#.*\n', '', path.read_text())
+        for stanza in re.split(r'\n\s*\n', text):
+            fields = {name.lower(): value.split() for name, value in
+                      re.findall(r'(?m)^([\w-]+):((?:.|\n\s)*)', stanza)}
+            if ('deb' in fields.get('types', ())
+                    and 'main' in fields.get('components', ())
+                    and fields.get('enabled') != ['no']):
+                for suite in fields.get('suites', ()):
+                    yield fields['uris'][0].rstrip('/'), suite
+
+
+def plain(url: str) -> str:
     """The address as machines name it: they speak http to their proxy."""
     return 'http://' + url.partition('://')[2]
 
@@ -79,6 +104,8 @@ class _Server(http.server.ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int],
                  fetch: Callable[[str], pathlib.Path | None]) -> None:
+        # More than one service may serve: if one ends the others go on.
+        self.allow_reuse_port = True
         self.fetch = fetch
         super().__init__(address, _Request)
 
@@ -87,6 +114,7 @@ class _Request(http.server.BaseHTTPRequestHandler):
     """GET and HEAD of one absolute address, as apt sends it to a proxy."""
 
     protocol_version = 'HTTP/1.1'
+    timeout = 120
     server: _Server
 
     def do_GET(self) -> None:
@@ -122,12 +150,10 @@ class Mirror:
         self._servers: dict[tuple[str, int], _Server] = {}
         self._lock = threading.Lock()
         self._sites: dict[str, str] = {}
+        self._turns: dict[str, threading.Lock] = {}
 
     def serve(self, address: str, port: int) -> int:
-        """Listen there, unless it is done already; the port.
-
-        Another process of ours that listens there serves as well.
-        """
+        """Listen there, unless it is done already; the port."""
         with self._lock:
             for known in self._servers:
                 if known == (address, port) or (known[0] == address
@@ -135,11 +161,14 @@ class Mirror:
                     return known[1]
             if not self._sites:
                 _, mirror, lines = sources()
-                self._sites = {_plain(mirror): mirror} | {
-                    line.split()[1]: line.split()[1] for line in lines}
+                self._sites = {
+                    line.split()[1]: line.split()[1] for line in lines} | {
+                    plain(mirror): mirror}
             try:
                 server = _Server((address, port), self.fetch)
-            except OSError:
+            except OSError as exc:
+                # Not a reason for machines not to come up.
+                LOG.warning('No packages at %s:%s: %s', address, port, exc)
                 return port
             port = server.server_address[1]
             self._servers[address, port] = server
@@ -169,18 +198,50 @@ class Mirror:
     def _get(self, url: str, rest: str) -> pathlib.Path | None:
         name = hashlib.sha256(url.encode()).hexdigest()
         path = self._cache / name[:2] / f'{name}-{posixpath.basename(rest)}'
-        if path.exists() and _FOREVER.search(f'/{rest}'):
-            return path
-        try:
-            with urllib.request.urlopen(  # noqa: S310 - an allowed mirror
-                    urllib.parse.quote(url, safe=':/~+%='), timeout=60) as got:
-                _store(path, got)
-        except urllib.error.HTTPError as exc:
-            return None if exc.code in (403, 404) else _old(path)
-        except OSError:
-            # Not to be reached: what was fetched before is better than none.
-            return _old(path)
+        with self._lock:
+            turn = self._turns.setdefault(name, threading.Lock())
+        with turn:
+            if _fresh(path, bool(_FOREVER.search(f'/{rest}'))):
+                return path
+            try:
+                with _opener(url).open(urllib.parse.quote(
+                        url, safe=':/~+%='), timeout=_PATIENCE) as got:
+                    _store(path, got)
+            except urllib.error.HTTPError as exc:
+                return None if exc.code in (403, 404) else _old(path)
+            except (OSError, http.client.HTTPException) as exc:
+                # What was fetched before is better than none.
+                LOG.warning('%s: %s', url, exc)
+                return _old(path)
         return path
+
+
+def _fresh(path: pathlib.Path, forever: bool) -> bool:
+    """Whether what was fetched before need not be asked for again."""
+    try:
+        age = time.time() - path.stat().st_mtime
+    except OSError:
+        return False
+    return forever or 0 <= age < _LATELY
+
+
+@functools.cache
+def _proxy(host: str) -> str:
+    """The proxy that the host's own apt uses for that host, or ''."""
+    for key in (f'Acquire::http::Proxy::{host}', 'Acquire::http::Proxy'):
+        said = subprocess.run(['apt-config', 'shell', 'PROXY', key],
+                              capture_output=True, text=True).stdout
+        found = said.strip().removeprefix("PROXY='").removesuffix("'")
+        if found:
+            return '' if found == 'DIRECT' else found
+    return ''
+
+
+def _opener(url: str) -> urllib.request.OpenerDirector:
+    proxy = _proxy(urllib.parse.urlsplit(url).hostname or '')
+    return urllib.request.build_opener(*(
+        [urllib.request.ProxyHandler({'http': proxy, 'https': proxy})]
+        if proxy else []))
 
 
 def _old(path: pathlib.Path) -> pathlib.Path | None:
@@ -193,14 +254,17 @@ def _harmless(rest: str) -> bool:
             and all(part and _ALLOWED.match(part) for part in parts))
 
 
-def _store(path: pathlib.Path, source: BinaryIO) -> None:
+def _store(path: pathlib.Path, source: http.client.HTTPResponse) -> None:
     """Write a file in one move: who reads it sees all of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
         try:
             shutil.copyfileobj(source, file)
+            promised = source.headers.get('Content-Length')
+            if promised and int(promised) != file.tell():
+                raise OSError('the connection broke off')
+            os.fchmod(file.fileno(), 0o644)
         except BaseException:
             os.unlink(file.name)
             raise
-    os.chmod(file.name, 0o644)
     os.replace(file.name, path)

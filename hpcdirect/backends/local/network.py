@@ -21,10 +21,15 @@ cluster's machines do not reach another's.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Iterator
+import contextlib
+import fcntl
+import hashlib
 import ipaddress
 import json
 import pathlib
 import subprocess
+from typing import Any
 
 from hpcdirect.exception import BackendError
 
@@ -32,25 +37,43 @@ from hpcdirect.exception import BackendError
 MIRROR = '169.254.77.1'
 #: Every interface of ours on the host begins with it.
 PREFIX = 'hpcd'
+_TAG = 'hpcdirect'
+_LOCK = '/run/hpcdirect-network.lock'
 
 _INOTIFY = pathlib.Path('/proc/sys/fs/inotify/max_user_instances')
 # systemd and sshd take about five of them for each machine.
 _INOTIFY_WANTED = 8192
 
+# In one transaction. What a bridge carries from one machine of a cluster to
+# another passes "forward" too where net.bridge.bridge-nf-call-iptables is on:
+# it comes from that bridge and goes to that bridge. Ports are added: another
+# service on this machine may have its mirror at another one.
 _RULES = """\
-table inet hpcdirect
-delete table inet hpcdirect
 table inet hpcdirect {{
+    set ports {{ type inet_service; }}
+    set inside {{ type ifname . ifname; }}
     chain input {{
         type filter hook input priority -10; policy accept;
+    }}
+    chain forward {{
+        type filter hook forward priority -10; policy accept;
+    }}
+}}
+flush chain inet hpcdirect input
+flush chain inet hpcdirect forward
+add element inet hpcdirect ports {{ {port} }}
+add element inet hpcdirect inside {{ {inside} }}
+table inet hpcdirect {{
+    chain input {{
         iifname != "{prefix}*" accept
+        fib daddr . iif type != local drop
         ct state established,related accept
-        ip daddr {mirror} tcp dport {port} accept
+        ip daddr {mirror} tcp dport @ports accept
         icmp type echo-request accept
         drop
     }}
     chain forward {{
-        type filter hook forward priority -10; policy accept;
+        iifname . oifname @inside accept
         iifname "{prefix}*" drop
         oifname "{prefix}*" drop
     }}
@@ -63,8 +86,12 @@ def run(command: list[str], given: str = '', check: bool = True) -> str:
 
     :raises BackendError: it failed, with what it said.
     """
-    done = subprocess.run(command, input=given, capture_output=True,
-                          text=True, errors='replace')
+    try:
+        done = subprocess.run(command, input=given, capture_output=True,
+                              text=True, errors='replace')
+    except OSError as exc:
+        raise BackendError(plugin='local', reason=(
+            f'{command[0]} cannot be run: {exc.strerror}.')) from exc
     if done.returncode and check:
         raise BackendError(plugin='local', reason=(
             f'{" ".join(command[:4])}: {done.stderr.strip()}'))
@@ -73,21 +100,52 @@ def run(command: list[str], given: str = '', check: bool = True) -> str:
 
 def bridge(cluster_id: str) -> str:
     """The name of a cluster's bridge."""
-    return f'{PREFIX}{cluster_id.replace("-", "")[:8]}'
+    return f'{PREFIX}{_short(cluster_id)}'
 
 
 def port(cluster_id: str, address: str) -> str:
     """The name of the host's end of a machine's cable."""
-    return f'{PREFIX}{cluster_id.replace("-", "")[:7]}-' + (
-        address.rpartition('.')[2])
+    return f'{PREFIX}{_short(cluster_id)[:7]}-' + address.rpartition('.')[2]
+
+
+def _short(cluster_id: str) -> str:
+    # Of all of it: ids given by hand may begin alike.
+    return hashlib.sha256(cluster_id.encode()).hexdigest()[:8]
 
 
 def bridges() -> list[str]:
     """The bridges of ours that are there, whoever made them."""
-    links = json.loads(run(['ip', '-j', 'link', 'show', 'type', 'bridge'])
-                       or '[]')
-    return [link['ifname'] for link in links
+    return [link['ifname'] for link in _links()
+            if '-' not in link['ifname']]
+
+
+def tagged(state_path: str) -> list[str]:
+    """Ids of the clusters whose bridges say they are of that state path."""
+    words = [link.get('ifalias', '').split(' ', 2) for link in _links()]
+    return [word[1] for word in words
+            if word[0] == _TAG and word[2:] == [state_path]]
+
+
+def parts(cluster_id: str) -> list[tuple[str, str]]:
+    """What is there of a cluster's network: kind and name of each."""
+    spaces = pathlib.Path('/run/netns').glob(f'{bridge(cluster_id)}-*')
+    return [('network', link['ifname']) for link in _links()
+            if link['ifname'] == bridge(cluster_id)
+            or link['ifname'].startswith(port(cluster_id, ''))] + [
+        ('namespace', space.name) for space in spaces]
+
+
+def _links() -> list[dict[str, Any]]:
+    return [link for link in json.loads(run(['ip', '-j', 'link']) or '[]')
             if link.get('ifname', '').startswith(PREFIX)]
+
+
+@contextlib.contextmanager
+def choosing() -> Iterator[None]:
+    """Nobody else on this machine chooses a subnet meanwhile."""
+    with open(_LOCK, 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def free_subnet(network: str, taken: Iterable[str]) -> str:
@@ -109,26 +167,43 @@ def free_subnet(network: str, taken: Iterable[str]) -> str:
         '[local] network.'))
 
 
-def up(cluster_id: str, subnet: str, mirror_port: int) -> None:
+def up(cluster_id: str, subnet: str, mirror_port: int, state_path: str
+       ) -> None:
     """The cluster's bridge, and the rules that keep machines in."""
-    name = bridge(cluster_id)
-    if name in bridges():
-        return
+    name, there = bridge(cluster_id), bridges()
     run(['nft', '-f', '-'], _RULES.format(
-        prefix=PREFIX, mirror=MIRROR, port=mirror_port))
+        prefix=PREFIX, mirror=MIRROR, port=mirror_port, inside=', '.join(
+            f'"{one}" . "{one}"' for one in {name, *there})))
     _raise_inotify()
+    if name in there:
+        return
     host = str(ipaddress.ip_network(subnet)[1])
-    run(['ip', '-batch', '-'], f'link add {name} type bridge\n'
-        f'addr add {host}/24 dev {name}\n'
-        f'addr add {MIRROR}/32 dev {name}\n'
-        f'link set {name} up\n')
+    try:
+        run(['ip', '-batch', '-'], f'link add {name} type bridge\n'
+            f'addr add {host}/24 dev {name}\n'
+            f'addr add {MIRROR}/32 dev {name}\n'
+            f'link set {name} up\n')
+        run(['ip', 'link', 'set', name, 'alias',
+             f'{_TAG} {cluster_id} {state_path}'])
+    except BackendError:
+        run(['ip', 'link', 'del', name], check=False)
+        raise
 
 
 def down(cluster_id: str) -> None:
-    """Take the bridge away, and with the last one everything else."""
-    run(['ip', 'link', 'del', bridge(cluster_id)], check=False)
+    """Take the network away, and with the last bridge everything else.
+
+    For one who holds :func:`choosing`.
+    """
+    for kind, name in parts(cluster_id):
+        run(['ip', 'netns', 'del', name] if kind == 'namespace'
+            else ['ip', 'link', 'del', name], check=False)
     if not bridges():
         clear()
+    else:
+        name = bridge(cluster_id)
+        run(['nft', 'delete', 'element', 'inet', 'hpcdirect', 'inside',
+             f'{{ "{name}" . "{name}" }}'], check=False)
 
 
 def clear() -> None:

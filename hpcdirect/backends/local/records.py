@@ -20,10 +20,12 @@ import dataclasses
 import fcntl
 import json
 import pathlib
-import shutil
+import time
 from typing import Any
 
 from hpcdirect.backends import base
+from hpcdirect.backends.local import checks
+from hpcdirect.backends.local import mounts
 
 
 @dataclasses.dataclass
@@ -73,6 +75,8 @@ class Records:
 
     def read(self, cluster_id: str) -> Record | None:
         """A cluster's record, None when there is none."""
+        if not checks.known(cluster_id):
+            return None
         try:
             text = (self.folder(cluster_id) / 'record.json').read_text()
         except OSError:
@@ -90,10 +94,14 @@ class Records:
     def remove(self, cluster_id: str) -> None:
         """Forget a cluster; its folder goes in one move."""
         folder = self.folder(cluster_id)
+        # Leftovers of one who died here are in the way of the rename.
+        for gone in self._path.glob(f'gone-{cluster_id}-*'):
+            mounts.remove(gone)
         if folder.exists():
-            gone = self._path / f'gone-{cluster_id}'
+            mounts.clear(folder)
+            gone = self._path / f'gone-{cluster_id}-{time.time_ns()}'
             folder.rename(gone)
-            shutil.rmtree(gone)
+            mounts.remove(gone)
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:

@@ -65,7 +65,11 @@ class _Leg:
 
 
 class Course:
-    """Takes the worker's records one by one."""
+    """Takes the worker's records one by one.
+
+    ``started``: the worker was let go. ``over``: it said that all was done.
+    ``unclosed``: nodes that could not be told that the batch is over.
+    """
 
     def __init__(self, batch: Batch, listener: Listener, redact: Redaction,
                  project: str, connect_timeout: int) -> None:
@@ -81,6 +85,7 @@ class Course:
         self._failed_nodes: set[str] = set()
         self._said: list[str] = []
         self.unclosed: list[str] = []
+        self.started = False
         self.over = False
 
     def take(self, record: dict[str, Any]) -> None:

@@ -110,6 +110,7 @@ class AnsibleRunner(base.ElementRunner):
             listener.starting(base.Process(
                 worker.pid, started.started if started else 0,
                 processes.machine()))
+            course.started = True
             with contextlib.suppress(BrokenPipeError):
                 os.write(_pipe(worker.stdin).fileno(), b'go\n')
             if not _follow(_pipe(worker.stdout), course, stopped):
@@ -148,7 +149,7 @@ class AnsibleRunner(base.ElementRunner):
                course: Course) -> None:
         """See to it that nodes let the next batch of this epoch in."""
         left = course.unclosed
-        if not course.over:
+        if course.started and not course.over:
             left = list(folder.fence.end(host.name for host in batch.hosts))
             self._drop_connections(folder)
         with self._lock:
@@ -161,9 +162,10 @@ class AnsibleRunner(base.ElementRunner):
     def _drop_connections(self, folder: folders.Folder) -> None:
         """End the ssh masters that telling the nodes has left behind."""
         for path in (folder.path / 'c').glob('*'):
-            subprocess.run(
-                ['ssh', '-F', folder.fence.config, '-O', 'exit', path.name],
-                capture_output=True, timeout=10)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                subprocess.run(
+                    ['ssh', '-F', folder.fence.config, '-O', 'exit',
+                     path.name], capture_output=True, timeout=10)
 
 
 def _check(batch: base.Batch) -> None:

@@ -16,6 +16,7 @@ import configparser
 import contextlib
 import importlib.metadata
 import io
+import logging
 import pathlib
 import sys
 import tempfile
@@ -81,7 +82,8 @@ class ClientTest(testtools.TestCase):
                 ('OS_CLOUD', None), ('HOME', str(self.home)),
                 ('XDG_CACHE_HOME', str(self.home / 'cache'))):
             self.useFixture(fixtures.EnvironmentVariable(name, value))
-        self.useFixture(fixtures.FakeLogger(nuke_handlers=True))
+        self.useFixture(fixtures.FakeLogger(
+            level=logging.WARNING, nuke_handlers=True))
 
     def clouds(self, **cloud):
         """Write clouds.yaml."""
@@ -91,7 +93,10 @@ class ClientTest(testtools.TestCase):
     def openstack(self, *argv, terminal=False, stdin=''):
         """Run a command: its exit code, stdout and stderr."""
         from openstackclient import shell
+        from osc_lib import clientmanager
 
+        # osc-lib keeps the first client of a process, on the class.
+        vars(clientmanager.ClientManager)['hpc_cluster']._handle = None
         out, err, given = Stream(), Stream(), Stream(stdin)
         err.terminal = given.terminal = terminal
         with mock.patch.multiple(sys, stdout=out, stderr=err, stdin=given):

@@ -168,8 +168,9 @@ class Stub(fixtures.Fixture):
                         'min_version': '1.0', 'links': [
                             {'rel': 'self', 'href': f'{stub.url}/v1'}]}]}
                     stub.seen.append((self.command, url.path, {}, None))
-                elif self.headers.get(
-                        'Authorization') != f'Basic {wanted}':
+                elif not self.headers.get('X-Auth-Token') and (
+                        self.headers.get('Authorization')
+                        != f'Basic {wanted}'):
                     answer = error(401, 'unauthorized', 'Give a name.')
                 else:
                     answer = stub.reply(

@@ -1,0 +1,114 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What stands in the way of local machines: of any, and of those asked for.
+
+What comes in names files, mount points and packages of the host that root
+handles, so it is looked at here whatever was looked at before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import os
+import pathlib
+import re
+import shutil
+from typing import Any
+
+from hpcdirect.backends import base
+from hpcdirect.exception import Finding
+
+_PROGRAMS = ('ip', 'nft', 'unshare', 'nsenter', 'setsid', 'mount', 'umount',
+             'debootstrap', 'chroot', 'apt-get', 'apt-config')
+_SPACES = ('mnt', 'uts', 'ipc', 'pid', 'cgroup', 'net')
+_LIMITS = {'memory_mib': (128, 1 << 20), 'pids': (64, 1 << 20),
+           'cpus': (0, 4096)}
+_KNOWN = ', '.join(['packages', *_LIMITS])
+_NAME = re.compile(r'[a-zA-Z0-9][a-zA-Z0-9-]{0,62}')
+_PACKAGE = re.compile(r'[a-z0-9][a-z0-9.+-]+')
+_MOUNT = re.compile(r'(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+')
+
+
+def lacking() -> list[str]:
+    """What this machine lacks for local machines, a sentence each."""
+    found = []
+    if os.geteuid() != 0:
+        found.append('The local backend needs root, to make network '
+                     'namespaces, mounts and control groups.')
+    missing = [name for name in _PROGRAMS if not shutil.which(name)]
+    if missing:
+        found.append(f'Programs are missing: {", ".join(missing)}; install '
+                     'the packages of bindep.txt.')
+    kinds = pathlib.Path('/proc/filesystems').read_text().split()
+    if 'overlay' not in kinds:
+        found.append('The kernel lacks overlayfs.')
+    if 'cgroup2 ' not in pathlib.Path('/proc/mounts').read_text():
+        found.append('No cgroup2 hierarchy is mounted.')
+    spaces = [name for name in _SPACES
+              if not os.path.exists(f'/proc/self/ns/{name}')]
+    if spaces:
+        found.append(f'The kernel lacks namespaces: {", ".join(spaces)}.')
+    return found
+
+
+def unfit(request: base.InfraRequest) -> list[Finding]:
+    """Everything in a request that makes no sense here, or does harm."""
+    return [*_names(request), *_volumes(request),
+            *(finding for group, values in request.groups.items()
+              for finding in _group(
+                  f'$.infrastructure.local.groups.{group}', values))]
+
+
+def known(cluster_id: str) -> bool:
+    """Whether it can be the name of a cluster's folder."""
+    return bool(_NAME.fullmatch(cluster_id))
+
+
+def _names(request: base.InfraRequest) -> Iterator[Finding]:
+    if not known(request.cluster_id):
+        yield Finding('is no name for a cluster\'s folder', '$.id')
+    for slot in request.slots:
+        if not _NAME.fullmatch(slot.name):
+            yield Finding(f'"{slot.name}" cannot be a host name',
+                          f'$.node_groups.{slot.group}')
+
+
+def _volumes(request: base.InfraRequest) -> Iterator[Finding]:
+    for volume in request.volumes:
+        where = f'$.volumes.{volume.name}'
+        if not _NAME.fullmatch(volume.name):
+            yield Finding('the name must be letters, digits and dashes',
+                          where)
+        if not _MOUNT.fullmatch(volume.mount):
+            yield Finding(f'"{volume.mount}" must be an absolute path with '
+                          'nothing special in it', f'{where}.mount')
+
+
+def _group(where: str, values: Any) -> Iterator[Finding]:
+    for key, value in values.items():
+        if key == 'packages':
+            if not isinstance(value, (list, tuple)) or not all(
+                    isinstance(name, str) and _PACKAGE.fullmatch(name)
+                    for name in value):
+                yield Finding('must be a list of Debian package names',
+                              f'{where}.packages')
+        elif key not in _LIMITS:
+            yield Finding(
+                f'"{key}" means nothing to the local backend, which knows '
+                f'{_KNOWN}.', f'{where}.{key}')
+        elif isinstance(value, bool) or not isinstance(
+                value, (int, float) if key == 'cpus' else int) or not (
+                _LIMITS[key][0] <= value <= _LIMITS[key][1]):
+            yield Finding(
+                f'is {value}; {_LIMITS[key][0]} to {_LIMITS[key][1]} is '
+                'possible.', f'{where}.{key}')

@@ -1,0 +1,71 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Mounts below a folder, and a way to delete it that spares them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import pathlib
+import re
+import subprocess
+
+from hpcdirect.exception import BackendError
+
+
+def below(folder: pathlib.Path) -> list[str]:
+    """Mount points in *folder* or at it, the innermost first."""
+    found = list(_points(folder))
+    return found[::-1]
+
+
+def clear(folder: pathlib.Path) -> None:
+    """Unmount everything in *folder* and at it.
+
+    :raises BackendError: something stays mounted.
+    """
+    for point in below(folder):
+        done = subprocess.run(['umount', '--', point], capture_output=True)
+        if done.returncode:
+            # Busy: out of sight is enough, the kernel lets go of it later.
+            subprocess.run(['umount', '-l', '--', point],
+                           capture_output=True)
+    left = below(folder)
+    if left:
+        raise BackendError(plugin='local', reason=(
+            f'{left[0]} cannot be unmounted; end what uses it.'))
+
+
+def remove(folder: pathlib.Path) -> None:
+    """Delete a folder, and never anything that is mounted in it.
+
+    :raises BackendError: it cannot be deleted.
+    """
+    clear(folder)
+    # rm's own guard holds even where a mount comes while it works.
+    done = subprocess.run(
+        ['rm', '-rf', '--one-file-system', '--', str(folder)],
+        capture_output=True, text=True, errors='replace')
+    if done.returncode:
+        raise BackendError(plugin='local', reason=(
+            f'{folder} cannot be deleted: '
+            f'{(done.stderr.splitlines() or [""])[0]}'))
+
+
+def _points(folder: pathlib.Path) -> Iterator[str]:
+    top = str(folder.resolve())
+    for line in pathlib.Path('/proc/self/mountinfo').read_text(
+            ).splitlines():
+        point = re.sub(r'\\([0-7]{3})', lambda code: chr(int(code[1], 8)),
+                       line.split(' ', 5)[4])
+        if point == top or point.startswith(f'{top}/'):
+            yield point

@@ -1,0 +1,75 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The same tests on every kind of database: SQLite and MariaDB."""
+
+import pathlib
+import shutil
+import tempfile
+
+from oslo_config import cfg
+import testtools
+
+from hpcdirect import conf as options
+from hpcdirect.db import migration
+from hpcdirect.db import models
+from hpcdirect.db.session import Database
+from hpcdirect.tests.functional import mariadb
+
+
+def configuration(connection):
+    """Options with this database."""
+    conf = cfg.ConfigOpts()
+    options.register_opts(conf)
+    conf([], project='hpcdirect', default_config_files=[],
+         default_config_dirs=[])
+    conf.set_override('connection', connection, 'database')
+    return conf
+
+
+class SQLite(testtools.TestCase):
+    """A case with a SQLite database in a file."""
+
+    def setUp(self):
+        super().setUp()
+        folder = pathlib.Path(tempfile.mkdtemp(prefix='hd-'))
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        self.use(f'sqlite:///{folder}/db.sqlite')
+
+    def use(self, connection):
+        """Make the tables, and open the database."""
+        self.conf = configuration(connection)
+        migration.upgrade(self.conf)
+        self.database = Database(self.conf)
+        self.addCleanup(self.database.engine.dispose)
+
+    def cluster(self, name='demo', **values):
+        """A cluster's row; its id."""
+        with self.database.write() as session:
+            row = models.Cluster(**{
+                'name': name, 'project_id': 'ours', 'user_id': 'me',
+                'status': 'ACTIVE', 'blueprint': 'small',
+                'blueprint_version': '1', 'backend': 'fake',
+                'desired': {'deleted': False, 'groups': {},
+                            'parameters': {}}, **values})
+            session.add(row)
+            session.flush()
+            return row.id
+
+
+@testtools.skipUnless(mariadb.available(), 'MariaDB is not installed')
+class MariaDB(SQLite):
+    """A case with a MariaDB database."""
+
+    def setUp(self):
+        super(SQLite, self).setUp()
+        self.use(self.useFixture(mariadb.MariaDB()).url)

@@ -1,0 +1,111 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A MariaDB server of this process's own: no port, a folder that goes."""
+
+import atexit
+import os
+import pathlib
+import pwd
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+import uuid
+
+import fixtures
+import sqlalchemy as sa
+
+_lock = threading.Lock()
+_server = None
+
+
+class _Server:
+    """Runs until the process ends; ended by the id it was started with."""
+
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix='hd-mariadb-'))
+        data = self.folder / 'data'
+        user = []
+        if os.geteuid() == 0:
+            # mariadbd refuses to run as root.
+            owner = pwd.getpwnam('mysql')
+            os.chown(self.folder, owner.pw_uid, owner.pw_gid)
+            user = ['--user=mysql']
+        subprocess.run(
+            ['mariadb-install-db', '--no-defaults', f'--datadir={data}',
+             '--auth-root-authentication-method=normal',
+             '--skip-test-db', *user],
+            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.socket = self.folder / 'socket'
+        self.process = subprocess.Popen(
+            [shutil.which('mariadbd') or '/usr/sbin/mariadbd',
+             '--no-defaults', f'--datadir={data}',
+             f'--socket={self.socket}', '--skip-networking',
+             '--innodb-buffer-pool-size=32M', '--innodb-log-file-size=16M',
+             '--innodb-flush-log-at-trx-commit=0',
+             '--character-set-server=utf8mb4', '--skip-log-bin',
+             f'--log-error={self.folder}/log', *user],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        atexit.register(self.stop)
+        self._wait()
+
+    def _wait(self):
+        end = time.monotonic() + 60
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                with sa.create_engine(self.url('mysql')).connect():
+                    return
+            except sa.exc.OperationalError:
+                time.sleep(0.1)
+        raise AssertionError((self.folder / 'log').read_text()[-4000:])
+
+    def url(self, database):
+        """What SQLAlchemy connects to; MariaDB listens on a socket only."""
+        return (f'mysql+pymysql://root@localhost/{database}'
+                f'?unix_socket={self.socket}&charset=utf8mb4')
+
+    def stop(self):
+        """End it and remove all it wrote."""
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def available():
+    """Whether the server is installed here."""
+    return bool(shutil.which('mariadb-install-db'))
+
+
+class MariaDB(fixtures.Fixture):
+    """An empty database; ``url`` leads to it."""
+
+    def _setUp(self):
+        global _server
+        with _lock:
+            _server = _server or _Server()
+        name = 'db' + uuid.uuid4().hex
+        self._execute(f'CREATE DATABASE {name}')
+        self.addCleanup(self._execute, f'DROP DATABASE {name}')
+        self.url = _server.url(name)
+
+    @staticmethod
+    def _execute(statement):
+        engine = sa.create_engine(_server.url('mysql'),
+                                  poolclass=sa.NullPool)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(statement)

@@ -1,0 +1,378 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Everything that is read through the front door."""
+
+import threading
+import time
+import urllib.parse
+
+from openapi_spec_validator import validate
+import sqlalchemy as sa
+import testtools
+
+from hpcdirect.db import models
+from hpcdirect.tests.functional import rows
+from hpcdirect.tests.functional.api import Api
+
+
+class Case(testtools.TestCase):
+    """A case with an API of its own."""
+
+    def setUp(self):
+        super().setUp()
+        self.api = self.useFixture(Api())
+
+    def get(self, path, **more):
+        answer = self.api.call('GET', path, **more)
+        self.assertEqual(200, answer.status, answer.body)
+        return answer.json
+
+    def refused(self, path, *where):
+        answer = self.api.call('GET', path)
+        self.assertEqual((400, set(where)),
+                         (answer.status, set(answer.findings)))
+
+
+class ListTests(Case):
+    """Paging, sorting, filters and fields"""
+
+    def setUp(self):
+        super().setUp()
+        self.names = [f'{letter}{number}' for letter in 'ab'
+                      for number in range(5)]
+        self.idents = [self.api.create(name)['id'] for name in self.names]
+        self.api.create('theirs', project='theirs')
+
+    def names_of(self, query='', **more):
+        return [one['name'] for one in self.get(
+            f'/v1/clusters{query}', **more)['clusters']]
+
+    def walk(self, query):
+        """Every page, by the links alone."""
+        found, path, pages = [], f'/v1/clusters?{query}', 0
+        while path:
+            page = self.get(path)
+            found += [one['name'] for one in page['clusters']]
+            links = {one['rel']: one['href'] for one in page['links']}
+            path = links.get('next', '').removeprefix('http://api')
+            pages += 1
+        return found, pages
+
+    def test_newest_first(self):
+        self.assertEqual(self.names[::-1], self.names_of())
+
+    def test_pages(self):
+        for limit, pages in ((1, 10), (3, 4), (5, 2), (10, 1), (11, 1)):
+            self.assertEqual((self.names[::-1], pages),
+                             self.walk(f'limit={limit}'))
+
+    def test_pages_sorted_by_what_is_equal(self):
+        found, _ = self.walk('limit=3&sort=status:asc,name:desc')
+        self.assertEqual(self.names[::-1], found)
+        found, _ = self.walk('limit=3&sort=status')
+        self.assertEqual(sorted(self.names), sorted(found))
+
+    def test_page_goes_on_though_the_list_changes(self):
+        page = self.get('/v1/clusters?limit=4')
+        marker = page['clusters'][-1]['id']
+        self.api.create('new')
+        self.assertEqual(self.names[5::-1],
+                         self.names_of(f'?marker={marker}'))
+
+    def test_marker(self):
+        self.refused('/v1/clusters?marker=nosuch', '$.marker')
+        theirs = self.api.call('GET', '/v1/clusters/theirs',
+                               project='theirs').json['id']
+        self.refused(f'/v1/clusters?marker={theirs}', '$.marker')
+
+    def test_limits(self):
+        for limit in ('0', '1001', 'x', '-1', '', '9' * 30, '1.5'):
+            self.refused(f'/v1/clusters?limit={limit}', '$.limit')
+
+    def test_queries_that_are_wrong(self):
+        self.refused('/v1/clusters?colour=red&limit=x', '$.colour',
+                     '$.limit')
+        self.refused('/v1/clusters?sort=desired', '$.sort')
+        self.refused('/v1/clusters?fields=owner', '$.fields')
+        self.refused('/v1/clusters?status=FINE', '$.status')
+        self.refused('/v1/clusters?name=a0&name=a1', '$.name')
+        self.refused('/v1/clusters/a0?x=1', '$.x')
+        self.assertEqual(400, self.api.call(
+            'GET', '/v1/clusters?name=%ff').status)
+        self.assertEqual(400, self.api.call(
+            'GET', '/v1/clusters/%ff').status)
+
+    def test_filters(self):
+        self.assertEqual(['a3'], self.names_of('?name=a3'))
+        self.api.settle(self.idents[2])
+        self.assertEqual(['a2'], self.names_of('?status=ACTIVE'))
+        self.assertEqual([], self.names_of('?backend=heat'))
+
+    def test_fields(self):
+        page = self.get('/v1/clusters?fields=name,id&limit=1')
+        self.assertEqual({'name', 'id'}, set(page['clusters'][0]))
+
+    def test_all_projects(self):
+        answer = self.api.call('GET', '/v1/clusters?all_projects=true')
+        self.assertEqual(403, answer.status)
+        self.assertEqual(10, len(self.names_of(roles='admin')))
+        self.assertEqual(11, len(self.names_of('?all_projects=true',
+                                               roles='admin')))
+
+    def test_as_many_queries_for_many_as_for_one(self):
+        for ident in self.idents:
+            rows.converged(self.api.database, ident)
+        sent = []
+        sa.event.listen(self.api.database.engine, 'after_cursor_execute',
+                        lambda *given: sent.append(given[2]))
+        self.get('/v1/clusters?limit=1')
+        one = len(sent)
+        self.get('/v1/clusters')
+        self.assertEqual(one, len(sent) - one, sent)
+        self.assertFalse([line for line in sent
+                          if 'count(*)' in line and 'GROUP BY' not in line])
+
+
+class ViewTests(Case):
+    """What is told of a cluster and all that belongs to it"""
+
+    def setUp(self):
+        super().setUp()
+        self.ident = self.api.create()['id']
+        self.run = rows.converged(self.api.database, self.ident)
+
+    def test_cluster(self):
+        for path in ('demo', self.ident):
+            view = self.get(f'/v1/clusters/{path}')
+            self.assertEqual(
+                {'total': 2, 'done': 1, 'running': 'apply munge'},
+                view['deployment']['progress'])
+            self.assertEqual([1, 1], [one['ready']
+                                      for one in view['node_groups']])
+            self.assertEqual({
+                'node': 'head-0', 'group': 'head', 'address': '192.0.2.1',
+                'port': 22, 'via': '', 'host_key': 'ssh-ed25519 AAAA',
+            }, view['login'])
+        listed = self.get('/v1/clusters')['clusters']
+        self.assertEqual([view], listed)
+
+    def test_foreign_cluster_is_not_there(self):
+        paths = ['', '/nodes', '/nodes/head-0', '/layers', '/deployments',
+                 '/runs', '/events']
+        for path in paths:
+            answer = self.api.call(
+                'GET', f'/v1/clusters/{self.ident}{path}', project='theirs')
+            self.assertEqual((404, 'not_found'),
+                             (answer.status, answer.code))
+            self.get(f'/v1/clusters/{self.ident}{path}', roles='admin',
+                     project='theirs')
+
+    def test_nodes(self):
+        found = self.get('/v1/clusters/demo/nodes')['nodes']
+        self.assertEqual(['compute-0', 'compute-1', 'head-0'],
+                         [one['name'] for one in found])
+        self.assertEqual([{'element': 'munge', 'version': '1.0.0',
+                           'state': 'applied'}], found[0]['layers'])
+        self.assertEqual(found[0], self.get(
+            '/v1/clusters/demo/nodes/compute-0'))
+        self.assertEqual(1, len(self.get(
+            '/v1/clusters/demo/nodes?group=head')['nodes']))
+        self.assertEqual(404, self.api.call(
+            'GET', '/v1/clusters/demo/nodes/x').status)
+
+    def test_layers(self):
+        found = self.get('/v1/clusters/demo/layers?node=head-0')['layers']
+        self.assertEqual([('munge', 'applied', True)], [
+            (one['element'], one['state'], one['verified'])
+            for one in found])
+
+    def test_deployments(self):
+        listed = self.get('/v1/clusters/demo/deployments')['deployments']
+        shown = self.get(f'/v1/deployments/{listed[0]["id"]}')
+        self.assertEqual(['provision', 'apply'],
+                         [one['kind'] for one in shown['steps']])
+        self.assertEqual('new', shown['plan'][0]['reason'])
+        for query, count in (('', 1), (f'?cluster={self.ident}', 1),
+                             ('?cluster=x', 0), ('?status=FAILED', 0)):
+            self.assertEqual(count, len(self.get(
+                f'/v1/deployments{query}')['deployments']))
+        self.assertEqual(404, self.api.call(
+            'GET', f'/v1/deployments/{shown["id"]}',
+            project='theirs').status)
+
+    def test_runs(self):
+        listed = self.get('/v1/clusters/demo/runs')['runs']
+        self.assertEqual(self.get(f'/v1/runs/{self.run}'), listed[0])
+        self.assertEqual(1, len(self.get(
+            f'/v1/runs?step={listed[0]["step_id"]}')['runs']))
+        self.assertEqual([], self.get('/v1/runs?verb=revert')['runs'])
+        self.assertEqual(404, self.api.call(
+            'GET', f'/v1/runs/{self.run}', project='theirs').status)
+
+    def test_log(self):
+        whole = 'ab0\nab4\nab8\n'
+        for offset in range(14):
+            for limit in (1, 3, 5, 100):
+                found = self.get(f'/v1/runs/{self.run}/log?offset={offset}'
+                                 f'&limit={limit}')
+                text = whole[offset:offset + limit]
+                self.assertEqual(
+                    {'text': text, 'offset': offset,
+                     'next_offset': offset + len(text),
+                     'complete': offset + len(text) >= 12}, found)
+
+    def test_names_that_look_like_ids(self):
+        other = self.api.create('other')['id']
+        with self.api.database.write() as session:
+            session.get_one(models.Cluster, other).name = self.ident
+        self.assertEqual('demo',
+                         self.get(f'/v1/clusters/{self.ident}')['name'])
+
+
+class EventTests(Case):
+    """Events, and waiting for them"""
+
+    def setUp(self):
+        super().setUp()
+        self.ident = self.api.create()['id']
+        rows.converged(self.api.database, self.ident)
+        self.api.create('theirs', project='theirs')
+
+    def test_after_a_marker(self):
+        every = self.get('/v1/events')['events']
+        self.assertEqual(4, len(every))
+        self.assertEqual(every[2:], self.get(
+            f'/v1/events?marker={every[1]["id"]}')['events'])
+        self.assertEqual(every[:1], self.get(
+            '/v1/clusters/demo/events?limit=1')['events'])
+        self.assertEqual(every[3:], self.get(
+            '/v1/events?level=error')['events'])
+        self.assertEqual([], self.get('/v1/events?run=x')['events'])
+
+    def add(self):
+        with self.api.database.write() as session:
+            session.add(models.Event(
+                cluster_id=self.ident, project_id='ours', kind='node'))
+
+    def test_wait_ends_when_something_comes(self):
+        timer = threading.Timer(0.5, self.add)
+        timer.start()
+        self.addCleanup(timer.join)
+        begin = time.monotonic()
+        found = self.get('/v1/clusters/demo/events?marker=99&wait=20')
+        self.assertEqual([], found['events'])
+        last = self.get('/v1/events')['events'][-1]['id']
+        timer = threading.Timer(0.5, self.add)
+        timer.start()
+        self.addCleanup(timer.join)
+        begin = time.monotonic()
+        found = self.get(f'/v1/clusters/demo/events?marker={last}&wait=20')
+        self.assertEqual(['node'], [one['kind'] for one in found['events']])
+        self.assertLess(time.monotonic() - begin, 5)
+
+    def test_wait_ends_when_time_is_up(self):
+        begin = time.monotonic()
+        self.assertEqual([], self.get(
+            '/v1/events?marker=99&wait=0.6')['events'])
+        self.assertTrue(0.5 < time.monotonic() - begin < 5)
+
+    def test_over_the_cap_the_answer_comes_at_once(self):
+        api = self.useFixture(Api(max_waiting=2))
+        taken = [threading.Thread(target=api.call, args=(
+            'GET', '/v1/events?wait=3')) for _ in range(2)]
+        for thread in taken:
+            thread.start()
+            self.addCleanup(thread.join)
+        time.sleep(1)
+        begin = time.monotonic()
+        self.assertEqual(200, api.call('GET', '/v1/events?wait=3').status)
+        self.assertLess(time.monotonic() - begin, 1.5)
+
+
+class ProtocolTests(Case):
+    """Versions, errors, discovery and the document"""
+
+    def test_version_header(self):
+        for given, status in ((None, 200), ('hpc-cluster 1.0', 200),
+                              ('hpc-cluster latest', 200),
+                              ('compute 2.1', 200), ('hpc-cluster 1.1', 406),
+                              ('hpc-cluster x', 406)):
+            more = {} if given is None else {
+                'OPENSTACK_API_VERSION': given}
+            answer = self.api.call('GET', '/v1/clusters', **more)
+            self.assertEqual(status, answer.status, given)
+            self.assertEqual('hpc-cluster 1.0',
+                             answer.headers['openstack-api-version'])
+            self.assertIn('OpenStack-API-Version', answer.headers['vary'])
+        error = self.api.call('GET', '/v1', OPENSTACK_API_VERSION=(
+            'hpc-cluster 9.9')).json['errors'][0]
+        self.assertEqual(('1.0', '1.0', 'hpcdirect.not_acceptable'), (
+            error['min_version'], error['max_version'], error['code']))
+
+    def test_request_ids(self):
+        answer = self.api.call('GET', '/v1/clusters/nosuch')
+        ident = answer.headers['x-openstack-request-id']
+        self.assertEqual(ident, answer.json['errors'][0]['request_id'])
+
+    def test_methods_that_are_not_there(self):
+        for method in ('PUT', 'POST', 'OPTIONS', 'TRACE', 'PURGE'):
+            answer = self.api.call(method, '/v1/clusters/demo')
+            self.assertEqual((405, 'DELETE, GET, PATCH'), (
+                answer.status, answer.headers['allow']))
+        self.assertEqual(200, self.api.call('HEAD', '/v1').status)
+
+    def test_paths_that_are_not_there(self):
+        for path in ('/v2', '/v1/clusters//nodes', '/v1/nodes', '/v1/get',
+                     '/v1/clusters/x/y', '/v1/clusters/demo/services',
+                     '/v1/__class__', '//v1', '/v1/blueprints/nosuch'):
+            self.assertEqual(404, self.api.call('GET', path).status, path)
+        self.assertEqual(200, self.api.call('GET', '/v1/clusters/').status)
+
+    def test_unexpected_errors_tell_nothing(self):
+        self.api.database.engine.dispose()
+        with self.api.database.write() as session:
+            session.execute(sa.text('DROP TABLE events'))
+        answer = self.api.call('GET', '/v1/events')
+        self.assertEqual((500, 'internal'), (answer.status, answer.code))
+        self.assertNotIn(b'events', answer.body.replace(b'/v1/events', b''))
+
+    def test_discovery(self):
+        version = self.get('/')['versions'][0]
+        self.assertEqual(version, self.get('/v1')['version'])
+        self.assertEqual({'status': 'ok'}, self.get('/healthcheck'))
+        self.assertEqual(
+            'http://api/v1',
+            urllib.parse.urljoin('http://api', version['links'][0]['href']))
+
+    def test_document_is_valid(self):
+        document = self.get('/v1/openapi.json')
+        validate(document)
+        self.assertEqual(27, sum(len(one) for one
+                                 in document['paths'].values()))
+
+    def test_catalogue(self):
+        self.assertEqual(['small'], [one['name'] for one in self.get(
+            '/v1/blueprints')['blueprints']])
+        shown = self.get('/v1/blueprints/small@1.2.0')
+        self.assertEqual(
+            [(1, None), (None, 'compute_count')],
+            [(one['count'], one['count_parameter'])
+             for one in shown['node_groups']])
+        self.assertEqual('object', shown['parameters']['type'])
+        self.assertEqual(['munge', 'slurm'], [one['name'] for one in self.get(
+            '/v1/elements')['elements']])
+        self.assertEqual(['key'], self.get('/v1/elements/munge')['secrets'])
+        self.assertEqual([{'name': 'fake', 'capacity': {'fake': None}}],
+                         self.get('/v1/backends')['backends'])
+        self.assertEqual(404, self.api.call(
+            'GET', '/v1/backends/other').status)

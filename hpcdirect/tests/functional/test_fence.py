@@ -1,0 +1,221 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Never two playbooks at work on one node, and never an older one."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+from hpcdirect.runners.ansible import AnsibleRunner
+from hpcdirect.runners.ansible import processes
+from hpcdirect.tests.functional.sshd_nodes import NodesCase
+from hpcdirect.tests.functional.sshd_nodes import Recorder
+
+_CONDUCTOR = """\
+import pickle, sys
+from hpcdirect.runners.ansible import AnsibleRunner
+from hpcdirect.tests.functional import sshd_nodes
+case = sshd_nodes.NodesCase()
+with open(sys.argv[1], 'rb') as file:
+    case.folder, case.marks, batch = pickle.load(file)
+class Printer(sshd_nodes.Recorder):
+    def starting(self, process):
+        print(process.pid, process.started, flush=True)
+runner = AnsibleRunner(case.configured())
+runner.carry_out(batch, Printer(), lambda: False)
+"""
+
+
+class FenceTest(NodesCase):
+    names = ('compute-0',)
+
+    def marking(self, name, count=40, pause=0.5):
+        """A task that leaves a mark on the node for each of its steps."""
+        return self.task(self.element(name, apply=f"""
+            - hosts: {name}_node
+              tasks:
+                - shell: echo {{{{ item }}}} >> {self.marks}/{name}
+                  loop: "{{{{ range({count}) | list }}}}"
+                  loop_control: {{pause: {pause}}}
+            """))
+
+    def marked(self, name):
+        path = self.marks / name
+        return len(path.read_text().split()) if path.exists() else 0
+
+    def begun(self, runner, batch):
+        """A batch carried out in a thread of its own."""
+        told = Recorder()
+        thread = threading.Thread(target=runner.carry_out, args=(
+            batch, told, lambda: False))
+        thread.start()
+        self.addCleanup(thread.join)
+        return told, thread
+
+    def assert_succeeded(self, told):
+        for outcome in told.outcomes.values():
+            self.assertEqual(self.names, outcome.succeeded, told.log)
+
+    def test_an_older_run_that_wakes_up_does_nothing_more(self):
+        runner = AnsibleRunner(self.conf)
+        told, thread = self.begun(runner, self.batch(self.marking('old')))
+        self.eventually(lambda: self.marked('old') >= 2, 60)
+        process = told.process
+        frozen = [process.pid,
+                  *processes.family(process.pid, process.started)]
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(1)
+        before = self.marked('old')
+        newer = self.carried_out(runner, self.batch(
+            self.marking('new', 2, 0), epoch=2))
+        self.assert_succeeded(newer)
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+        thread.join()
+        self.assertEqual(before, self.marked('old'))
+        self.assertEqual(2, self.marked('new'))
+        outcome = next(iter(told.outcomes.values()))
+        self.assertEqual(['compute-0'], list(outcome.failed))
+        self.assertIn('a newer run', told.log)
+
+    def test_an_older_epoch_is_refused(self):
+        runner = AnsibleRunner(self.conf)
+        self.assert_succeeded(self.carried_out(
+            runner, self.batch(self.marking('new', 1), epoch=7)))
+        told = self.carried_out(
+            runner, self.batch(self.marking('old', 1), epoch=6))
+        outcome = next(iter(told.outcomes.values()))
+        self.assertIn('refused: a run of epoch 7 has been here',
+                      outcome.cause.message)
+        self.assertEqual(0, self.marked('old'))
+        self.assert_succeeded(self.carried_out(
+            runner, self.batch(self.marking('again', 1), epoch=7)))
+
+    def test_a_second_run_of_the_same_epoch_is_refused(self):
+        runner = AnsibleRunner(self.conf)
+        first, thread = self.begun(runner, self.batch(
+            self.marking('first', 8)))
+        self.eventually(lambda: self.marked('first') >= 1, 60)
+        told = self.carried_out(runner, self.batch(self.marking('second')))
+        outcome = next(iter(told.outcomes.values()))
+        self.assertIn('of the same epoch', outcome.cause.message)
+        self.assertEqual(0, self.marked('second'))
+        thread.join()
+        self.assert_succeeded(first)
+        self.assertEqual(8, self.marked('first'))
+
+    def long_command(self, seconds):
+        """A batch whose command goes on for a while, killed in between."""
+        command = (f'echo $$ > {self.marks}/pid; sleep {seconds}; '
+                   f'date +%s.%N > {self.marks}/done')
+        task = self.task(self.element('long', apply=f"""
+            - hosts: long_node
+              tasks: [{{shell: "{command}"}}]
+            """))
+        runner = AnsibleRunner(self.conf)
+        told, thread = self.begun(runner, self.batch(task))
+        self.eventually((self.marks / 'pid').exists, 60)
+        os.kill(told.process.pid, signal.SIGKILL)
+        thread.join()
+        self.assert_nothing_left(told.process)
+
+    def stamp(self):
+        return self.task(self.element('next', apply=f"""
+            - hosts: next_node
+              tasks: [{{shell: "date +%s.%N > {self.marks}/next"}}]
+            """))
+
+    def test_a_command_still_running_is_waited_for(self):
+        self.long_command(4)
+        self.conf = self.configured(fence_wait=30)
+        self.assert_succeeded(self.carried_out(
+            AnsibleRunner(self.conf), self.batch(self.stamp(), epoch=2)))
+        self.assertLess(float((self.marks / 'done').read_text()),
+                        float((self.marks / 'next').read_text()))
+
+    def test_a_command_that_does_not_end_is_killed(self):
+        self.long_command(600)
+        pid = int((self.marks / 'pid').read_text())
+        self.assertIsNotNone(processes.status(pid))
+        self.conf = self.configured(fence_wait=1)
+        self.assert_succeeded(self.carried_out(
+            AnsibleRunner(self.conf), self.batch(self.stamp(), epoch=2)))
+        self.assertIsNone(processes.status(pid))
+        self.assertFalse((self.marks / 'done').exists())
+
+    def test_a_daemon_started_by_a_task_holds_nobody_up(self):
+        script = self.marks / 'daemon'
+        script.write_text(f'sleep 30 & echo $! > {self.marks}/daemon.pid\n')
+        task = self.task(self.element('daemon', apply=f"""
+            - hosts: daemon_node
+              tasks:
+                - shell: setsid sh {script} < /dev/null > /dev/null 2>&1
+            """))
+        runner = AnsibleRunner(self.conf)
+        self.assert_succeeded(self.carried_out(runner, self.batch(task)))
+        pid = int((self.marks / 'daemon.pid').read_text())
+        self.addCleanup(os.kill, pid, signal.SIGKILL)
+        begun = time.monotonic()
+        self.assert_succeeded(self.carried_out(
+            runner, self.batch(self.stamp(), epoch=2)))
+        self.assertIsNotNone(processes.status(pid))
+        self.assertLess(time.monotonic() - begun, 20)
+
+    def conductor(self, batch):
+        """A conductor of its own process; it and its runner's process."""
+        import pickle
+        path = self.marks / 'batch'
+        path.write_bytes(pickle.dumps((self.folder, self.marks, batch)))
+        done = subprocess.Popen(
+            [sys.executable, '-c', textwrap.dedent(_CONDUCTOR), str(path)],
+            stdout=subprocess.PIPE, text=True)
+        self.addCleanup(done.stdout.close)
+        pid, started = map(int, done.stdout.readline().split())
+        return done, pid, started
+
+    def test_a_worker_ends_when_its_conductor_is_killed(self):
+        conductor, pid, started = self.conductor(
+            self.batch(self.marking('old')))
+        self.eventually(lambda: self.marked('old') >= 1, 60)
+        self.assertGreater(len(processes.family(pid, started)), 2)
+        conductor.kill()
+        conductor.wait()
+        self.eventually(lambda: not processes.family(pid, started), 5)
+        count = self.marked('old')
+        time.sleep(2)
+        self.assertEqual(count, self.marked('old'))
+
+    def test_a_successor_ends_what_a_stopped_conductor_left(self):
+        conductor, pid, started = self.conductor(
+            self.batch(self.marking('old')))
+        self.eventually(lambda: self.marked('old') >= 1, 60)
+        conductor.send_signal(signal.SIGSTOP)
+        process = self.recorded(pid, started)
+        runner = AnsibleRunner(self.conf)
+        runner.stop(self.recorded(pid, started + 1))
+        self.assertTrue(processes.alive(pid, started))
+        runner.stop(process)
+        self.assertEqual([], processes.family(pid, started))
+        self.assert_succeeded(self.carried_out(runner, self.batch(
+            self.marking('new', 1), epoch=2)))
+        conductor.kill()
+        conductor.wait()
+
+    def recorded(self, pid, started):
+        from hpcdirect.runners.base import Process
+        return Process(pid, started, processes.machine())
