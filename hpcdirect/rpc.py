@@ -25,6 +25,8 @@ import os
 from oslo_config import cfg
 import oslo_messaging as messaging
 
+from hpcdirect.failpoints import failpoint
+
 LOG = logging.getLogger(__name__)
 
 TOPIC = 'hpcdirect-conductor'
@@ -46,6 +48,7 @@ class ConductorNudge:
 
     def advance(self, cluster_id: str) -> None:
         """Say that there is work; never fails, since the scan finds it."""
+        failpoint('before-nudge')
         try:
             self._client.cast({}, 'advance', cluster_id=cluster_id)
         except messaging.MessagingException:

@@ -30,8 +30,8 @@ from hpcdirect.api import auth
 from hpcdirect.api import errors
 from hpcdirect.api import microversion
 from hpcdirect.api import payload
+from hpcdirect.api import resource
 from hpcdirect.api.auth import WSGIApp
-from hpcdirect.api.controllers import resource
 from hpcdirect.api.controllers import root
 from hpcdirect.api.services import NullConductor
 from hpcdirect.api.services import Services
@@ -93,8 +93,9 @@ class Edge:
                 400, 'The URL is not UTF-8, or has too many fields.') from exc
         environ['hpcdirect.body'] = payload.read(environ,
                                                  self._conf.max_body)
+        environ['hpcdirect.content_type'] = environ.get('CONTENT_TYPE', '')
         # pecan parses what it finds, and hands it to methods as arguments.
-        environ['CONTENT_LENGTH'] = '0'
+        environ['CONTENT_LENGTH'], environ['CONTENT_TYPE'] = '0', ''
         # There is only JSON to be had.
         environ.pop('HTTP_ACCEPT', None)
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import functools
+import re
 from typing import Any
 
 from hpcdirect.api.services import Services
@@ -36,14 +37,14 @@ from hpcdirect.planning import desired
 from hpcdirect.planning.desired import State
 from hpcdirect.states import Operation
 
-_MAX_KEY = 255
+KEY_PATTERN = '^[!-~]{1,255}$'
 
 
 def create(services: Services, context: RequestContext,
-           body: Mapping[str, Any], key_text: str) -> str:
+           body: Mapping[str, Any], key_text: str | None) -> str:
     """Make a cluster, or find the one that this very request made.
 
-    :param key_text: the Idempotency-Key, or ''.
+    :param key_text: the Idempotency-Key, None without one.
     :returns: its id.
     :raises Invalid: with all that is wrong; nothing was made then.
     """
@@ -88,14 +89,13 @@ def validate(services: Services, blueprint: Blueprint, cluster: Cluster,
         raise Unavailable(reason=str(exc)) from exc
 
 
-def _key(context: RequestContext, body: Mapping[str, Any], text: str
+def _key(context: RequestContext, body: Mapping[str, Any], text: str | None
          ) -> idempotency.Key:
-    printable = text.isascii() and text.isprintable()
-    if len(text) > _MAX_KEY or not printable:
+    if text is not None and not re.fullmatch(KEY_PATTERN, text):
         raise Invalid([Finding(
-            f'Idempotency-Key takes up to {_MAX_KEY} printable ASCII '
-            'characters.', 'Idempotency-Key')])
-    return idempotency.Key(str(context.project_id), text, digest(body))
+            'it takes 1 to 255 visible ASCII characters', 'Idempotency-Key')])
+    return idempotency.Key(str(context.project_id), text or '',
+                           digest(body))
 
 
 def _blueprint(services: Services, ref: str) -> Blueprint:

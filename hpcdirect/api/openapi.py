@@ -20,6 +20,7 @@ import inspect
 import re
 from typing import Any
 
+from hpcdirect.api import creation
 from hpcdirect.api import microversion
 from hpcdirect.api.schemas import common
 from hpcdirect.api.validation import Schemas
@@ -58,8 +59,7 @@ _KEY = {
     'name': 'Idempotency-Key', 'in': 'header', 'required': False,
     'description': 'Chosen by the client; the same request with the same '
                    'key is carried out once.',
-    'schema': {'type': 'string', 'minLength': 1, 'maxLength': 255,
-               'pattern': '^[a-zA-Z0-9-]+$'},
+    'schema': {'type': 'string', 'pattern': creation.KEY_PATTERN},
 }
 
 

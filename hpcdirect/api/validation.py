@@ -119,7 +119,7 @@ def _given(said: Schemas, checkers: Mapping[str, Any],
                                     said.query)}
     if said.body is not None:
         given['body'] = payload.parse(environ['hpcdirect.body'],
-                                      environ.get('CONTENT_TYPE', ''))
+                                      environ['hpcdirect.content_type'])
     found = [finding for name, value in given.items()
              for finding in _findings(checkers[name], value)]
     if found:

@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     conf = cfg.ConfigOpts()
     options.register_opts(conf)
     conf.register_cli_opt(cfg.SubCommandOpt(
-        'command', title='command', required=True, handler=_parsers))
+        'command', title='command', handler=_parsers))
     conf(list(sys.argv[1:] if argv is None else argv), project='hpcdirect',
          prog='hpcdirect-db-manage')
     carry_out, _ = _COMMANDS[conf.command.name]

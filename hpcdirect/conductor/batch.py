@@ -24,6 +24,7 @@ from typing import Any
 from hpcdirect.blueprints.model import Element
 from hpcdirect.db import models
 from hpcdirect.db.ledger import Ledger
+from hpcdirect.failpoints import failpoint
 from hpcdirect.planning.batches import Portion
 from hpcdirect.planning.plan import SeenLayer
 from hpcdirect.planning.wanted import LayerKey
@@ -105,6 +106,7 @@ class BatchWork(base.Listener):
         self._journal = _Journal(ledger, order, self._lines)
         self.nodes = frozenset(host.name for host in order.hosts)
         self.failures: list[dict[str, Any]] = []
+        self._over: set[str] = set()
 
     def carry_out(self, stopped: Callable[[], bool]) -> None:
         """Do it all; returns when the runner is done."""
@@ -135,16 +137,21 @@ class BatchWork(base.Listener):
 
     def begun(self, run_id: str) -> None:
         """A run begins."""
+        if run_id in self._over:
+            return
         self._journal.flush()
         self._ledger.run_begun(self._order.deployment_id, run_id)
 
     def progress(self, progress: base.Progress) -> None:
         """Something happened in a run."""
+        failpoint('in-batch')
         self._journal.add(progress)
 
     def ended(self, outcome: base.TaskOutcome) -> None:
         """A run is over: what it did to layers and nodes is recorded."""
         self._journal.flush()
+        self._over.add(outcome.run_id)
+        failpoint('run-unrecorded')
         line = self._lines[outcome.run_id]
         cause = outcome.cause
         for node, why in outcome.failed.items():

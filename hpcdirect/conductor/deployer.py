@@ -36,7 +36,6 @@ from hpcdirect.conductor import facts
 from hpcdirect.conductor.batch import BatchWork
 from hpcdirect.conductor.batch import Line
 from hpcdirect.conductor.batch import Order
-from hpcdirect.conductor.failpoints import failpoint
 from hpcdirect.conductor.situation import Lookout
 from hpcdirect.conductor.situation import Situation
 from hpcdirect.conductor.situation import slots_to_ask_for
@@ -46,6 +45,7 @@ from hpcdirect.db.ledger import Snapshot
 from hpcdirect.exception import HPCDirectError
 from hpcdirect.exception import LostLease
 from hpcdirect.exception import PluginError
+from hpcdirect.failpoints import failpoint
 from hpcdirect.planning.batches import Portion
 from hpcdirect.planning.batches import next_batch
 from hpcdirect.planning.plan import Plan
@@ -170,7 +170,7 @@ class Deployer:
             and row.status in (WorkStatus.WAITING, WorkStatus.RUNNING)})
 
     def _finish(self, deployment_id: str, situation: Situation) -> None:
-        failpoint('before-active')
+        failpoint('before-end')
         if situation.wanted.deleted:
             self._ledger.gone(deployment_id)
         else:
@@ -224,7 +224,7 @@ class Deployer:
             if self._asked_for != 'delete':
                 self._asked_for = 'delete'
                 self._backend.delete(recorded.cluster.backend_ref)
-                failpoint('delete-begun')
+                failpoint('release-begun')
             return
         only_release = kinds == {StepKind.RELEASE} and not self._works
         slots = slots_to_ask_for(situation, steps, only_release)
@@ -336,9 +336,7 @@ class Deployer:
     def _carry_out(self, work: BatchWork) -> None:
         """A batch's own thread."""
         try:
-            failpoint('batch-begins')
             work.carry_out(self._stopped)
-            failpoint('batch-done')
             self._failures += work.failures
         except LostLease:
             LOG.info('Stopped: another conductor has the cluster.')

@@ -58,6 +58,12 @@ OPTIONS: list[cfg.Opt] = [
         'cpus', default=0.0, min=0.0, max=4096.0,
         help='CPUs a machine may use when its blueprint says nothing; 0 '
              'means all of them.'),
+    cfg.BoolOpt(
+        'allow_with_keystone', default=False,
+        help='Load this backend although people of a cloud use this '
+             'service. Local machines share the kernel of this host, and '
+             'root on one of them may become root here: they are for people '
+             'who could be trusted with that.'),
     cfg.IntOpt(
         'boot_timeout', default=60, min=1, max=3600,
         help='Seconds a machine may take from its start until ssh answers.'),

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 import contextlib
 import threading
+from typing import Any
 
 from oslo_config import cfg
 from oslo_db import options
@@ -79,12 +80,18 @@ class Database:
             cursor.execute('PRAGMA busy_timeout=30000')
             cursor.close()
 
-        @sa.event.listens_for(self.engine, 'begin', insert=True)
+        # oslo.db sends a plain BEGIN first, unless this mark says that a
+        # transaction is open; listeners of this event cannot go before it.
+        @sa.event.listens_for(self.engine, 'checkout')
+        def _checkout(connection: object, record: Any, proxy: object) -> None:
+            if getattr(self._writing, 'now', False):
+                record.info['in_transaction'] = True
+            else:
+                record.info.pop('in_transaction', None)
+
+        @sa.event.listens_for(self.engine, 'begin')
         def _begin(connection: sa.Connection) -> None:
-            # oslo.db sends a plain BEGIN unless this mark is there.
-            if (getattr(self._writing, 'now', False)
-                    and 'in_transaction' not in connection.info):
+            if getattr(self._writing, 'now', False):
                 connection.exec_driver_sql('BEGIN IMMEDIATE')
-                connection.info['in_transaction'] = True
 
         self.engine.dispose()

@@ -18,7 +18,7 @@ from typing import Any
 
 from hpcdirect.api import validation
 from hpcdirect.api.capacity import capacity
-from hpcdirect.api.controllers.resource import Resource
+from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import backends as schema
 from hpcdirect.api.services import Services
 from hpcdirect.db.paging import Listing

@@ -27,7 +27,7 @@ from hpcdirect.api.controllers import events
 from hpcdirect.api.controllers import layers
 from hpcdirect.api.controllers import nodes
 from hpcdirect.api.controllers import runs
-from hpcdirect.api.controllers.resource import Resource
+from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import clusters as schema
 from hpcdirect.api.services import Services
 from hpcdirect.api.waiting import Waiting
@@ -71,7 +71,7 @@ class Clusters(Resource):
         self.authorize(policies.CREATE)
         ident = creation.create(
             self.services, self.context, body,
-            pecan.request.headers.get('Idempotency-Key', ''))
+            pecan.request.headers.get('Idempotency-Key'))
         self.services.conductor.advance(ident)
         pecan.response.headers['Location'] = (
             f'{pecan.request.host_url}/v1/clusters/{ident}')

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpcdirect.api import validation
-from hpcdirect.api.controllers.resource import Resource
+from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import deployments as schema
 from hpcdirect.api.services import Services
 from hpcdirect.db import clusters

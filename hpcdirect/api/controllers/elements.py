@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from hpcdirect.api import validation
-from hpcdirect.api.controllers.resource import Resource
+from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import elements as schema
 from hpcdirect.api.services import Services
 from hpcdirect.db.paging import Listing

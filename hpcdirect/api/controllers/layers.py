@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from hpcdirect.api import validation
-from hpcdirect.api.controllers.resource import Resource
+from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import layers as schema
 from hpcdirect.db import layers
 from hpcdirect.policies import clusters as policies

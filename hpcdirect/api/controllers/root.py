@@ -28,7 +28,7 @@ from hpcdirect.api.controllers import deployments
 from hpcdirect.api.controllers import elements
 from hpcdirect.api.controllers import events
 from hpcdirect.api.controllers import runs
-from hpcdirect.api.controllers.resource import Resource
+from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import versions as schema
 from hpcdirect.api.services import Services
 from hpcdirect.api.waiting import Waiting

@@ -28,7 +28,8 @@ _VERSION = common.closed({
 })
 
 ALL = common.closed({'versions': common.items(_VERSION, 'What is served.')})
-ONE = common.closed({'version': _VERSION})
+ONE = common.closed({
+    'version': {**_VERSION, 'description': 'What is served.'}})
 HEALTH = common.closed({'status': common.text('ok.')})
 DOCUMENT = common.anything('An OpenAPI 3.1 document.')
 

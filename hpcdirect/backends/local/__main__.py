@@ -16,13 +16,17 @@
         --packages slurmd --key KEYFILE.pub
     python -m hpcdirect.backends.local list | down | sweep
 
-``sweep`` takes away everything under --state; ``down`` one cluster.
+``sweep`` takes away everything under --state; ``down`` one cluster. ``up``
+leaves a process behind, ``mirror``, that serves packages to the machines as
+long as they are there; a service does that itself.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import pathlib
+import subprocess
 import sys
 import time
 
@@ -37,7 +41,8 @@ from hpcdirect.exception import BackendError
 def main() -> int:
     """Do what the arguments say."""
     parser = argparse.ArgumentParser(prog='python -m hpcdirect.backends.local')
-    parser.add_argument('verb', choices=('up', 'down', 'list', 'sweep'))
+    parser.add_argument('verb', choices=(
+        'up', 'down', 'list', 'sweep', 'mirror'))
     parser.add_argument('--cluster', default='0' * 8)
     parser.add_argument('--slots', default='head-0')
     parser.add_argument('--packages', default='')
@@ -69,6 +74,8 @@ def _do(backend: LocalBackend, given: argparse.Namespace) -> int:
     if given.verb == 'down':
         backend.delete(given.cluster)
         return 0
+    if given.verb == 'mirror':
+        return _serve(backend, pathlib.Path(given.state))
     if given.verb == 'up':
         names = given.slots.split(',')
         groups = {name: name.rpartition('-')[0] for name in names}
@@ -80,6 +87,11 @@ def _do(backend: LocalBackend, given: argparse.Namespace) -> int:
             tuple(base.Volume(f'v{number}', path, tuple(groups.values()))
                   for number, path in enumerate(given.volume)),
             given.key.read_text().strip() if given.key else ''))
+        subprocess.Popen(
+            [sys.executable, '-m', 'hpcdirect.backends.local', 'mirror',
+             '--state', given.state, '--cache', given.cache],
+            start_new_session=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     infra = backend.observe(given.cluster)
     while given.verb == 'up' and infra.status == base.InfraStatus.CHANGING \
             and not any(machine.fault for machine in infra.machines):
@@ -89,6 +101,18 @@ def _do(backend: LocalBackend, given: argparse.Namespace) -> int:
         print(machine.slot, machine.status, machine.address, machine.fault,
               machine.ssh.host_key if machine.ssh else '')
     return 0 if infra.status == base.InfraStatus.READY else 1
+
+
+def _serve(backend: LocalBackend, state: pathlib.Path) -> int:
+    """Serve packages while there are machines, unless another does."""
+    with (state / 'mirror.lock').open('w') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return 0
+        while backend.serve():
+            time.sleep(2)
+    return 0
 
 
 if __name__ == '__main__':

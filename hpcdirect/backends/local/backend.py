@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent import futures
-import ipaddress
 import logging
 import pathlib
 import subprocess
@@ -37,6 +36,7 @@ from hpcdirect.backends.local import mounts
 from hpcdirect.backends.local import network
 from hpcdirect.backends.local.images import Images
 from hpcdirect.backends.local.machines import Machine
+from hpcdirect.backends.local.machines import of
 from hpcdirect.backends.local.mirror import Mirror
 from hpcdirect.backends.local.records import Record
 from hpcdirect.backends.local.records import Records
@@ -46,16 +46,17 @@ from hpcdirect.exception import Finding
 
 LOG = logging.getLogger(__name__)
 
-# .1 is the host; the first ten are left to those who need a fixed one.
-_FIRST_ADDRESS = 10
-_ADDRESSES = 255 - _FIRST_ADDRESS
-_TOGETHER = 4
+# Machines that are waited for, and that are started, at one time: a start is
+# a few short processes one after the other.
+_TOGETHER = 32
+_STARTS = 4
 
 
 class LocalBackend(base.Backend):
     """Makes machines out of namespaces; see the module.
 
     :param conf: its group is ``[local]``.
+    :raises BackendError: people of a cloud use this service.
     """
 
     name = 'local'
@@ -63,10 +64,19 @@ class LocalBackend(base.Backend):
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         options.register_opts(conf)
         self._conf = conf.local
+        if checks.of_a_cloud(conf) and not self._conf.allow_with_keystone:
+            raise BackendError(plugin='local', reason=(
+                'Machines of the local backend are no security boundary; '
+                'with [api] auth_strategy = keystone it is only used when '
+                '[local] allow_with_keystone is set.'))
         self._records = Records(pathlib.Path(self._conf.state_path))
         cache = pathlib.Path(self._conf.cache_path)
         self._mirror = Mirror(cache / 'packages')
         self._images = Images(cache, self._mirror)
+        # Machine -> which of its boots has answered: each question costs the
+        # machine a process.
+        self._booted: dict[str, int] = {}
+        self._starting = threading.BoundedSemaphore(_STARTS)
         self._workers: dict[str, threading.Thread] = {}
         self._guard = threading.Lock()
 
@@ -80,17 +90,8 @@ class LocalBackend(base.Backend):
         """What this machine lacks, and what it cannot give."""
         findings = [Finding(text) for text in checks.lacking()]
         findings += checks.unfit(request)
-        slots, spare = len(request.slots), self._spare(request.cluster_id)
-        if slots > spare:
-            findings.append(Finding(
-                f'{slots} machines asked for, but this machine has room for '
-                f'{spare}: [local] max_nodes is {self._conf.max_nodes}, and '
-                f'each needs {self._conf.reserve_mib} MiB of free memory.',
-                '$.node_groups'))
-        if slots > _ADDRESSES:
-            findings.append(Finding(
-                f'{slots} machines asked for, but a local cluster has '
-                f'addresses for {_ADDRESSES}.', '$.node_groups'))
+        findings += checks.room(len(request.slots), self._spare(
+            request.cluster_id), self._conf)
         return findings
 
     def capacity(self, project_id: str) -> base.Capacity:
@@ -102,7 +103,7 @@ class LocalBackend(base.Backend):
         others = sum(len(record.wanted()) for record in self._all()
                      if record.cluster_id != cluster_id)
         own = len(self._folders(cluster_id)) if cluster_id else 0
-        memory: int = _free_mib() // self._conf.reserve_mib + own
+        memory: int = checks.free_mib() // self._conf.reserve_mib + own
         return max(0, min(int(self._conf.max_nodes) - others, memory))
 
     # -- changes ----------------------------------------------------------
@@ -127,7 +128,7 @@ class LocalBackend(base.Backend):
                  'groups': list(volume.groups)} for volume in request.volumes]
             record.public_key = request.public_key
             record.faults = {}
-            _give_addresses(record)
+            record.give_addresses()
             self._records.write(record)
             # Now, while no other service can choose the same subnet.
             network.up(record.cluster_id, record.subnet,
@@ -200,7 +201,7 @@ class LocalBackend(base.Backend):
         elif name in record.faults:
             status, fault = base.MachineStatus.FAILED, record.faults[name]
         elif machine.alive():
-            status = (base.MachineStatus.UP if machine.answers()
+            status = (base.MachineStatus.UP if self._answered(machine)
                       else base.MachineStatus.BUILDING)
         elif working:
             status = base.MachineStatus.BUILDING
@@ -211,6 +212,16 @@ class LocalBackend(base.Backend):
             name, made or (slot.incarnation if slot else 1), status,
             ref=machine.space, address=machine.address, fault=fault,
             ssh=base.Ssh(machine.address, host_key=machine.host_key()))
+
+    def _answered(self, machine: Machine) -> bool:
+        """Whether ssh has answered since it was started."""
+        boot = machine.boot()
+        if boot and self._booted.get(machine.key) == boot:
+            return True
+        if not machine.answers():
+            return False
+        self._booted[machine.key] = boot
+        return True
 
     # -- the worker -------------------------------------------------------
 
@@ -299,7 +310,8 @@ class LocalBackend(base.Backend):
             if (machine.alive() and machine.stamp() == slot.incarnation
                     and self._answers(machine)):
                 return slot.name, ''
-            machine.start()
+            with self._starting:
+                machine.start()
             if self._answers(machine):
                 return slot.name, ''
         except (BackendError, OSError, subprocess.SubprocessError) as exc:
@@ -312,7 +324,7 @@ class LocalBackend(base.Backend):
         """Wait for ssh; False when it ended or took too long."""
         end = time.monotonic() + self._conf.boot_timeout
         while time.monotonic() < end and machine.alive():
-            if machine.answers():
+            if self._answered(machine):
                 return True
             time.sleep(0.03)
         return False
@@ -336,22 +348,8 @@ class LocalBackend(base.Backend):
 
     def _machine(self, record: Record, name: str, slot: base.Slot | None,
                  lower: str = '') -> Machine:
-        folder = self._records.folder(record.cluster_id)
-        group = slot.group if slot else name.rpartition('-')[0]
-        values = record.groups.get(group, {})
-        volumes = []
-        for volume in record.volumes:
-            if slot and group in volume['groups']:
-                source = folder / 'volumes' / volume['name']
-                source.mkdir(parents=True, exist_ok=True)
-                volumes.append((str(source), volume['mount']))
-        return Machine(
-            record.cluster_id, name, slot.incarnation if slot else 0,
-            record.addresses.get(name, ''), folder / 'machines' / name,
-            lower, record.public_key, self._conf.mirror_port,
-            values.get('memory_mib', self._conf.memory_mib),
-            values.get('pids', self._conf.pids),
-            values.get('cpus', self._conf.cpus), tuple(volumes))
+        return of(record, self._records.folder(record.cluster_id), name,
+                  slot, lower, self._conf)
 
     def _folders(self, cluster_id: str) -> list[pathlib.Path]:
         path = self._records.folder(cluster_id) / 'machines'
@@ -361,6 +359,13 @@ class LocalBackend(base.Backend):
         records = (self._records.read(cluster_id)
                    for cluster_id in self._records.clusters())
         return [record for record in records if record is not None]
+
+    def serve(self) -> bool:
+        """Serve packages to the machines; False when there are none."""
+        any_left = bool(self._records.clusters())
+        if any_left:
+            self._mirror.serve(network.MIRROR, self._conf.mirror_port)
+        return any_left
 
     def close(self) -> None:
         """Stop serving packages and wait for what is being done."""
@@ -384,27 +389,3 @@ class LocalBackend(base.Backend):
             with network.choosing():
                 network.down(cluster_id)
             self._records.remove(cluster_id)
-
-
-def _free_mib() -> int:
-    """Memory that can be had without swapping."""
-    for line in pathlib.Path('/proc/meminfo').read_text().splitlines():
-        if line.startswith('MemAvailable:'):
-            return int(line.split()[1]) // 1024
-    return 0
-
-
-def _give_addresses(record: Record) -> None:
-    """An address for every slot wanted, the lowest that is free."""
-    subnet = ipaddress.ip_network(record.subnet)
-    for slot in record.slots:
-        if slot['name'] in record.addresses:
-            continue
-        used = set(record.addresses.values())
-        free = (str(subnet[number]) for number in range(_FIRST_ADDRESS, 255)
-                if str(subnet[number]) not in used)
-        try:
-            record.addresses[slot['name']] = next(free)
-        except StopIteration:
-            raise BackendError(plugin='local', reason=(
-                f'Subnet {subnet} of this cluster is full.')) from None

@@ -108,6 +108,13 @@ def alive(key: str) -> bool:
     return 'populated 1' in events
 
 
+def birth(key: str) -> int:
+    """Of a machine's folder, which is made anew for each boot; or 0."""
+    with contextlib.suppress(OSError):
+        return folders(key)[0].stat().st_ctime_ns
+    return 0
+
+
 def kill(key: str, seconds: float = 10.0) -> None:
     """End everything that runs in a machine, and nothing else; then tidy.
 

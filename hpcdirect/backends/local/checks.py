@@ -25,8 +25,15 @@ import re
 import shutil
 from typing import Any
 
+from oslo_config import cfg
+
 from hpcdirect.backends import base
 from hpcdirect.exception import Finding
+
+#: Machines that a cluster has addresses for: .1 is the host, and the first
+#: ten are left to those who need a fixed one.
+FIRST_ADDRESS = 10
+ADDRESSES = 255 - FIRST_ADDRESS
 
 _PROGRAMS = ('ip', 'nft', 'unshare', 'nsenter', 'setsid', 'mount', 'umount',
              'debootstrap', 'chroot', 'apt-get', 'apt-config')
@@ -59,6 +66,39 @@ def lacking() -> list[str]:
     if spaces:
         found.append(f'The kernel lacks namespaces: {", ".join(spaces)}.')
     return found
+
+
+def free_mib() -> int:
+    """Memory that can be had without swapping."""
+    for line in pathlib.Path('/proc/meminfo').read_text().splitlines():
+        if line.startswith('MemAvailable:'):
+            return int(line.split()[1]) // 1024
+    return 0
+
+
+def of_a_cloud(conf: cfg.ConfigOpts) -> bool:
+    """Whether those who ask are users of an OpenStack cloud."""
+    try:
+        return bool(conf.api.auth_strategy == 'keystone')
+    except cfg.NoSuchOptError:
+        # Only this backend is used, without the service.
+        return False
+
+
+def room(slots: int, spare: int, conf: cfg.ConfigOpts.GroupAttr
+         ) -> list[Finding]:
+    """What is wrong with that many machines where *spare* have room."""
+    findings = []
+    if slots > spare:
+        findings.append(Finding(
+            f'{slots} machines asked for, but this machine has room for '
+            f'{spare}: [local] max_nodes is {conf.max_nodes}, and each needs '
+            f'{conf.reserve_mib} MiB of free memory.', '$.node_groups'))
+    if slots > ADDRESSES:
+        findings.append(Finding(
+            f'{slots} machines asked for, but a local cluster has addresses '
+            f'for {ADDRESSES}.', '$.node_groups'))
+    return findings
 
 
 def unfit(request: base.InfraRequest) -> list[Finding]:

@@ -22,11 +22,15 @@ import uuid
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from oslo_config import cfg
 
+from hpcdirect.backends.base import Slot
 from hpcdirect.backends.local import cgroups
 from hpcdirect.backends.local import mounts
 from hpcdirect.backends.local import network
+from hpcdirect.backends.local.records import Record
 from hpcdirect.exception import BackendError
+from hpcdirect.failpoints import failpoint
 
 _BOOT = pathlib.Path(__file__).with_name('boot.sh')
 
@@ -72,6 +76,10 @@ class Machine:
         """Whether anything runs in it."""
         return cgroups.alive(self.key)
 
+    def boot(self) -> int:
+        """A number that is another one each time it is started."""
+        return cgroups.birth(self.key)
+
     def stamp(self) -> int:
         """The incarnation its disk was made for, 0 when there is none."""
         try:
@@ -112,8 +120,13 @@ class Machine:
             mounts.remove(self.folder)
         for name in ('upper', 'work', 'root'):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
+        kept = self.folder / 'lower'
+        if self.stamp() != self.incarnation:
+            kept.write_text(self.lower)
+        # What is on its disk was written over what it had below it then.
         network.run(['mount', '-t', 'overlay', 'hpcdirect', '-o',
-                     f'lowerdir={self.lower},upperdir={self.folder}/upper,'
+                     f'lowerdir={kept.read_text()},'
+                     f'upperdir={self.folder}/upper,'
                      f'workdir={self.folder}/work', str(self.root)])
         if self.stamp() != self.incarnation:
             self._personalise()
@@ -123,6 +136,7 @@ class Machine:
             network.run(['mount', '--bind', source, str(place)])
         network.connect(self.cluster_id, self.space, self.address)
         cgroups.make(self.key, self.memory_mib, self.pids, self.cpus)
+        failpoint('booting')
         with (self.folder / 'console').open('wb') as console:
             # It returns at once: the machine is no child of ours, but in
             # its control groups already.
@@ -188,3 +202,28 @@ class Machine:
             path.chmod(mode)
             path.write_text(text)
         (self.folder / 'host_key.pub').write_text(f'{public}\n')
+
+
+def of(record: Record, cluster: pathlib.Path, name: str,
+       slot: Slot | None, lower: str, conf: cfg.ConfigOpts.GroupAttr) -> Machine:
+    """A machine as its cluster's record wants it.
+
+    :param cluster: folder of all that is the cluster's.
+    :param slot: None when it is to go.
+    :param conf: what holds where the record says nothing.
+    """
+    group = slot.group if slot else name.rpartition('-')[0]
+    values = record.groups.get(group, {})
+    volumes = []
+    for volume in record.volumes:
+        if slot and group in volume['groups']:
+            source = cluster / 'volumes' / volume['name']
+            source.mkdir(parents=True, exist_ok=True)
+            volumes.append((str(source), volume['mount']))
+    return Machine(
+        record.cluster_id, name, slot.incarnation if slot else 0,
+        record.addresses.get(name, ''), cluster / 'machines' / name,
+        lower, record.public_key, conf.mirror_port,
+        values.get('memory_mib', conf.memory_mib),
+        values.get('pids', conf.pids), values.get('cpus', conf.cpus),
+        tuple(volumes))

@@ -150,25 +150,30 @@ class Mirror:
         self._servers: dict[tuple[str, int], _Server] = {}
         self._lock = threading.Lock()
         self._sites: dict[str, str] = {}
-        self._turns: dict[str, threading.Lock] = {}
+        self._failed = False
+        # Of those who ask for one file at a time, the first fetches it.
+        self._turns = [threading.Lock() for _ in range(256)]
 
     def serve(self, address: str, port: int) -> int:
         """Listen there, unless it is done already; the port."""
         with self._lock:
-            for known in self._servers:
-                if known == (address, port) or (known[0] == address
-                                                and not port):
-                    return known[1]
+            for host, open_port in self._servers:
+                if host == address and port in (open_port, 0):
+                    return open_port
             if not self._sites:
                 _, mirror, lines = sources()
-                self._sites = {
-                    line.split()[1]: line.split()[1] for line in lines} | {
-                    plain(mirror): mirror}
+                known = {plain(site): site for site, _ in _entries(_APT)}
+                self._sites = {plain(mirror): mirror} | {
+                    site: known.get(site, site) for site in (
+                        line.split()[1] for line in lines)}
             try:
                 server = _Server((address, port), self.fetch)
             except OSError as exc:
-                # Not a reason for machines not to come up.
-                LOG.warning('No packages at %s:%s: %s', address, port, exc)
+                # Not a reason for machines not to come up; said once.
+                if not self._failed:
+                    LOG.warning('No packages at %s:%s: %s', address, port,
+                                exc)
+                self._failed = True
                 return port
             port = server.server_address[1]
             self._servers[address, port] = server
@@ -198,9 +203,7 @@ class Mirror:
     def _get(self, url: str, rest: str) -> pathlib.Path | None:
         name = hashlib.sha256(url.encode()).hexdigest()
         path = self._cache / name[:2] / f'{name}-{posixpath.basename(rest)}'
-        with self._lock:
-            turn = self._turns.setdefault(name, threading.Lock())
-        with turn:
+        with self._turns[int(name[:2], 16)]:
             if _fresh(path, bool(_FOREVER.search(f'/{rest}'))):
                 return path
             try:

@@ -50,6 +50,8 @@ def remove(folder: pathlib.Path) -> None:
 
     :raises BackendError: it cannot be deleted.
     """
+    if not folder.exists():
+        return
     clear(folder)
     # rm's own guard holds even where a mount comes while it works.
     done = subprocess.run(

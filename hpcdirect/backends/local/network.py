@@ -27,9 +27,9 @@ import fcntl
 import hashlib
 import ipaddress
 import json
+import os
 import pathlib
 import subprocess
-from typing import Any
 
 from hpcdirect.exception import BackendError
 
@@ -38,6 +38,7 @@ MIRROR = '169.254.77.1'
 #: Every interface of ours on the host begins with it.
 PREFIX = 'hpcd'
 _TAG = 'hpcdirect'
+_NET = pathlib.Path('/sys/class/net')
 _LOCK = '/run/hpcdirect-network.lock'
 
 _INOTIFY = pathlib.Path('/proc/sys/fs/inotify/max_user_instances')
@@ -66,9 +67,9 @@ add element inet hpcdirect inside {{ {inside} }}
 table inet hpcdirect {{
     chain input {{
         iifname != "{prefix}*" accept
-        fib daddr . iif type != local drop
         ct state established,related accept
         ip daddr {mirror} tcp dport @ports accept
+        fib daddr . iif type != local drop
         icmp type echo-request accept
         drop
     }}
@@ -115,13 +116,12 @@ def _short(cluster_id: str) -> str:
 
 def bridges() -> list[str]:
     """The bridges of ours that are there, whoever made them."""
-    return [link['ifname'] for link in _links()
-            if '-' not in link['ifname']]
+    return [name for name in _links() if '-' not in name]
 
 
 def tagged(state_path: str) -> list[str]:
     """Ids of the clusters whose bridges say they are of that state path."""
-    words = [link.get('ifalias', '').split(' ', 2) for link in _links()]
+    words = [_alias(name).split(' ', 2) for name in bridges()]
     return [word[1] for word in words
             if word[0] == _TAG and word[2:] == [state_path]]
 
@@ -129,15 +129,20 @@ def tagged(state_path: str) -> list[str]:
 def parts(cluster_id: str) -> list[tuple[str, str]]:
     """What is there of a cluster's network: kind and name of each."""
     spaces = pathlib.Path('/run/netns').glob(f'{bridge(cluster_id)}-*')
-    return [('network', link['ifname']) for link in _links()
-            if link['ifname'] == bridge(cluster_id)
-            or link['ifname'].startswith(port(cluster_id, ''))] + [
+    return [('network', name) for name in _links()
+            if name == bridge(cluster_id)
+            or name.startswith(port(cluster_id, ''))] + [
         ('namespace', space.name) for space in spaces]
 
 
-def _links() -> list[dict[str, Any]]:
-    return [link for link in json.loads(run(['ip', '-j', 'link']) or '[]')
-            if link.get('ifname', '').startswith(PREFIX)]
+def _links() -> list[str]:
+    return sorted(path.name for path in _NET.glob(f'{PREFIX}*'))
+
+
+def _alias(name: str) -> str:
+    with contextlib.suppress(OSError):
+        return (_NET / name / 'ifalias').read_text().strip()
+    return ''
 
 
 @contextlib.contextmanager
@@ -183,9 +188,9 @@ def up(cluster_id: str, subnet: str, mirror_port: int, state_path: str
             f'addr add {host}/24 dev {name}\n'
             f'addr add {MIRROR}/32 dev {name}\n'
             f'link set {name} up\n')
-        run(['ip', 'link', 'set', name, 'alias',
-             f'{_TAG} {cluster_id} {state_path}'])
-    except BackendError:
+        (_NET / name / 'ifalias').write_text(
+            f'{_TAG} {cluster_id} {state_path}')
+    except (BackendError, OSError):
         run(['ip', 'link', 'del', name], check=False)
         raise
 
@@ -227,8 +232,11 @@ def connect(cluster_id: str, space: str, address: str) -> None:
 def disconnect(cluster_id: str, space: str, address: str) -> None:
     """Take cable and namespace away; gone already is well."""
     # A namespace goes in its own time: the cable's name is freed first.
-    run(['ip', 'link', 'del', port(cluster_id, address)], check=False)
-    run(['ip', 'netns', 'del', space], check=False)
+    cable = port(cluster_id, address)
+    if (_NET / cable).exists():
+        run(['ip', 'link', 'del', cable], check=False)
+    if os.path.lexists(f'/run/netns/{space}'):
+        run(['ip', 'netns', 'del', space], check=False)
 
 
 def _kept() -> pathlib.Path:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 import contextlib
 import dataclasses
 import fcntl
+import ipaddress
 import json
 import pathlib
 import time
@@ -26,6 +27,7 @@ from typing import Any
 from hpcdirect.backends import base
 from hpcdirect.backends.local import checks
 from hpcdirect.backends.local import mounts
+from hpcdirect.exception import BackendError
 
 
 @dataclasses.dataclass
@@ -55,6 +57,29 @@ class Record:
         """The slots wanted, by name."""
         return {} if self.deleted else {
             slot['name']: base.Slot(**slot) for slot in self.slots}
+
+
+    def give_addresses(self) -> None:
+        """An address for every slot wanted, the lowest that is free.
+
+        :raises BackendError: the subnet is full.
+        """
+        subnet = ipaddress.ip_network(self.subnet)
+        names = [slot['name'] for slot in self.slots]
+        used = set(self.addresses.values())
+        free = [str(subnet[number]) for number in range(checks.FIRST_ADDRESS, 255)
+                if str(subnet[number]) not in used]
+        for name in names:
+            if name in self.addresses:
+                continue
+            if not free:
+                # Of slots that are to go: they go before others are made.
+                free = [self.addresses.pop(old) for old
+                        in sorted(self.addresses.keys() - set(names))]
+            if not free:
+                raise BackendError(plugin='local', reason=(
+                    f'Subnet {subnet} of this cluster is full.'))
+            self.addresses[name] = free.pop(0)
 
 
 class Records:

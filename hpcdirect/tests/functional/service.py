@@ -120,15 +120,16 @@ class Service(fixtures.Fixture):
 
     def start(self, **environment):
         """Start it and wait until it answers."""
+        output = (self.folder / 'output').open('ab')
         self.process = subprocess.Popen(
             [sys.executable, '-c',
              'from hpcdirect.cmd import all_in_one; '
              'raise SystemExit(all_in_one.main())',
              '--config-file', str(self.folder / 'hpcdirect.conf')],
-            env={**os.environ, **environment},
-            stdout=(self.folder / 'output').open('ab'),
+            env={**os.environ, **environment}, stdout=output,
             stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             start_new_session=True)
+        output.close()
         end = time.monotonic() + 60
         while time.monotonic() < end:
             if self.process.poll() is not None:

@@ -178,8 +178,9 @@ class IdempotencyTests(Case):
     BODY = {'name': 'demo', 'blueprint': 'small'}  # noqa: RUF012
 
     def post(self, body, key, **more):
-        return self.api.call('POST', '/v1/clusters', body,
-                             IDEMPOTENCY_KEY=key, **more)
+        if key:
+            more['IDEMPOTENCY_KEY'] = key
+        return self.api.call('POST', '/v1/clusters', body, **more)
 
     def test_again_is_the_same_cluster(self):
         first = self.post(self.BODY, 'k')
@@ -212,7 +213,7 @@ class IdempotencyTests(Case):
         self.assertEqual(202, self.post(self.BODY, 'k').status)
 
     def test_keys_that_are_none(self):
-        for key in ('x' * 256, 'a\tb', 'ä'):
+        for key in ('x' * 256, 'a b', 'ä'):
             self.assertEqual(400, self.post(self.BODY, key).status)
 
     def test_race_makes_one_cluster(self):
