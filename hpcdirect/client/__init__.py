@@ -10,3 +10,4 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+"""What talks to the API: an SDK proxy, and the commands on top of it."""

@@ -46,8 +46,8 @@ def main() -> int:
     listener = rpc.server(conf, conductor.advance, rpc.IN_PROCESS)
     conductor.start()
     listener.start()
-    http = server.serve(app.make_app(assembly.services(rpc.IN_PROCESS)), conf.api.host,
-                        conf.api.port)
+    services = assembly.services(rpc.IN_PROCESS)
+    http = server.serve(app.make_app(services), conf.api.host, conf.api.port)
     stopping.wait()
     http.shutdown()
     listener.stop()

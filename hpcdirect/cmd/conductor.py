@@ -30,7 +30,8 @@ class ConductorProcess(cotyledon.Service):
 
     name = 'hpcdirect-conductor'
 
-    def __init__(self, worker_id: types.WorkerId, conf: cfg.ConfigOpts) -> None:
+    def __init__(self, worker_id: types.WorkerId, conf: cfg.ConfigOpts
+                 ) -> None:
         super().__init__(worker_id)
         self._conf = conf
         self._stopping = threading.Event()

@@ -73,7 +73,8 @@ class Assembly:
         return app.Services(
             conf=self.conf, database=self.database, keys=self.keys,
             policy=self.policy, catalogue=self.catalogue,
-            backends=self.backends, conductor=rpc.ConductorNudge(self.conf, url))
+            backends=self.backends,
+            conductor=rpc.ConductorNudge(self.conf, url))
 
     def conductor(self) -> service.Conductor:
         """A conductor, not started."""

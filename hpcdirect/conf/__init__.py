@@ -23,9 +23,10 @@ from hpcdirect.conf import ansible
 from hpcdirect.conf import api
 from hpcdirect.conf import blueprints
 from hpcdirect.conf import conductor
+from hpcdirect.conf import local
 from hpcdirect.conf import paths
 
-_MODULES = (paths, api, blueprints, conductor, ansible)
+_MODULES = (paths, api, blueprints, conductor, local, ansible)
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

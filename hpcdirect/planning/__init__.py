@@ -10,3 +10,4 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+"""What is wanted, what is seen, what to do next: pure functions."""

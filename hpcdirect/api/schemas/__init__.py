@@ -10,3 +10,4 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+"""What may come in and what goes out, as JSON Schema, and the views."""

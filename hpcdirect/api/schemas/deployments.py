@@ -29,7 +29,7 @@ from hpcdirect.states import WorkStatus
 FAILURES = common.items(common.closed({
     name: common.maybe(common.text(description)) for name, description in (
         ('code', 'A word for the kind of failure.'),
-        ('step', 'Id of the step.'), ('element', 'The element.'),
+        ('step', 'The step, in words.'), ('element', 'The element.'),
         ('node', 'The node.'), ('task', 'The task.'),
         ('message', 'What went wrong.'), ('hint', 'What to do.'),
         ('run_id', 'The run whose log tells more.'))
@@ -39,7 +39,7 @@ PROGRESS = common.closed({
     'total': common.number('Steps of the plan.'),
     'done': common.number('Steps that are done.'),
     'running': common.text('A step under way, or "".'),
-})
+}, description='How far it is.')
 
 STATUS = common.text('How it stands.', enum=list(DeploymentStatus))
 OPERATION = common.text('What was asked for.', enum=list(Operation))

@@ -141,6 +141,8 @@ class LocalBackend(base.Backend):
         with self._records.lock('subnets'):
             record = self._records.read(ref)
             if record is None:
+                if checks.known(ref):
+                    self._records.remove(ref)
                 return
             if not record.deleted:
                 record.deleted = True

@@ -205,7 +205,8 @@ class Machine:
 
 
 def of(record: Record, cluster: pathlib.Path, name: str,
-       slot: Slot | None, lower: str, conf: cfg.ConfigOpts.GroupAttr) -> Machine:
+       slot: Slot | None, lower: str, conf: cfg.ConfigOpts.GroupAttr
+       ) -> Machine:
     """A machine as its cluster's record wants it.
 
     :param cluster: folder of all that is the cluster's.

@@ -21,7 +21,6 @@ import fcntl
 import ipaddress
 import json
 import pathlib
-import time
 from typing import Any
 
 from hpcdirect.backends import base
@@ -67,7 +66,8 @@ class Record:
         subnet = ipaddress.ip_network(self.subnet)
         names = [slot['name'] for slot in self.slots]
         used = set(self.addresses.values())
-        free = [str(subnet[number]) for number in range(checks.FIRST_ADDRESS, 255)
+        free = [str(subnet[number])
+                for number in range(checks.FIRST_ADDRESS, 255)
                 if str(subnet[number]) not in used]
         for name in names:
             if name in self.addresses:
@@ -117,16 +117,15 @@ class Records:
         new.replace(folder / 'record.json')
 
     def remove(self, cluster_id: str) -> None:
-        """Forget a cluster; its folder goes in one move."""
+        """Forget a cluster; the record goes last, so it can go on."""
         folder = self.folder(cluster_id)
-        # Leftovers of one who died here are in the way of the rename.
-        for gone in self._path.glob(f'gone-{cluster_id}-*'):
-            mounts.remove(gone)
-        if folder.exists():
-            mounts.clear(folder)
-            gone = self._path / f'gone-{cluster_id}-{time.time_ns()}'
-            folder.rename(gone)
-            mounts.remove(gone)
+        mounts.clear(folder)
+        for item in folder.iterdir() if folder.is_dir() else ():
+            if item.name != 'record.json':
+                mounts.remove(item)
+        (folder / 'record.json').unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:

@@ -31,6 +31,9 @@ from osc_lib import exceptions
 
 from hpcdirect.client.osc import base
 
+#: A key kept for clusters alone; tried beside the user's other ones.
+OWN_KEY = pathlib.Path('~/.config/hpcdirect/id_ed25519')
+
 
 class SshCluster(base.Base):
     """Log in to a cluster, or run a command there
@@ -51,7 +54,8 @@ class SshCluster(base.Base):
             help="User on the node; default: you, when you are a user of "
                  "the cluster, else its first user, else the node's own")
         parser.add_argument('--identity', metavar='<file>',
-                            help='Private key to log in with')
+                            help='Private key to log in with; default: '
+                                 f"ssh's own, and {OWN_KEY} if it is there")
         parser.add_argument('--print-only', action='store_true',
                             help='Print the ssh command, do not run it')
         parser.usage = (f'{prog_name} [-h] [--node <node>] [--login-user '
@@ -117,6 +121,8 @@ def arguments(target: Mapping[str, Any], login: Mapping[str, Any] | None,
     if parsed_args.identity:
         identity = ['-i', os.path.expanduser(parsed_args.identity),
                     '-o', 'IdentitiesOnly=yes']
+    elif OWN_KEY.expanduser().exists():
+        identity = ['-i', str(OWN_KEY.expanduser())]
     argv = ['ssh', *checks, *identity]
     if target.get('via'):
         via = _via(target['via'])

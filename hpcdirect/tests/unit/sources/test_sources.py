@@ -104,7 +104,7 @@ class PackageSourceTest(SourceTest):
         entries = [mock.Mock(value=value) for value in values]
         for number, entry in enumerate(entries):
             entry.name = str(number)
-        with mock.patch('importlib.metadata.entry_points',
+        with mock.patch('importlib.metadata.entry_points', autospec=True,
                         return_value=entries) as find:
             source = package.PackageSource(cfg.ConfigOpts())
             source.roots()
