@@ -20,6 +20,7 @@ Everything else in the file stays to the letter, comments included: the entry
 is a block of lines between two marks.
 """
 
+import contextlib
 import os
 import pathlib
 import re
@@ -78,6 +79,9 @@ def main() -> None:
                  'extend without changing it; it was left alone')
     if verb == 'remove' and not new:
         path.unlink()
+        # The folder goes when nothing else is in it.
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'{path.name}.hpcdirect')

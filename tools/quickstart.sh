@@ -64,7 +64,13 @@ began=$(date +%s)
 
 say() { printf '%4ds  %s\n' "$(($(date +%s) - began))" "$*"; }
 hpc() { "$venv/bin/openstack" --os-cloud hpcdirect-local hpc "$@"; }
-alive() { [ -s "$run/pid" ] && [ "$(cat "/proc/$(cat "$run/pid")/comm" 2>/dev/null)" = hpcdirect-all-i ]; }
+alive() {
+    # A pid that was given to another program is not ours, a zombie is gone.
+    local words
+    [ -s "$run/pid" ] || return 1
+    words=$(cut -d' ' -f2,3 "/proc/$(cat "$run/pid")/stat" 2>/dev/null) || return 1
+    [[ "$words" == '(hpcdirect-all-i) '[^Z] ]]
+}
 healthy() {
     "$venv/bin/python" - "$port" <<'PY' 2>/dev/null
 import sys, urllib.request
@@ -235,6 +241,7 @@ down() {
     grep -qs 'hpcdirect-quickstart$' "$key.pub" && rm -f "$key" "$key.pub"
     rmdir "$(dirname "$key")" 2>/dev/null || true
     rm -rf --one-file-system "$state" /dev/shm/hpcdirect
+    rm -f /run/hpcdirect-network.lock
     say "All is gone but installed packages and the cache in $cache"
 }
 

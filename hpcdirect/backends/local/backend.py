@@ -293,14 +293,13 @@ class LocalBackend(base.Backend):
 
     def _lower(self, record: Record) -> dict[str, str]:
         """Node group -> the lower folders of its machines."""
-        if self._images.missing():
-            self._note(record, 'Making the base file system, once for this '
-                               'machine: about a minute.')
         lower = {}
-        for slot in record.wanted().values():
-            if slot.group not in lower:
-                lower[slot.group] = self._images.lower(
-                    record.groups.get(slot.group, {}).get('packages', ()))
+        for group in {slot.group for slot in record.wanted().values()}:
+            packages = record.groups.get(group, {}).get('packages', ())
+            note = self._images.missing(packages)
+            if note:
+                self._note(record, note)
+            lower[group] = self._images.lower(packages)
         self._note(record, '')
         return lower
 

@@ -85,9 +85,17 @@ class Images:
             return str(base)
         return f'{self._layer(base, wanted)}:{base}'
 
-    def missing(self) -> bool:
-        """Whether not even the base is there."""
-        return not self._path('base', self._base_key()).is_dir()
+    def missing(self, packages: Iterable[str]) -> str:
+        """What lower() would have to make first, a sentence; or ''."""
+        base = self._path('base', self._base_key())
+        if not base.is_dir():
+            return ('Making the base file system, once for this machine: '
+                    'about a minute.')
+        wanted = sorted(set(packages))
+        if wanted and not self._layer_path(base, wanted).is_dir():
+            return (f'Installing {len(wanted)} packages, once for all '
+                    'machines that have them: some seconds each.')
+        return ''
 
     def _base_key(self) -> str:
         release, address, lines = mirror.sources()
@@ -130,7 +138,7 @@ class Images:
             package.unlink()
 
     def _layer(self, base: pathlib.Path, packages: list[str]) -> pathlib.Path:
-        path = self._path('layer', _digest(base.name, *packages))
+        path = self._layer_path(base, packages)
         with self._making(path) as new:
             if new is not None:
                 self._bake(base, new, packages)
@@ -167,6 +175,10 @@ class Images:
         finally:
             for folder in (root, work):
                 mounts.remove(folder)
+
+    def _layer_path(self, base: pathlib.Path, packages: list[str]
+                    ) -> pathlib.Path:
+        return self._path('layer', _digest(base.name, *packages))
 
     def _path(self, kind: str, key: str) -> pathlib.Path:
         return self._cache / 'images' / f'{kind}-{key}'

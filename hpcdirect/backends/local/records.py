@@ -106,7 +106,12 @@ class Records:
             text = (self.folder(cluster_id) / 'record.json').read_text()
         except OSError:
             return None
-        return Record(**json.loads(text))
+        try:
+            return Record(**json.loads(text))
+        except (ValueError, TypeError) as exc:
+            raise BackendError(plugin='local', reason=(
+                f'{self.folder(cluster_id)}/record.json is not a record of '
+                f'this version: {exc}.')) from exc
 
     def write(self, record: Record) -> None:
         """Keep a record, in one move."""
