@@ -31,10 +31,8 @@ from collections.abc import Mapping
 import dataclasses
 import functools
 import logging
-import re
 from typing import Any
 
-import jsonschema
 import pecan
 
 from hpcdirect.api import payload
@@ -48,25 +46,6 @@ Schema = Mapping[str, Any]
 
 EMPTY: Schema = {'type': 'object', 'properties': {},
                  'additionalProperties': False}
-
-
-def _pattern(checker: Any, pattern: str, instance: Any, schema: Any
-             ) -> Iterator[jsonschema.ValidationError]:
-    """As JSON Schema means it: Python's $ also stands before a newline."""
-    strict = re.sub(r'\$\Z', r'\\Z', pattern)
-    if isinstance(instance, str) and not re.search(strict, instance):
-        yield jsonschema.ValidationError(
-            f'{instance!r} does not match {pattern!r}')
-
-
-_extend: Any = jsonschema.validators.extend
-_Checker = _extend(jsonschema.Draft202012Validator, {'pattern': _pattern})
-
-
-def checker(schema: Schema) -> Any:
-    """A validator of requests and responses."""
-    return _Checker(dict(schema), format_checker=(
-        jsonschema.Draft202012Validator.FORMAT_CHECKER))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +69,7 @@ def schemas(*, response: Schema, query: Schema | None = None,
                                               Callable[..., Any]]:
     """Check the request before, and the response after a method."""
     said = Schemas(query or EMPTY, body, response, status, public)
-    checkers = {name: checker(schema) for name, schema in (
+    checkers = {name: wording.validator(schema) for name, schema in (
         ('query', said.query), ('body', body or EMPTY),
         ('response', response))}
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 import difflib
 import json
+import re
 from typing import Any
 
 import jsonschema
@@ -66,9 +67,21 @@ def similar(name: str, known: Iterable[str]) -> str:
     return f'; there is: {", ".join(names[:12])}{rest}'
 
 
-def validator(schema: Mapping[str, Any]) -> jsonschema.Draft202012Validator:
+def _pattern(checker: Any, pattern: str, instance: Any, schema: Any
+             ) -> Iterator[ValidationError]:
+    """As JSON Schema means it: Python's $ also stands before a newline."""
+    strict = re.sub(r'\$\Z', r'\\Z', pattern)
+    if isinstance(instance, str) and not re.search(strict, instance):
+        yield ValidationError(f'{instance!r} does not match {pattern!r}')
+
+
+_extend: Any = jsonschema.validators.extend
+_Checker = _extend(jsonschema.Draft202012Validator, {'pattern': _pattern})
+
+
+def validator(schema: Mapping[str, Any]) -> Any:
     """A validator that knows formats and never fetches a ``$ref``."""
-    return jsonschema.Draft202012Validator(
+    return _Checker(
         dict(schema), registry=referencing.Registry(),
         format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
 

@@ -34,12 +34,6 @@ def _directories() -> list[str]:
 
 OPTIONS: list[cfg.Opt] = [
     cfg.ListOpt(
-        'sources', default=['directory', 'package'],
-        help='Names of the sources that are asked for blueprints and '
-             'elements, in this order; the first that has a version of a '
-             'name wins. An installed source that is not listed is not '
-             'used.'),
-    cfg.ListOpt(
         'directories', default=_directories(),
         sample_default=['/etc/hpcdirect', '/usr/share/hpcdirect'],
         help='Folders that the "directory" source reads. Each holds a '

@@ -36,6 +36,7 @@ from hpcdirect.backends.local import mounts
 from hpcdirect.backends.local import network
 from hpcdirect.backends.local.images import Images
 from hpcdirect.backends.local.machines import Machine
+from hpcdirect.backends.local.machines import Roll
 from hpcdirect.backends.local.machines import of
 from hpcdirect.backends.local.mirror import Mirror
 from hpcdirect.backends.local.records import Record
@@ -73,9 +74,7 @@ class LocalBackend(base.Backend):
         cache = pathlib.Path(self._conf.cache_path)
         self._mirror = Mirror(cache / 'packages')
         self._images = Images(cache, self._mirror)
-        # Machine -> which of its boots has answered: each question costs the
-        # machine a process.
-        self._booted: dict[str, int] = {}
+        self._roll = Roll()
         self._starting = threading.BoundedSemaphore(_STARTS)
         self._workers: dict[str, threading.Thread] = {}
         self._guard = threading.Lock()
@@ -160,7 +159,7 @@ class LocalBackend(base.Backend):
         if not record.deleted:
             # After a restart nobody else has thought of it.
             self._mirror.serve(network.MIRROR, self._conf.mirror_port)
-        working = self._busy(ref)
+        working = self._mine(ref) or self._records.locked(ref)
         if record.deleted and not working:
             # Whoever was taking it down has died: that goes on.
             self._work(ref)
@@ -203,7 +202,10 @@ class LocalBackend(base.Backend):
         elif name in record.faults:
             status, fault = base.MachineStatus.FAILED, record.faults[name]
         elif machine.alive():
-            status = (base.MachineStatus.UP if self._answered(machine)
+            # Whoever starts machines asks them already, and often.
+            often = 1.0 if self._mine(record.cluster_id) else 0.0
+            status = (base.MachineStatus.UP
+                      if self._roll.answered(machine, 0.5, often)
                       else base.MachineStatus.BUILDING)
         elif working:
             status = base.MachineStatus.BUILDING
@@ -214,16 +216,6 @@ class LocalBackend(base.Backend):
             name, made or (slot.incarnation if slot else 1), status,
             ref=machine.space, address=machine.address, fault=fault,
             ssh=base.Ssh(machine.address, host_key=machine.host_key()))
-
-    def _answered(self, machine: Machine) -> bool:
-        """Whether ssh has answered since it was started."""
-        boot = machine.boot()
-        if boot and self._booted.get(machine.key) == boot:
-            return True
-        if not machine.answers():
-            return False
-        self._booted[machine.key] = boot
-        return True
 
     # -- the worker -------------------------------------------------------
 
@@ -239,12 +231,11 @@ class LocalBackend(base.Backend):
             self._workers[cluster_id] = thread
             thread.start()
 
-    def _busy(self, cluster_id: str) -> bool:
-        """Whether somebody, here or in another process, is at work."""
+    def _mine(self, cluster_id: str) -> bool:
+        """Whether a thread of this process is at work on it."""
         with self._guard:
             worker = self._workers.get(cluster_id)
-        return (worker is not None and worker.is_alive()
-                ) or self._records.locked(cluster_id)
+        return worker is not None and worker.is_alive()
 
     def _settle(self, cluster_id: str) -> None:
         """Until nothing newer is wanted; one at a time for each cluster."""
@@ -323,11 +314,14 @@ class LocalBackend(base.Backend):
 
     def _answers(self, machine: Machine) -> bool:
         """Wait for ssh; False when it ended or took too long."""
-        end = time.monotonic() + self._conf.boot_timeout
+        end, pause = time.monotonic() + self._conf.boot_timeout, 0.03
         while time.monotonic() < end and machine.alive():
-            if self._answered(machine):
+            # Patient once sshd has taken the call: a call more is a process
+            # more on a machine that has much to do just now.
+            if self._roll.answered(machine, 5):
                 return True
-            time.sleep(0.03)
+            time.sleep(pause)
+            pause = min(pause * 1.2, 0.5)
         return False
 
     def _fault(self, cluster_id: str, serial: int, faults: dict[str, str]

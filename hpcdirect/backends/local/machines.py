@@ -18,6 +18,7 @@ import dataclasses
 import pathlib
 import socket
 import subprocess
+import time
 import uuid
 
 from cryptography.hazmat.primitives import serialization
@@ -202,6 +203,36 @@ class Machine:
             path.chmod(mode)
             path.write_text(text)
         (self.folder / 'host_key.pub').write_text(f'{public}\n')
+
+
+class Roll:
+    """Which machines have answered since they were started.
+
+    Each question costs a machine a process, so it is not put again to one
+    that has answered.
+    """
+
+    def __init__(self) -> None:
+        self._booted: dict[str, int] = {}
+        self._asked: dict[str, float] = {}
+
+    def answered(self, machine: Machine, seconds: float, pause: float = 0.0
+                 ) -> bool:
+        """Whether its ssh has answered; asks it when that is not known.
+
+        :param seconds: to wait for the answer.
+        :param pause: seconds since it was last asked that it is left alone.
+        """
+        boot, now = machine.boot(), time.monotonic()
+        if boot and self._booted.get(machine.key) == boot:
+            return True
+        if now < self._asked.get(machine.key, 0.0) + pause:
+            return False
+        self._asked[machine.key] = now
+        if not machine.answers(seconds):
+            return False
+        self._booted[machine.key] = boot
+        return True
 
 
 def of(record: Record, cluster: pathlib.Path, name: str,

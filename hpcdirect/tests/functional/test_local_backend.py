@@ -317,7 +317,7 @@ class MirrorTest(testtools.TestCase):
             urllib.request.ProxyHandler({'http': f'http://127.0.0.1:{port}'}))
 
     def status(self, url, method='GET'):
-        request = urllib.request.Request(url, method=method)  # noqa: S310
+        request = urllib.request.Request(url, method=method)
         try:
             with self.opener.open(request, timeout=60) as answer:
                 return answer.status

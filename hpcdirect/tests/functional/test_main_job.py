@@ -1,0 +1,306 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What hpcdirect is for: a Slurm cluster, from its order to its end.
+
+One cluster of real machines lives through it all: it runs MPI jobs, grows,
+shrinks under a job, loses an element and gets it back, and goes. What has
+happened is read off the machines, over the ssh that its users use.
+"""
+
+import os
+import pathlib
+import socket
+import subprocess
+
+import fixtures
+import testtools
+
+from hpcdirect.tests.functional import nodes
+from hpcdirect.tests.functional import service
+
+EXAMPLES = service.ROOT / 'blueprints' / 'slurm' / 'examples'
+METRICS = 9100
+
+# Hands in what stands in its arguments and waits for the end; $job is its
+# number. Slurm forgets a job some minutes after that, not at once.
+SUBMIT = """\
+job=$(sbatch --parsable %s) || exit
+while [ -n "$(squeue -h -j $job)" ]; do sleep 0.2; done
+"""
+
+
+@testtools.skipIf(os.geteuid() != 0, 'machines need root')
+class MainJobTest(testtools.TestCase):
+    """The sections stand in the order in which they were cheapest."""
+
+    def setUp(self):
+        super().setUp()
+        self.service = self.useFixture(service.Service(
+            backend='local', local={'network': '10.218.0.0/16'}))
+        self.useFixture(nodes.Leftovers(self.service))
+        self.service.start()
+        self.keys = pathlib.Path(
+            self.useFixture(fixtures.TempDir()).path) / 'alice'
+        subprocess.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '',
+                        '-C', 'alice', '-f', self.keys], check=True)
+
+    def test_from_order_to_end(self):
+        self.refuse_before_anything_is_there()
+        self.create()
+        self.run_mpi()
+        self.grow()
+        self.shrink_under_a_job()
+        self.do_nothing()
+        self.switch_monitoring()
+        self.delete()
+
+    # -- sections ---------------------------------------------------------
+
+    def refuse_before_anything_is_there(self):
+        """What cannot be made is refused at once, with all reasons."""
+        self.assertFindings(
+            {'$.parameters.compute_count'}, self.post(compute_count=1000))
+        wrong = self.post(compute_cuont=2, monitor=True, timezone='no where',
+                          users=[{'nam': 'alice'}])
+        places = {finding['where'] for finding
+                  in self.assertFindings(None, wrong)}
+        said = str(wrong.json)
+        for name in ('compute_cuont', 'monitor', 'nam'):
+            self.assertIn(name, said)
+        self.assertIn('$.parameters.timezone', places)
+        self.assertTrue([place for place in places
+                         if place.startswith('$.parameters.users')], places)
+        answer = self.post('slurmy')
+        self.assertIn(answer.status, (400, 404))
+        self.assertIn('slurmy', answer.text)
+        self.assertEqual([], self.service.get('/v1/clusters')['clusters'])
+        self.assertEqual([], self.service.get('/v1/deployments')[
+            'deployments'])
+        self.assertEqual([], nodes.left(self.service))
+
+    def create(self):
+        public = self.keys.with_suffix('.pub').read_text().strip()
+        self.id = self.service.create(compute_count=2, users=[
+            {'name': 'alice', 'keys': [public]}])['id']
+        self.assertEqual((409, 'hpcdirect.duplicate_name'),
+                         self.refused(self.post()))
+        self.assertEqual((409, 'hpcdirect.cluster_busy'), self.refused(
+            self.service.call('PATCH', '/v1/clusters/demo', {
+                'parameters': {'monitoring': False}})))
+        self.assertEqual((409, 'hpcdirect.cluster_busy'), self.refused(
+            self.service.call('POST', '/v1/clusters/demo/deployments',
+                              {'operation': 'retry'})))
+        cluster = self.settled()
+        self.assertEqual({'head': 1, 'compute': 2}, {
+            group['name']: group['ready']
+            for group in cluster['node_groups']})
+        self.assertEqual('head-0', cluster['login']['node'])
+
+    def run_mpi(self):
+        """The example of the blueprint, as its owner would hand it in."""
+        for name in ('ring.c', 'job.sh'):
+            self.ssh(f'cat > {name}', (EXAMPLES / name).read_text())
+        out = self.ssh(SUBMIT % 'job.sh' + 'cat ring-$job.out')
+        self.assertIn('right: ring 6, sum 6, wanted 6', out)
+        self.assertEqual({'compute-0', 'compute-1'}, {
+            line.rpartition(' ')[2] for line in out.splitlines()
+            if line.startswith('rank ')})
+
+    def grow(self):
+        """A third node comes; the first two do not notice."""
+        before, pids = self.last_event(), self.pids('compute-0', 'compute-1')
+        deployment = self.changed('PATCH', '/v1/clusters/demo', {
+            'node_groups': {'compute': {'count': 3}}})
+        self.assertEqual('scale', deployment['operation'])
+        self.assertEqual({'compute-0': 'idle', 'compute-1': 'idle',
+                          'compute-2': 'idle'}, self.sinfo())
+        self.assertEqual('compute-2\n',
+                         self.ssh('srun -w compute-2 hostname'))
+        self.assertEqual({'head-0', 'compute-2'}, self.touched(before))
+        self.assertEqual(pids, self.pids('compute-0', 'compute-1'))
+
+    def shrink_under_a_job(self):
+        """A node goes when its job is done, and not before."""
+        pids = self.pids('compute-0', 'compute-2')
+        job = self.ssh('sbatch --parsable -w compute-1 '
+                       '--wrap "sleep 8; echo done > file"').strip()
+        self.ssh(f'until squeue -h -t R -j {job} | grep -q .; do '
+                 'sleep 0.1; done')
+        before = self.last_event()
+        deployment = self.changed('PATCH', '/v1/clusters/demo', {
+            'node_groups': {'compute': {
+                'slots': ['compute-0', 'compute-2']}}})
+        drain = next(step for step in deployment['steps']
+                     if step['kind'] == 'drain')
+        self.assertEqual(('slurm', 'SUCCEEDED'),
+                         (drain['element'], drain['status']))
+        self.assertIn('compute-1', drain['nodes'])
+        record = self.ssh(f'cat file; scontrol -o show job {job}')
+        self.assertEqual('done', record.splitlines()[0])
+        self.assertIn('JobState=COMPLETED', record)
+        self.assertIn('Restarts=0', record)
+        self.assertEqual({'compute-0': 'idle', 'compute-2': 'idle'},
+                         self.sinfo())
+        self.assertEqual(['compute-0', 'compute-2', 'head-0'], sorted(
+            node['name'] for node in self.service.get(
+                '/v1/clusters/demo/nodes')['nodes']))
+        self.assertEqual(
+            {'name': 'compute', 'count': 2, 'ready': 2,
+             'slots': ['compute-0', 'compute-2']},
+            self.service.get('/v1/clusters/demo')['node_groups'][1])
+        self.assertEqual(2, self.service.get('/v1/clusters/demo')[
+            'parameters']['compute_count'])
+        self.assertEqual({'head-0', 'compute-1'}, self.touched(before))
+        self.assertEqual(pids, self.pids('compute-0', 'compute-2'))
+
+    def do_nothing(self):
+        """Converging what has converged touches nothing."""
+        before = self.last_event()
+        deployment = self.changed('POST', '/v1/clusters/demo/deployments',
+                                  {'operation': 'retry'})
+        self.assertEqual('retry', deployment['operation'])
+        self.assertEqual([], deployment['plan'])
+        self.assertEqual([], deployment['steps'])
+        self.assertEqual([], self.service.get(
+            f'/v1/runs?deployment={deployment["id"]}')['runs'])
+        self.assertEqual(set(), self.touched(before))
+
+    def switch_monitoring(self):
+        """An element is taken off, and put on again."""
+        pids = self.pids('compute-0', 'compute-2')
+        names = ('head-0', 'compute-0', 'compute-2')
+        self.assertEqual([True] * 3, [self.measured(name) for name in names])
+        off = self.changed('PATCH', '/v1/clusters/demo', {
+            'parameters': {'monitoring': False}})
+        self.assertEqual([('revert', 'monitoring', 'SUCCEEDED')],
+                         self.steps(off))
+        self.assertEqual([('revert', 'monitoring')], [
+            (run['verb'], run['element']) for run in self.service.get(
+                f'/v1/runs?deployment={off["id"]}')['runs']])
+        self.assertEqual([False] * 3, [self.measured(name)
+                                       for name in names])
+        on = self.changed('PATCH', '/v1/clusters/demo', {
+            'parameters': {'monitoring': True}})
+        self.assertEqual([('apply', 'monitoring', 'SUCCEEDED'),
+                          ('verify', 'monitoring', 'SUCCEEDED')],
+                         self.steps(on))
+        self.assertEqual([True] * 3, [self.measured(name) for name in names])
+        self.assertEqual(pids, self.pids('compute-0', 'compute-2'))
+
+    def delete(self):
+        """Nothing is left but what was said about it."""
+        answer = self.service.call('DELETE', '/v1/clusters/demo')
+        self.assertEqual((202, 'DELETING'),
+                         (answer.status, answer.json['status']))
+        self.assertIsNone(self.service.settled())
+        self.assertEqual([], nodes.left(self.service))
+        for path in ('demo', self.id, f'{self.id}/nodes'):
+            self.assertEqual(404, self.service.call(
+                'GET', f'/v1/clusters/{path}').status)
+        self.assertEqual(404, self.service.call(
+            'DELETE', f'/v1/clusters/{self.id}').status)
+        events = self.service.events(self.id)
+        self.assertIn('release', {event['verb'] for event in events}
+                      | {event['message'].split()[0] for event in events
+                         if event['message']})
+        self.assertIn('compute-2', {event['node'] for event in events})
+
+    # -- the service ------------------------------------------------------
+
+    def post(self, blueprint='slurm', **parameters):
+        return self.service.call('POST', '/v1/clusters', {
+            'name': 'demo', 'blueprint': blueprint,
+            'parameters': parameters})
+
+    def refused(self, answer):
+        """Status and code of a refusal."""
+        return answer.status, answer.json['errors'][0]['code']
+
+    def assertFindings(self, places, answer):
+        """It was refused for what is in these places; the findings."""
+        self.assertEqual((400, 'hpcdirect.invalid'), self.refused(answer))
+        findings = answer.json['errors'][0]['findings']
+        if places is not None:
+            self.assertEqual(places, {finding['where']
+                                      for finding in findings})
+        return findings
+
+    def settled(self):
+        """The cluster, which has to be well."""
+        cluster = self.service.settled()
+        self.assertEqual('ACTIVE', cluster['status'],
+                         cluster['status_reason'])
+        self.login = cluster['login']
+        return cluster
+
+    def changed(self, method, path, body):
+        """Change something and wait; the deployment that did it."""
+        answer = self.service.call(method, path, body)
+        self.assertEqual(202, answer.status, answer.text)
+        deployment = self.service.get(
+            f'/v1/deployments/{self.settled()["deployment"]["id"]}')
+        self.assertEqual('SUCCEEDED', deployment['status'])
+        return deployment
+
+    def steps(self, deployment):
+        return [(step['kind'], step['element'], step['status'])
+                for step in deployment['steps']]
+
+    def last_event(self):
+        return self.service.events(self.id)[-1]['id']
+
+    def touched(self, marker):
+        """Nodes that a task was played on after an event."""
+        return {event['node'] for event in self.service.events(self.id)
+                if event['id'] > marker and event['kind'] == 'task'}
+
+    # -- the machines -----------------------------------------------------
+
+    def ssh(self, command, text=''):
+        """Run a shell command at the login node, as alice; its output."""
+        address, port = self.login['address'], self.login['port']
+        known = self.keys.with_name('known_hosts')
+        name = address if port == 22 else f'[{address}]:{port}'
+        known.write_text(f'{name} {self.login["host_key"]}\n')
+        options = (
+            f'UserKnownHostsFile={known}', 'GlobalKnownHostsFile=/dev/null',
+            'StrictHostKeyChecking=yes', 'BatchMode=yes',
+            'IdentitiesOnly=yes', 'IdentityAgent=none')
+        done = subprocess.run(
+            ['ssh', '-F', '/dev/null', '-i', self.keys, '-p', str(port),
+             *(word for option in options for word in ('-o', option)),
+             f'alice@{address}', command],
+            input=text, text=True, capture_output=True, timeout=120)
+        self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+        return done.stdout
+
+    def sinfo(self):
+        """Node -> state, as Slurm has it."""
+        return dict(line.split() for line
+                    in self.ssh('sinfo -h -N -o "%N %T"').splitlines())
+
+    def pids(self, *names):
+        """Node -> pid of its slurmd, counted inside of it."""
+        found = {}
+        for name in names:
+            found[name] = int(nodes.Machine(self.service, self.id, name).run(
+                'systemctl', 'show', '-p', 'MainPID', '--value', 'slurmd'))
+            self.assertGreater(found[name], 1)
+        return found
+
+    def measured(self, name):
+        """Whether a node gives numbers to Prometheus."""
+        node = self.service.get(f'/v1/clusters/demo/nodes/{name}')
+        with socket.socket() as client:
+            client.settimeout(10)
+            return client.connect_ex((node['address'], METRICS)) == 0
