@@ -46,9 +46,9 @@ install_python() {
     if ! git rev-parse HEAD > /dev/null 2>&1; then
         export PBR_VERSION=${PBR_VERSION:-0.1.0}
     fi
-    "$venv/bin/python" -m pip install -q --disable-pip-version-check \
+    "$venv/bin/python" -m pip install -qq --disable-pip-version-check \
         -c constraints.txt pip setuptools pbr
-    "$venv/bin/python" -m pip install -q --disable-pip-version-check \
+    "$venv/bin/python" -m pip install -qq --disable-pip-version-check \
         -c constraints.txt "$@"
     echo "$stamp" > "$venv/.stamp"
 }

@@ -13,7 +13,6 @@
 """Commands that change clusters, and what is shown on the way."""
 
 import json
-import time
 
 from hpcdirect.tests.unit.client import base
 from hpcdirect.tests.unit.client import stub
@@ -209,12 +208,10 @@ class WaitTest(ChangeTest):
     def test_timed_out(self):
         self.stub.answer('GET', '/deployments/dep',
                          stub.deployment('RUNNING'))
-        began = time.monotonic()
         _, err = self.hpc(
             'cluster', 'create', 'demo', '--blueprint', 'slurm', '--wait',
             '--timeout', '0.5', '--poll-interval', '0.1', code=3)
         self.assertIn('Not done after 0.5 seconds; the work goes on', err)
-        self.assertTrue(time.monotonic() - began < 5)
 
     def test_few_requests_while_nothing_happens(self):
         self.stub.answer('GET', '/deployments/dep',
