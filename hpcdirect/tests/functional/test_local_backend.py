@@ -154,7 +154,7 @@ class MachineTest(LocalTest):
         trap = self.bed.folder / 'trap'
         volume = base.Volume('data', '/data', ('head',))
         request, machines = self.up('head-0')
-        self.run_on(machines['head-0'], f'ln -s {trap} /data; sync')
+        self.run_on(machines['head-0'], f'ln -s {trap} /data')
         cgroups.kill(f'{request.cluster_id}/head-0')
         ref = self.backend.ensure(bed.request(
             'head-0', cluster_id=request.cluster_id, volumes=[volume],
@@ -387,7 +387,7 @@ class EndTest(LocalTest):
 
     def test_a_machine_dies(self):
         request, machines = self.up('head-0', 'compute-0')
-        self.run_on(machines['head-0'], 'echo kept > /root/file; sync')
+        self.run_on(machines['head-0'], 'echo kept > /root/file')
         cgroups.kill(f'{request.cluster_id}/head-0')
         ref = self.backend.reference(request.cluster_id)
         seen = bed.machines(self.backend.observe(ref))
