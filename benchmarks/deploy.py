@@ -42,8 +42,7 @@ import fixtures
 from oslo_config import cfg
 import yaml
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import plain_ansible
 
@@ -55,7 +54,7 @@ from hpcdirect.conf import local as local_options
 from hpcdirect.runners.ansible import folder as runner_folder
 from hpcdirect.tests.functional import service
 
-BLUEPRINT = ROOT / 'blueprints' / 'slurm'
+BLUEPRINT = service.ROOT / 'blueprints' / 'slurm'
 PARTS = ('boot', 'start', 'apply', 'verify', 'job', 'rest')
 NETWORKS = {'hpcdirect': '10.219.0.0/16', 'plain': '10.220.0.0/16'}
 MARK = 'deploy.py: verify begins'

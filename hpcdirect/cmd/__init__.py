@@ -12,6 +12,12 @@
 
 """What is started from a command line. Threads only, chosen here."""
 
-from oslo_service import backend
+import sys
+
+# Nothing here runs on eventlet, but futurist imports it where it is
+# installed, and oslo.service still requires it.
+sys.modules['eventlet'] = None  # type: ignore[assignment]
+
+from oslo_service import backend  # noqa: E402
 
 backend.init_backend(backend.BackendType.THREADING)
