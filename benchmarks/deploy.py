@@ -81,10 +81,14 @@ class Result:
     """One order, carried out.
 
     :param parts: seconds, by the names of PARTS.
+    :param cpu: seconds of CPU on the side of the conductor; those of the
+        machines are not in it.
+    :param load: that of this machine when it began.
     """
 
     seconds: float
     parts: dict[str, float]
+    cpu: float
     load: float
 
 
@@ -133,6 +137,13 @@ def mpi_job(keys: Keys, address: str, port: int, host_key: str,
         raise SystemExit(f'The job failed:\n{out}{done.stderr.decode()}')
 
 
+def _cpu(pid: int) -> float:
+    """Seconds of CPU of a process and of its children that have ended."""
+    stat = pathlib.Path(f'/proc/{pid}/stat').read_text()
+    return sum(map(int, stat.rpartition(')')[2].split()[11:15])) / os.sysconf(
+        'SC_CLK_TCK')
+
+
 # -- hpcdirect ------------------------------------------------------------
 
 class Ours:
@@ -159,6 +170,7 @@ class Ours:
     def order(self) -> Result:
         """One cluster, from POST to the end of the job; deleted again."""
         load, began = os.getloadavg()[0], time.time()
+        cpu = _cpu(self._service.process.pid)
         self._service.create(**self._keys.parameters(self._compute))
         cluster = self._service.settled()
         if cluster is None or cluster['status'] != 'ACTIVE':
@@ -170,8 +182,9 @@ class Ours:
         parts = self._parts(cluster['deployment']['id'], began)
         parts['job'] = ended - active
         parts['rest'] = ended - began - sum(parts.values())
+        cpu = _cpu(self._service.process.pid) - cpu
         self._delete()
-        return Result(ended - began, parts, load)
+        return Result(ended - began, parts, cpu, load)
 
     def _parts(self, deployment: str, began: float) -> dict[str, float]:
         """Where the time went, from the steps and runs as recorded.
@@ -288,7 +301,7 @@ class Plain:
         """One cluster, from the boot to the end of the job; deleted."""
         load, ident = os.getloadavg()[0], str(uuid.uuid4())
         site = self._site(ident)
-        began = time.time()
+        began, cpu = time.time(), _cpu(os.getpid())
         machines = self._boot(ident, site)
         booted = time.time()
         site.nodes = [plain_ansible.Node(
@@ -301,7 +314,7 @@ class Plain:
                     if machine.slot == 'head-0')
         mpi_job(self._keys, head.host, head.port, head.host_key,
                 self._compute)
-        ended = time.time()
+        ended, cpu = time.time(), _cpu(os.getpid()) - cpu
         self._backend.delete(ident)
         self._wait(ident, base.InfraStatus.GONE)
         marks = site.marks
@@ -309,7 +322,8 @@ class Plain:
             'boot': booted - began, 'start': marks['apply'] - booted,
             'apply': marks['verify'] - marks['apply'],
             'verify': marks['recap'] - marks['verify'],
-            'job': ended - played, 'rest': played - marks['recap']}, load)
+            'job': ended - played, 'rest': played - marks['recap']},
+            cpu, load)
 
     def boot(self) -> None:
         """Machines come and go, so that all caches are warm."""
@@ -356,17 +370,30 @@ def options() -> cfg.ConfigOpts:
 
 # -- both -----------------------------------------------------------------
 
+def line(name: str, result: Result) -> str:
+    """A line of the table."""
+    return f'{name:14}{result.seconds:6.1f}' + ''.join(
+        f'{value:8.1f}' for value in (
+            *(result.parts[part] for part in PARTS), result.cpu,
+            result.load))
+
+
 def report(results: dict[str, list[Result]]) -> None:
     """Medians, where the time goes, and the ratio."""
-    print('\nmedians       total' + ''.join(f'{part:>8}' for part in PARTS))
-    totals = {}
-    for name, runs in results.items():
-        totals[name] = statistics.median(run.seconds for run in runs)
-        print(f'{name:12} {totals[name]:6.1f}' + ''.join(
-            f'{statistics.median(run.parts[part] for run in runs):8.1f}'
-            for part in PARTS))
-    ratio = totals[Ours.name] / totals[Plain.name]
-    print(f'\n{Ours.name} / {Plain.name}: {ratio:.2f}')
+    print('\nmedians')
+    medians = {name: Result(
+        statistics.median(run.seconds for run in runs),
+        {part: statistics.median(run.parts[part] for run in runs)
+         for part in PARTS},
+        statistics.median(run.cpu for run in runs),
+        statistics.median(run.load for run in runs))
+        for name, runs in results.items()}
+    for name, median in medians.items():
+        print(line(name, median))
+    ours, plain = medians[Ours.name], medians[Plain.name]
+    print(f'\n{Ours.name} / {Plain.name}: '
+          f'time {ours.seconds / plain.seconds:.2f}, '
+          f'cpu {ours.cpu / plain.cpu:.2f}')
 
 
 def main() -> int:
@@ -386,15 +413,13 @@ def main() -> int:
         ours = stack.enter_context(Ours(keys, given.compute).ready())
         plain = stack.enter_context(Plain(keys, given.compute).ready())
         plain.boot()
-        print('              total' + ''.join(f'{part:>8}' for part in PARTS)
-              + '    load')
+        print(f'{"":15}total' + ''.join(
+            f'{name:>8}' for name in (*PARTS, 'cpu', 'load')))
         for number in range(given.runs):
             for each in (ours, plain)[::-1 if number % 2 else 1]:
                 result = each.order()
                 results[each.name].append(result)
-                print(f'{each.name:12} {result.seconds:6.1f}' + ''.join(
-                    f'{result.parts[part]:8.1f}' for part in PARTS)
-                    + f'{result.load:8.1f}', flush=True)
+                print(line(each.name, result), flush=True)
     report(results)
     return 0
 

@@ -47,7 +47,7 @@ install_python() {
         export PBR_VERSION=${PBR_VERSION:-0.1.0}
     fi
     "$venv/bin/python" -m pip install -qq --disable-pip-version-check \
-        -c constraints.txt pip setuptools pbr
+        --upgrade -c constraints.txt pip 'setuptools>=77,<81' wheel pbr
     "$venv/bin/python" -m pip install -qq --disable-pip-version-check \
         -c constraints.txt "$@"
     echo "$stamp" > "$venv/.stamp"

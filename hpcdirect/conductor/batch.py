@@ -154,7 +154,10 @@ class BatchWork(base.Listener):
         failpoint('run-unrecorded')
         line = self._lines[outcome.run_id]
         cause = outcome.cause
+        told = {failure['node'] for failure in self.failures}
         for node, why in outcome.failed.items():
+            if node in told:
+                continue  # what follows from the first failure there
             self.failures.append({
                 'code': 'element_failed', 'step': line.portion.step.title,
                 'element': line.element.name, 'node': node, 'task': why.task,
