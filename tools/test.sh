@@ -17,8 +17,14 @@ export OS_TEST_PATH=./hpcdirect/tests PYTHONWARNINGS=ignore::DeprecationWarning
 export PYTHON='coverage run --source hpcdirect --parallel-mode'
 coverage erase
 
-started=$(date +%s)
 failed=0
+# The quick checks of tox -e pep8.
+for check in 'ruff check -q .' 'mypy --no-error-summary' 'lint-imports'; do
+    $check > .checks 2>&1 || { cat .checks; failed=1; echo "$check: not clean"; }
+done
+rm -f .checks
+
+started=$(date +%s)
 OS_TEST_PATH=./hpcdirect/tests/unit stestr --test-path ./hpcdirect/tests/unit run "$@" || failed=1
 unit=$(($(date +%s) - started))
 stestr --test-path ./hpcdirect/tests/functional run --combine "$@" || failed=1
