@@ -199,11 +199,11 @@ def _import(path: pathlib.Path, index: int, task: Task) -> dict[str, Any]:
     """The line of the site that plays a task; its files are put in place.
 
     The element is copied: where an event came from is told by the path, and
-    a change of the element while it is played does not matter.
+    a change of the element while it is played does not matter. Links are
+    followed, as its digest follows them: elements may share a module.
     """
     name = f'{index:02d}-{task.element.name}'
-    shutil.copytree(task.element.folder, path / 'project' / name,
-                    symlinks=True)
+    shutil.copytree(task.element.folder, path / 'project' / name)
     secrets = {}
     (path / 'secrets' / name).mkdir(mode=0o700)
     for secret, value in task.secrets.items():
