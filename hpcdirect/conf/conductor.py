@@ -54,8 +54,10 @@ OPTIONS: list[cfg.Opt] = [
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Make the group known to *conf*; doing it twice is well."""
-    conf.register_group(GROUP)
-    conf.register_opts(OPTIONS, group=GROUP)
+    # One object in two configurations would share its values.
+    group = cfg.OptGroup(GROUP.name, title=GROUP.title)
+    conf.register_group(group)
+    conf.register_opts(OPTIONS, group=group)
 
 
 def list_opts() -> list[tuple[cfg.OptGroup, Iterable[cfg.Opt]]]:

@@ -23,7 +23,7 @@ from hpcdirect.planning import desired
 from hpcdirect.tests.unit.planning import world
 
 # 'HPCDIRECT_EXAMPLES=1000000 python -m stestr ...' for the long run.
-EXAMPLES = int(os.environ.get('HPCDIRECT_EXAMPLES', '200'))
+EXAMPLES = int(os.environ.get('HPCDIRECT_EXAMPLES', '100'))
 SETTINGS = hypothesis.settings(
     max_examples=EXAMPLES, deadline=None, database=None,
     suppress_health_check=list(hypothesis.HealthCheck))
