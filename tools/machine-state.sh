@@ -9,7 +9,7 @@ section() { printf '== %s\n' "$1"; }
 
 section processes
 # shellcheck disable=SC2009
-ps -eo args= | grep -E 'hpcdirect|systemd --show-status|sshd: .*\[listener\]|slurm|munged|ansible' \
+ps -eo stat=,args= | awk '$1 !~ /^Z/ {$1 = ""; print}' | grep -E 'hpcdirect|systemd --show-status|sshd: .*\[listener\]|slurm|munged|ansible' \
     | grep -v -E 'grep|machine-state' | sort
 section mounts
 awk '{print $2, $3}' /proc/mounts | sort

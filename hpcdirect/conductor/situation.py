@@ -71,6 +71,7 @@ class Lookout:
         self._load = load
         self._vault = vault
         self._blueprints: dict[str, Blueprint] = {}
+        self._told = ''
 
     def look(self, deployment_id: str) -> Situation:
         """Ask database and backend; write down what machines did."""
@@ -84,6 +85,7 @@ class Lookout:
         infra = self._backend.observe(
             recorded.cluster.backend_ref) if recorded.cluster.backend_ref \
             else Infra(InfraStatus.GONE)
+        self._tell(deployment_id, infra.reason)
         if self._record_machines(deployment_id, recorded, infra):
             recorded = self._ledger.snapshot()
         members = {node.name: facts.member(node) for node in recorded.nodes}
@@ -96,6 +98,14 @@ class Lookout:
             recorded, infra, blueprint,
             wanting.build(blueprint, state, members, self._vault.versions),
             _observed(recorded, infra))
+
+    def _tell(self, deployment_id: str, reason: str) -> None:
+        """Pass on what takes a backend long, once."""
+        if reason and reason != self._told:
+            self._ledger.journal([{'deployment_id': deployment_id,
+                                   'kind': 'deployment',
+                                   'message': reason}], {}, {})
+        self._told = reason
 
     def _blueprint(self, state: Mapping[str, Any]) -> Blueprint:
         """The cluster's blueprint; it never changes under one version."""
