@@ -90,7 +90,7 @@ class MainJobTest(testtools.TestCase):
 
     def create(self):
         public = self.keys.with_suffix('.pub').read_text().strip()
-        self.ident = self.service.create(compute_count=2, users=[
+        self.uuid = self.service.create(compute_count=2, users=[
             {'name': 'alice', 'keys': [public]}])['id']
         self.assertEqual((409, 'hpcdirect.duplicate_name'),
                          self.refused(self.post()))
@@ -203,12 +203,12 @@ class MainJobTest(testtools.TestCase):
                          (answer.status, answer.json['status']))
         self.assertIsNone(self.service.settled())
         self.assertEqual([], nodes.left(self.service))
-        for path in ('demo', self.ident, f'{self.ident}/nodes'):
+        for path in ('demo', self.uuid, f'{self.uuid}/nodes'):
             self.assertEqual(404, self.service.call(
                 'GET', f'/v1/clusters/{path}').status)
         self.assertEqual(404, self.service.call(
-            'DELETE', f'/v1/clusters/{self.ident}').status)
-        events = self.service.events(self.ident)
+            'DELETE', f'/v1/clusters/{self.uuid}').status)
+        events = self.service.events(self.uuid)
         self.assertIn(('step', 'release', 'SUCCEEDED'), {
             (event['kind'], event['verb'], event['message'])
             for event in events})
@@ -216,10 +216,10 @@ class MainJobTest(testtools.TestCase):
             (event['kind'], event['node'], event['result'])
             for event in events})
         run = next(event['run_id'] for event in events if event['run_id'])
-        self.assertEqual(self.ident, self.service.get(f'/v1/runs/{run}')[
+        self.assertEqual(self.uuid, self.service.get(f'/v1/runs/{run}')[
             'cluster_id'])
         self.assertEqual([], self.service.get(
-            f'/v1/events?cluster={self.ident}', user='member-theirs')['events'])
+            f'/v1/events?cluster={self.uuid}', user='member-theirs')['events'])
 
     # -- the service ------------------------------------------------------
 
@@ -263,11 +263,11 @@ class MainJobTest(testtools.TestCase):
                 for step in deployment['steps']]
 
     def last_event(self):
-        return self.service.events(self.ident)[-1]['id']
+        return self.service.events(self.uuid)[-1]['id']
 
     def touched(self, marker):
         """Nodes that a task was played on after an event."""
-        return {event['node'] for event in self.service.events(self.ident)
+        return {event['node'] for event in self.service.events(self.uuid)
                 if event['id'] > marker and event['kind'] == 'task'}
 
     # -- the machines -----------------------------------------------------
@@ -299,7 +299,7 @@ class MainJobTest(testtools.TestCase):
         """Node -> pid of its slurmd, counted inside of it."""
         found = {}
         for name in names:
-            found[name] = int(nodes.Machine(self.service, self.ident, name).run(
+            found[name] = int(nodes.Machine(self.service, self.uuid, name).run(
                 'systemctl', 'show', '-p', 'MainPID', '--value', 'slurmd'))
             self.assertGreater(found[name], 1)
         return found
