@@ -30,7 +30,7 @@ unit=$(($(date +%s) - started))
 stestr --test-path ./hpcdirect/tests/functional run --combine "$@" || failed=1
 
 coverage combine -q
-coverage report --skip-covered --skip-empty | tail -n 1
+echo "coverage $(coverage report --format=total) %"
 echo "unit tests ${unit} s, all $(($(date +%s) - started)) s"
 # stestr's own count closes the run, so that nobody has to believe ours.
 totals=$(stestr last || true)

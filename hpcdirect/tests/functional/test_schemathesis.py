@@ -35,7 +35,7 @@ from hpcdirect.tests.functional import rows
 from hpcdirect.tests.functional.api import Api
 from hpcdirect.tests.functional.api import basic
 
-EXAMPLES = int(os.environ.get('HPCDIRECT_SCHEMATHESIS_EXAMPLES', '150'))
+EXAMPLES = int(os.environ.get('HPCDIRECT_SCHEMATHESIS_EXAMPLES', '170'))
 LEAST = 5000
 
 
