@@ -61,6 +61,7 @@ from hpcdirect.states import WorkStatus
 LOG = logging.getLogger(__name__)
 
 _MACHINES = (StepKind.PROVISION, StepKind.RELEASE)
+_DONE = {StepKind.PROVISION: 'up', StepKind.RELEASE: 'gone'}
 @dataclasses.dataclass(frozen=True)
 class Limits:
     """How long a deployment waits, in seconds.
@@ -184,7 +185,8 @@ class Deployer:
                                         first['task'])))
         self._ledger.finish(
             deployment_id, failures=failures,
-            reason=f'{place}: {first["message"]} {first["hint"]}'.strip())
+            reason=' '.join(filter(None, (
+                place and f'{place}:', first['message'], first['hint']))))
 
     # -- failing ----------------------------------------------------------
 
@@ -204,7 +206,7 @@ class Deployer:
         late = [step for step in steps if step.kind in _MACHINES]
         if late and not failures and waited > self._limits.provision:
             failures = [_node_failure(
-                name, f'The machine was not {late[0].kind}ed within '
+                name, f'The machine was not {_DONE[late[0].kind]} within '
                 f'{self._limits.provision:.0f} s.')
                 for name in late[0].nodes or ('',)]
         if failures and not self._works:

@@ -102,4 +102,5 @@ class ConductorTest(testtools.TestCase):
         cluster = self.service.settled('demo')
         self.assertEqual('ERROR', cluster['status'])
         self.assertEqual('node-0', cluster['failures'][0]['node'])
-        self.assertIn('within 2 s', cluster['status_reason'])
+        self.assertIn('provision, node-0: The machine was not up within 2 s',
+                      cluster['status_reason'])
