@@ -293,7 +293,7 @@ class Plain:
         try:
             yield self
         finally:
-            self._backend.sweep()
+            self._backend.clear()
             self._backend.close()
             shutil.rmtree(self._folder, ignore_errors=True)
 

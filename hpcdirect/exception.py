@@ -20,10 +20,14 @@
     |   +-- BlueprintInvalid  400 blueprint_invalid
     +-- Unauthorized          401 unauthorized
     +-- Forbidden             403 forbidden
+    |   +-- WrongScope        403 forbidden
     +-- Conflict              409 conflict
     |   +-- DuplicateName     409 duplicate_name
     |   +-- ClusterBusy       409 cluster_busy
+    |   +-- ClusterProtected  409 cluster_protected
     |   +-- KeyReused         409 idempotency_key_reused
+    |   +-- PlanStale         409 plan_stale
+    +-- ChangedSince          412 changed_since
     +-- Unavailable           503 unavailable
     +-- LostLease             ---  a conductor's own: stop at once
     +-- PluginError           ---  becomes a deployment's reason
@@ -110,6 +114,12 @@ class Forbidden(HPCDirectError):
     template = 'Policy does not allow {rule} to be done with these roles.'
 
 
+class WrongScope(Forbidden):
+    """The caller is known, but the token is not for a project."""
+
+    template = '{rule} needs a token for a project; this one is for none.'
+
+
 class Conflict(HPCDirectError):
     """The request is right, but not now."""
 
@@ -132,12 +142,36 @@ class ClusterBusy(Conflict):
                 'ERROR, or delete it.')
 
 
+class ClusterProtected(Conflict):
+    """The cluster is not to be deleted, its owner has said."""
+
+    code, title = 'cluster_protected', 'Cluster protected'
+    template = ('Cluster {ident} is protected from deletion; take the '
+                'protection off first.')
+
+
 class KeyReused(Conflict):
     """An Idempotency-Key came again with another request."""
 
     code, title = 'idempotency_key_reused', 'Idempotency-Key reused'
     template = ('This Idempotency-Key belongs to another request; send a new '
                 'key with a new request.')
+
+
+class PlanStale(Conflict):
+    """Something has changed since a plan was shown."""
+
+    code, title = 'plan_stale', 'Plan out of date'
+    template = ('Plan {ident} is out of date: {what}. Nothing was done; have '
+                'a new plan shown.')
+
+
+class ChangedSince(HPCDirectError):
+    """If-Match names a generation that is not the newest."""
+
+    status, code, title = 412, 'changed_since', 'Changed since'
+    template = ('Cluster {ident} is at generation {generation}; somebody '
+                'has changed it since. Look at it again.')
 
 
 class Unavailable(HPCDirectError):
@@ -167,6 +201,10 @@ class PluginError(HPCDirectError):
 
 class BackendError(PluginError):
     """A backend could not make, see or unmake machines."""
+
+
+class BackendUnavailable(BackendError):
+    """The cloud does not answer just now; asking again may help."""
 
 
 class RunnerError(PluginError):

@@ -23,8 +23,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
+import json
 import os
 import pathlib
+from typing import Any
 
 from cryptography import fernet
 
@@ -86,6 +88,14 @@ class KeyRing:
             raise Unavailable(
                 reason='No key of the key file opens a stored secret; put '
                 'the key back that was in use when it was made.') from exc
+
+    def encrypt_json(self, value: object) -> str:
+        """A JSON value, sealed by the newest key."""
+        return self.encrypt(json.dumps(value))
+
+    def decrypt_json(self, token: str) -> Any:
+        """What encrypt_json() was given; Unavailable when no key fits."""
+        return json.loads(self.decrypt(token))
 
     @staticmethod
     def _signature(key: bytes, value: object) -> str:

@@ -33,6 +33,8 @@ TOPIC = 'hpcdirect-conductor'
 #: Messages that never leave the process.
 IN_PROCESS = 'fake://'
 _VERSION = '1.0'
+#: An exchange of our own: that of other services has other properties.
+_EXCHANGE = 'hpcdirect'
 
 
 class ConductorNudge:
@@ -42,6 +44,7 @@ class ConductorNudge:
     """
 
     def __init__(self, conf: cfg.ConfigOpts, url: str | None = None) -> None:
+        messaging.set_transport_defaults(_EXCHANGE)
         self._client = messaging.get_rpc_client(
             messaging.get_rpc_transport(conf, url),
             messaging.Target(topic=TOPIC, version=_VERSION))
@@ -72,8 +75,9 @@ class _Endpoint:
 def server(conf: cfg.ConfigOpts, advance: Callable[[str], None],
            url: str | None = None) -> messaging.RPCServer:
     """The conductor's ear; start() it, and stop() and wait() at the end."""
+    messaging.set_transport_defaults(_EXCHANGE)
     return messaging.get_rpc_server(
         messaging.get_rpc_transport(conf, url),
         messaging.Target(topic=TOPIC, version=_VERSION,
-                         server=f'{os.uname().nodename}.{os.getpid()}'),
+                         server=os.uname().nodename),
         [_Endpoint(advance)])

@@ -16,12 +16,17 @@ import enum
 
 
 class ClusterStatus(enum.StrEnum):
-    """What a cluster's owner sees at a glance."""
+    """What a cluster's owner sees at a glance.
+
+    DEGRADED: it was ACTIVE, and machines have been lost or ail since.
+    """
 
     CREATING = 'CREATING'
     UPDATING = 'UPDATING'
     ACTIVE = 'ACTIVE'
+    DEGRADED = 'DEGRADED'
     ERROR = 'ERROR'
+    CHECKING = 'CHECKING'
     DELETING = 'DELETING'
     DELETED = 'DELETED'
 
@@ -29,7 +34,7 @@ class ClusterStatus(enum.StrEnum):
     def busy(self) -> bool:
         """Whether a deployment is under way."""
         return self in (ClusterStatus.CREATING, ClusterStatus.UPDATING,
-                        ClusterStatus.DELETING)
+                        ClusterStatus.CHECKING, ClusterStatus.DELETING)
 
 
 class DeploymentStatus(enum.StrEnum):
@@ -53,7 +58,12 @@ class Operation(enum.StrEnum):
     CREATE = 'create'
     SCALE = 'scale'
     UPDATE = 'update'
+    UPGRADE = 'upgrade'
+    ROLLBACK = 'rollback'
     RETRY = 'retry'
+    CHECK = 'check'
+    REPAIR = 'repair'
+    CANCEL = 'cancel'
     DELETE = 'delete'
 
 
@@ -67,6 +77,20 @@ class StepKind(enum.StrEnum):
     RESUME = 'resume'
     REVERT = 'revert'
     RELEASE = 'release'
+
+
+class Verdict(enum.StrEnum):
+    """What a change does to what is there, in a plan."""
+
+    ADD_NODE = 'add node'
+    REPLACE_NODE = 'replace node'
+    REMOVE_NODE = 'remove node'
+    PUT_ON = 'put on'
+    IN_PLACE = 'in place'
+    AGAIN = 'apply again'
+    REVERT_AND_APPLY = 'revert and apply'
+    TAKE_OFF = 'take off'
+    REFUSED = 'refused'
 
 
 class WorkStatus(enum.StrEnum):

@@ -14,21 +14,31 @@ install_python .venv -e '.[service,client]' -r test-requirements.txt
 . .venv/bin/activate
 
 export OS_TEST_PATH=./hpcdirect/tests PYTHONWARNINGS=ignore::DeprecationWarning
-export PYTHON='coverage run --source hpcdirect --parallel-mode'
 coverage erase
 
 failed=0
-# The quick checks of tox -e pep8.
-for check in 'ruff check -q .' 'mypy --no-error-summary' 'lint-imports'; do
-    $check > .checks 2>&1 || { cat .checks; failed=1; echo "$check: not clean"; }
-done
-rm -f .checks
-
 started=$(date +%s)
-OS_TEST_PATH=./hpcdirect/tests/unit stestr --test-path ./hpcdirect/tests/unit run "$@" || failed=1
+# The quick checks of tox -e pep8. They go beside the tests, and what they
+# say comes at the end.
+checks() {
+    local check failed=0
+    for check in 'ruff check -q .' 'mypy --no-error-summary' 'lint-imports'; do
+        $check 2>&1 || { failed=1; echo "$check: not clean"; }
+    done
+    return "$failed"
+}
+OS_TEST_PATH=./hpcdirect/tests/unit stestr --test-path ./hpcdirect/tests/unit run --concurrency 3 "$@" || failed=1
 unit=$(($(date +%s) - started))
-stestr --test-path ./hpcdirect/tests/functional run --combine "$@" || failed=1
+checks > .checks &
+checking=$!
+# Coverage is that of the functional tests: what is reached from the front
+# door. tox -e cover counts all of them, and takes longer.
+export PYTHON='coverage run --source hpcdirect --parallel-mode'
+stestr --test-path ./hpcdirect/tests/functional run --combine \
+    --worker-file tools/workers.yaml "$@" || failed=1
 
+wait "$checking" || { cat .checks; failed=1; }
+rm -f .checks
 coverage combine -q
 echo "coverage $(coverage report --format=total) %"
 echo "unit tests ${unit} s, all $(($(date +%s) - started)) s"

@@ -31,10 +31,10 @@ from hpcdirect.api import errors
 from hpcdirect.api import microversion
 from hpcdirect.api import payload
 from hpcdirect.api import resource
-from hpcdirect.api.auth import WSGIApp
 from hpcdirect.api.controllers import root
 from hpcdirect.api.services import NullConductor
 from hpcdirect.api.services import Services
+from hpcdirect.api.tokens import WSGIApp
 
 __all__ = ['NullConductor', 'Services', 'make_app']
 
@@ -51,7 +51,8 @@ def make_app(services: Services) -> WSGIApp:
     routed = pecan.Pecan(
         resource.Router(root.Root(services)), default_renderer='json',
         guess_content_type_from_ext=False)
-    app: Any = Edge(auth.wrap(routed, services.conf), services)
+    app: Any = Edge(auth.wrap(routed, services.conf, services.policy),
+                    services)
     app = cors.CORS(app, services.conf)
     app = http_proxy_to_wsgi.HTTPProxyToWSGI(app, services.conf)
     return request_id.RequestId(app)

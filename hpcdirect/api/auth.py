@@ -10,7 +10,12 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Who asks: the three ways to know, each giving a RequestContext."""
+"""Who asks: the three ways to know, each giving a RequestContext.
+
+A context has a project, but for the operator's: a token for the whole system
+has none, and sees every project's. Anything else without a project is turned
+away here, so that nothing behind has to think of it.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +28,15 @@ import hmac
 import os
 from typing import Any
 
-from keystonemiddleware import auth_token
 from oslo_config import cfg
 
+from hpcdirect.api import tokens
 from hpcdirect.api.errors import ProtocolError
+from hpcdirect.api.tokens import WSGIApp
 from hpcdirect.api.users import Users
 from hpcdirect.context import RequestContext
-from hpcdirect.exception import Forbidden
+from hpcdirect.policies import Enforcer
 
-WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 Identify = Callable[[dict[str, Any]], RequestContext]
 
 #: Answered to anybody; nothing a project owns is told there.
@@ -42,31 +47,71 @@ PUBLIC = frozenset(('', '/', '/v1', '/v1/', '/v1/openapi.json',
 _IMPLIED = ('admin', 'manager', 'member', 'reader')
 
 _KEPT = ('HTTP_X_FORWARDED', 'HTTP_X_OPENSTACK_REQUEST_ID')
+_TOKENS = ('HTTP_X_AUTH_TOKEN', 'HTTP_X_SERVICE_TOKEN')
 
 
-def wrap(app: WSGIApp, conf: cfg.ConfigOpts) -> WSGIApp:
+def wrap(app: WSGIApp, conf: cfg.ConfigOpts, policy: Enforcer) -> WSGIApp:
     """*app* behind a door that only lets known callers through."""
     strategy = conf.api.auth_strategy
     if strategy == 'keystone':
-        middleware: WSGIApp = auth_token.AuthProtocol(
-            _door(app, _keystone), {'oslo_config_config': conf,
-                                    'delay_auth_decision': True})
-        return middleware
+        known: WSGIApp = tokens.Tokens(_enter(app, _keystone, policy), conf)
+        return _door(app, _cleaned(known, (*_KEPT, *_TOKENS)))
     if strategy == 'basic':
-        return _door(app, Basic(Users(conf.api.users_file)))
-    return _door(app, _believe)
+        return _door(app, _cleaned(_enter(
+            app, Basic(Users(conf.api.users_file)), policy), _KEPT))
+    return _door(app, _enter(app, _believe, policy))
 
 
-def _door(app: WSGIApp, identify: Identify) -> WSGIApp:
+def _door(public: WSGIApp, known: WSGIApp) -> WSGIApp:
+    """Leads to *public* what anybody may ask, the rest to *known*."""
     def door(environ: dict[str, Any], start: Callable[..., Any]
              ) -> Iterable[bytes]:
-        if environ.get('PATH_INFO', '') not in PUBLIC:
-            context = identify(environ)
-            if not context.project_id:
-                raise Forbidden(rule='anything without a project')
-            environ['hpcdirect.context'] = context
-        return app(environ, start)
+        # Log lines carry the request's id from here on; and not what this
+        # thread knew of the request before.
+        RequestContext(**_identifiers(environ))
+        path = environ.get('PATH_INFO', '')
+        return (public if path in PUBLIC else known)(environ, start)
     return door
+
+
+def _cleaned(app: WSGIApp, kept: tuple[str, ...]) -> WSGIApp:
+    """*app*; what looks like an identity from outside does not reach it."""
+    def cleaning(environ: dict[str, Any], start: Callable[..., Any]
+                 ) -> Iterable[bytes]:
+        for name in [name for name in environ
+                     if name.startswith(('HTTP_X_', 'HTTP_OPENSTACK_SYSTEM'))
+                     and not name.startswith(kept)]:
+            del environ[name]
+        return app(environ, start)
+    return cleaning
+
+
+def _enter(app: WSGIApp, identify: Identify, policy: Enforcer) -> WSGIApp:
+    """*app*, with the caller's context in the environment."""
+    def enter(environ: dict[str, Any], start: Callable[..., Any]
+              ) -> Iterable[bytes]:
+        context = identify(environ)
+        if not context.project_id:
+            _admit(context, policy)
+        environ['hpcdirect.context'] = context
+        return app(environ, start)
+    return enter
+
+
+def _admit(context: RequestContext, policy: Enforcer) -> None:
+    """Pass the operator of the whole system; nobody else has no project."""
+    if context.system_scope == 'all':
+        if policy.reach(context) is None:
+            return
+        reason = ('A token for the whole system is for the role admin here; '
+                  'ask with a token for a project.')
+    elif context.domain_id:
+        reason = ('This token is for a domain, and clusters belong to '
+                  'projects; ask with a token for a project.')
+    else:
+        reason = ('This token is for no project; ask with a token for a '
+                  'project.')
+    raise ProtocolError(403, reason)
 
 
 def _identifiers(environ: dict[str, Any]) -> dict[str, Any]:
@@ -75,14 +120,8 @@ def _identifiers(environ: dict[str, Any]) -> dict[str, Any]:
 
 
 def _keystone(environ: dict[str, Any]) -> RequestContext:
-    """What auth_token says of a token it has looked at."""
-    if environ.get('HTTP_X_IDENTITY_STATUS') != 'Confirmed':
-        raise ProtocolError(401, 'Send a token of Keystone that is valid.')
-    if environ.get('HTTP_X_SERVICE_IDENTITY_STATUS') == 'Invalid':
-        raise ProtocolError(401, 'The service token is not valid.')
-    context: RequestContext = RequestContext.from_environ(
-        environ, **_identifiers(environ))
-    return context
+    """What Keystone says of a token."""
+    return tokens.identify(environ, **_identifiers(environ))
 
 
 def _believe(environ: dict[str, Any]) -> RequestContext:
@@ -93,6 +132,8 @@ def _believe(environ: dict[str, Any]) -> RequestContext:
     return RequestContext(
         user_id=environ.get('HTTP_X_USER_ID', 'test'),
         project_id=environ.get('HTTP_X_PROJECT_ID', 'test'),
+        domain_id=environ.get('HTTP_X_DOMAIN_ID'),
+        system_scope=environ.get('HTTP_OPENSTACK_SYSTEM_SCOPE'),
         roles=implied(roles.split(',')), **_identifiers(environ))
 
 
@@ -120,10 +161,6 @@ class Basic:
 
     def __call__(self, environ: dict[str, Any]) -> RequestContext:
         """The caller; ProtocolError 401 when it is nobody known."""
-        # What looks like an identity from outside is nobody's business.
-        for name in [name for name in environ if name.startswith('HTTP_X_')
-                     and not name.startswith(_KEPT)]:
-            del environ[name]
         name, password = _credentials(
             environ.get('HTTP_AUTHORIZATION', ''))
         user = self._users.get(name)

@@ -14,11 +14,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import logging
+
+from hpcdirect.api.schemas.capacity import Told
 from hpcdirect.api.services import Services
 from hpcdirect.backends.base import Capacity
 from hpcdirect.exception import BackendError
+from hpcdirect.exception import Finding
+from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import Unavailable
+
+LOG = logging.getLogger(__name__)
+
+
+def asked(project_id: str | None, own: str | None) -> str:
+    """The project that a request is about.
+
+    :param project_id: as the query says.
+    :param own: the caller's.
+    :raises Invalid: neither says.
+    """
+    found = project_id or own
+    if not found:
+        raise Invalid([Finding(
+            'it is needed with a token for the whole system',
+            '$.project_id')])
+    return found
+
+
+def each(services: Services, project_id: str) -> Iterator[Told]:
+    """Ask every backend; one that fails does not fail the others."""
+    for name in services.backends:
+        try:
+            yield Told(name, capacity(services, name, project_id))
+        except Unavailable as exc:
+            yield Told(name, Capacity(), str(exc))
+        except Exception:
+            LOG.exception('Backend %s failed to tell its capacity', name)
+            yield Told(name, Capacity(), f'{name}: it failed in a way that '
+                       'only the service\'s log tells.')
 
 
 def capacity(services: Services, name: str, project_id: str) -> Capacity:

@@ -15,9 +15,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import dataclasses
+import datetime
 from typing import Any
 
 from hpcdirect.api import creation
+from hpcdirect.api import past
+from hpcdirect.api import sealing
 from hpcdirect.api.services import Services
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.db.models import Cluster
@@ -25,9 +29,19 @@ from hpcdirect.exception import Conflict
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
+from hpcdirect.planning import accounts
+from hpcdirect.planning import composition
 from hpcdirect.planning import desired
+from hpcdirect.planning import elements
+from hpcdirect.planning import revisions
+from hpcdirect.planning import users
 from hpcdirect.planning.desired import State
+from hpcdirect.planning.updates import Site
 from hpcdirect.states import Operation
+
+#: Members of a PATCH that change what is wanted.
+CHANGES = ('parameters', 'node_groups', 'elements', 'users', 'generation',
+           'version')
 
 
 def wanted(services: Services, cluster: Cluster, body: Mapping[str, Any]
@@ -36,32 +50,52 @@ def wanted(services: Services, cluster: Cluster, body: Mapping[str, Any]
 
     :raises Invalid: with all that is wrong.
     """
-    if not body.get('parameters') and not body.get('node_groups'):
+    if not any(body.get(name) for name in CHANGES):
         return cluster.desired
-    blueprint = _blueprint(services, cluster)
-    state, findings = _changed(cluster.desired, blueprint, body)
+    sealing.refuse(body)
+    body = sealing.familiar(services.keys, cluster.desired, body)
+    findings: list[Finding] = []
+    if 'generation' in body:
+        state = _rolled_back(services, cluster, body)
+        blueprint = blueprint_at(services, state)
+    elif 'version' in body:
+        state, findings = _upgraded(services, cluster, body)
+        blueprint = blueprint_at(services, state)
+    else:
+        blueprint = blueprint_of(services, cluster)
+        state, findings = _changed(services, cluster, blueprint, body)
     grown = set(desired.slot_names(state)) - set(
         desired.slot_names(cluster.desired))
     if not findings and grown:
         findings = creation.validate(services, blueprint, cluster, state)
     if findings:
         raise Invalid(findings)
-    return state
+    return sealing.sealed(services, state, cluster.desired)
 
 
-def operation(services: Services, cluster: Cluster, after: State
-              ) -> Operation:
+def operation(services: Services, cluster: Cluster,
+              body: Mapping[str, Any], after: State) -> Operation:
     """What a change is in its owner's words: only sizes, or more."""
+    if 'generation' in body:
+        return Operation.ROLLBACK
+    if 'version' in body:
+        return Operation.UPGRADE
     before = cluster.desired
     counts = {group.count
-              for group in _blueprint(services, cluster).node_groups}
+              for group in blueprint_of(services, cluster).node_groups}
     changed = {name for name, value in after['parameters'].items()
                if before['parameters'].get(name) != value}
-    scaled = before['groups'] != after['groups'] and changed <= counts
+    scaled = (before['groups'] != after['groups'] and changed <= counts
+              and before.get('elements') == after.get('elements')
+              and before.get('users') == after.get('users'))
     return Operation.SCALE if scaled else Operation.UPDATE
 
 
-def _blueprint(services: Services, cluster: Cluster) -> Blueprint:
+def blueprint_of(services: Services, cluster: Cluster) -> Blueprint:
+    """The blueprint of a cluster.
+
+    :raises Conflict: it is not in the catalogue any more.
+    """
     ref = f'{cluster.blueprint}@{cluster.blueprint_version}'
     try:
         return services.catalogue.blueprint(ref)
@@ -71,26 +105,143 @@ def _blueprint(services: Services, cluster: Cluster) -> Blueprint:
             'cluster can only be deleted.') from exc
 
 
-def _changed(state: State, blueprint: Blueprint, body: Mapping[str, Any]
-             ) -> tuple[State, list[Finding]]:
+def blueprint_at(services: Services, state: State) -> Blueprint:
+    """The blueprint of a state.
+
+    :raises Conflict: it is not in the catalogue any more.
+    """
+    ref = f'{state["blueprint"]}@{state["version"]}'
+    try:
+        return services.catalogue.blueprint(ref)
+    except NotFound as exc:
+        raise Conflict(reason=f'Blueprint {ref} is not in the catalogue any '
+                       'more.') from exc
+
+
+def composed(services: Services, blueprint: Blueprint, state: State
+             ) -> Blueprint:
+    """A blueprint with just the elements that a cluster is to have.
+
+    :raises Conflict: one is not in the catalogue any more.
+    """
+    return accounts.all_told(chosen(services, blueprint, state), state)
+
+
+def chosen(services: Services, blueprint: Blueprint, state: State
+           ) -> Blueprint:
+    """The same, before its elements are told of accounts.
+
+    :raises Conflict: one is not in the catalogue any more.
+    """
+    try:
+        return composition.chosen(blueprint, state,
+                                  services.catalogue.element)
+    except NotFound as exc:
+        raise Conflict(reason=f'{exc} It is on the cluster; bring it back '
+                       'to the catalogue, or delete the cluster.') from exc
+
+
+def _changed(services: Services, cluster: Cluster, blueprint: Blueprint,
+             body: Mapping[str, Any]) -> tuple[State, list[Finding]]:
     """The new state, or all that is wrong with what was asked."""
     findings: list[Finding] = []
+    state = cluster.desired
+    site = site_of(services, cluster, blueprint, bool(body.get('force')))
+    try:
+        if body.get('elements'):
+            state = elements.changed(state, blueprint, body['elements'],
+                                     services.catalogue.element)
+    except Invalid as exc:
+        findings += exc.findings
+    # What is on the machines decides what is lost with them.
+    present = composed(services, blueprint, cluster.desired)
     try:
         if body.get('parameters'):
-            state = desired.with_parameters(state, blueprint,
-                                            body['parameters'])
+            state = desired.with_parameters(state, present,
+                                            body['parameters'], site)
+    except Invalid as exc:
+        findings += exc.findings
+    try:
+        state = users.remembered(
+            cluster.desired, state,
+            chosen(services, blueprint, cluster.desired),
+            chosen(services, blueprint, state))
+        if body.get('users'):
+            state = users.changed(
+                state, chosen(services, blueprint, state), body['users'],
+                datetime.datetime.now(datetime.UTC))
     except Invalid as exc:
         findings += exc.findings
     for name, asked in body.get('node_groups', {}).items():
         try:
-            state = _resized(state, blueprint, name, asked)
+            state = _resized(state, present, site, name, asked)
         except Invalid as exc:
             findings += exc.findings
     return state, findings
 
 
-def _resized(state: State, blueprint: Blueprint, name: str,
+def _rolled_back(services: Services, cluster: Cluster,
+                 body: Mapping[str, Any]) -> State:
+    """All as it was wanted at an earlier generation."""
+    if any(body.get(name) for name in CHANGES if name != 'generation'):
+        raise Invalid([Finding('goes alone; change the rest afterwards',
+                               '$.generation')])
+    aim = past.kept(services, cluster, body['generation'])
+    blueprint = blueprint_at(services, aim)
+    # Every element of then has to be there still.
+    after = chosen(services, blueprint, aim)
+    present = chosen(services, blueprint_of(services, cluster),
+                     cluster.desired)
+    return revisions.moved(
+        cluster.desired,
+        users.remembered(cluster.desired, aim, present, after),
+        dataclasses.replace(blueprint, elements=present.elements),
+        site_of(services, cluster, present, bool(body.get('force'))),
+        past.highest(services, cluster))
+
+
+def _upgraded(services: Services, cluster: Cluster, body: Mapping[str, Any]
+              ) -> tuple[State, list[Finding]]:
+    """All as it was, of another version; or what stands in the way."""
+    if any(body.get(name) for name in ('node_groups', 'elements', 'users')):
+        raise Invalid([Finding('goes with parameters only; change the rest '
+                               'before or afterwards', '$.version')])
+    before = blueprint_of(services, cluster)
+    try:
+        after = services.catalogue.blueprint(
+            f'{cluster.blueprint}@{body["version"]}')
+    except NotFound as exc:
+        raise Invalid([Finding(str(exc), '$.version')]) from exc
+    state = cluster.desired
+    aim = revisions.upgraded(state, before, after,
+                             body.get('parameters', {}))
+    findings = elements.standing(aim, after, services.catalogue.element)
+    present = chosen(services, before, state)
+    try:
+        aim = users.remembered(state, aim, present,
+                               chosen(services, after, aim))
+        aim = revisions.moved(
+            state, aim, dataclasses.replace(after, elements=present.elements),
+            site_of(services, cluster, before, bool(body.get('force'))), {})
+    except Invalid as exc:
+        findings += exc.findings
+    return aim, findings
+
+
+def site_of(services: Services, cluster: Cluster, blueprint: Blueprint,
+            force: bool = False) -> Site:
+    """What of a cluster's surroundings matters for a change of it."""
+    backend = services.backends.get(cluster.backend)
+    return Site(cluster.backend, blueprint.volumes if backend is not None
+                and backend.offers_volumes else (), force)
+
+
+def _resized(state: State, blueprint: Blueprint, site: Site, name: str,
              asked: Mapping[str, Any]) -> State:
     if 'count' in asked:
         return desired.with_count(state, blueprint, name, asked['count'])
+    if 'replace' in asked:
+        return desired.with_replaced(
+            state, blueprint, name, asked['replace'], dataclasses.replace(
+                site, force=site.force or asked.get('force', False)))
     return desired.with_slots(state, blueprint, name, asked['slots'])

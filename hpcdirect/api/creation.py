@@ -14,11 +14,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping
 import functools
+import json
 import re
 from typing import Any
 
+from hpcdirect.api import expiry
+from hpcdirect.api import past
+from hpcdirect.api import sealing
 from hpcdirect.api.services import Services
 from hpcdirect.backends import request
 from hpcdirect.blueprints.model import Blueprint
@@ -33,10 +38,15 @@ from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import Unavailable
+from hpcdirect.planning import composition
 from hpcdirect.planning import desired
+from hpcdirect.planning import revisions
+from hpcdirect.planning import users
 from hpcdirect.planning.desired import State
 from hpcdirect.states import Operation
 
+#: Stands for the cluster's id where there is no cluster.
+_NO_ID = '00000000-0000-0000-0000-000000000000'
 KEY_PATTERN = '^[!-~]{1,255}$'
 
 
@@ -53,20 +63,45 @@ def create(services: Services, context: RequestContext,
         earlier = idempotency.answered(session, key)
     if earlier:
         return earlier
-    blueprint = _blueprint(services, body['blueprint'])
-    backend, findings = _backend(services, blueprint, body.get('backend'))
-    state, wrong = _state(blueprint, body.get('parameters', {}))
-    cluster = _row(context, body, blueprint, backend)
-    findings += wrong
-    if not findings:
-        findings += validate(services, blueprint, cluster, state)
-    if findings:
-        raise Invalid(findings)
+    _, cluster, state = prepared(services, context, body)
     order = clusters.Order(context, services.keys.sign, Operation.CREATE,
                            state)
     return str(idempotency.once(
         services.database, key, cluster,
-        functools.partial(clusters.create, order=order)))
+        functools.partial(clusters.create, order=order,
+                          tags=body.get('tags', ()))))
+
+
+def prepared(services: Services, context: RequestContext,
+             body: Mapping[str, Any]) -> tuple[Blueprint, Cluster, State]:
+    """All that a cluster is made of, checked and not written.
+
+    :returns: its blueprint with the elements it is to have, its row, and
+        what is wanted of it.
+    :raises Invalid: with all that is wrong.
+    """
+    sealing.refuse(body)
+    asked, given = body.get('backend'), body.get('parameters', {})
+    if 'clone' in body:
+        found, kept = past.model(services, context, body['clone'])
+        blueprint = _composed(services, kept)
+        asked = asked or found.backend
+        state, wrong = _checked(revisions.cloned, kept, blueprint, given)
+    else:
+        blueprint = _blueprint(services, body['blueprint'])
+        state, wrong = _checked(desired.first, blueprint, given)
+    backend, findings = _backend(services, blueprint, asked)
+    cluster = _row(context, body, blueprint, backend)
+    for name, value in expiry.columns(services, context, cluster, body
+                                      ).items():
+        setattr(cluster, name, value)
+    findings += wrong
+    if not findings:
+        findings += users.clashes(blueprint, state)
+        findings += validate(services, blueprint, cluster, state)
+    if findings:
+        raise Invalid(findings)
+    return blueprint, cluster, sealing.sealed(services, state)
 
 
 def validate(services: Services, blueprint: Blueprint, cluster: Cluster,
@@ -87,6 +122,32 @@ def validate(services: Services, blueprint: Blueprint, cluster: Cluster,
         return list(backend.validate(wanted))
     except BackendError as exc:
         raise Unavailable(reason=str(exc)) from exc
+
+
+def rendered(services: Services, context: RequestContext, ref: str,
+             asked: str | None, parameters: str) -> tuple[str, str]:
+    """What a backend would ask its cloud for.
+
+    :param parameters: a JSON object of the blueprint's parameters.
+    :returns: the backend's name, and text in its cloud's language.
+    :raises Invalid: with all that is wrong.
+    """
+    blueprint = services.catalogue.blueprint(ref)
+    backend, findings = _backend(services, blueprint, asked)
+    try:
+        given = json.loads(parameters)
+    except ValueError as exc:
+        given = str(exc)
+    if not isinstance(given, dict):
+        findings.append(Finding('it is no JSON object', 'parameters'))
+        given = {}
+    state, wrong = _checked(desired.first, blueprint, given)
+    if findings or wrong:
+        raise Invalid([*findings, *wrong])
+    return backend, services.backends[backend].render(request.build(
+        blueprint, state, backend, request.slots_of(state),
+        cluster_id=_NO_ID, cluster_name=blueprint.name,
+        project_id=str(context.project_id), public_key=''))
 
 
 def _key(context: RequestContext, body: Mapping[str, Any], text: str | None
@@ -120,10 +181,21 @@ def _backend(services: Services, blueprint: Blueprint, asked: str | None
         f'here: {said}', '$.backend')]
 
 
-def _state(blueprint: Blueprint, given: Mapping[str, Any]
-           ) -> tuple[State, list[Finding]]:
+def _composed(services: Services, state: State) -> Blueprint:
+    """The blueprint of a state, with the elements that it says."""
     try:
-        return desired.first(blueprint, given), []
+        return composition.composed(
+            services.catalogue.blueprint(
+                f'{state["blueprint"]}@{state["version"]}'), state,
+            services.catalogue.element)
+    except NotFound as exc:
+        raise Invalid([Finding(str(exc), '$.clone')]) from exc
+
+
+def _checked(make: Callable[..., State], *given: Any
+             ) -> tuple[State, list[Finding]]:
+    try:
+        return make(*given), []
     except Invalid as exc:
         return {}, list(exc.findings)
 
@@ -133,5 +205,6 @@ def _row(context: RequestContext, body: Mapping[str, Any],
     return Cluster(
         id=new_id(), project_id=str(context.project_id),
         user_id=context.user_id or '', name=body['name'],
-        description=body.get('description', ''), blueprint=blueprint.name,
+        description=body.get('description', ''),
+        protected=body.get('protected', False), blueprint=blueprint.name,
         blueprint_version=blueprint.version, backend=backend)

@@ -21,6 +21,7 @@ import re
 from typing import Any
 
 from hpcdirect.api import creation
+from hpcdirect.api import matching
 from hpcdirect.api import microversion
 from hpcdirect.api.schemas import common
 from hpcdirect.api.validation import Schemas
@@ -34,6 +35,7 @@ _ERRORS = {
     404: 'It is not there, or not the caller\'s to see.',
     406: 'This version of the API is not spoken.',
     409: 'The request is right, but not now.',
+    412: 'It was changed since; If-Match names another generation.',
     413: 'The body is too large.',
     415: 'The body is not JSON.',
     503: 'Something that is needed does not answer just now.',
@@ -61,6 +63,17 @@ _KEY = {
                    'key is carried out once.',
     'schema': {'type': 'string', 'pattern': creation.KEY_PATTERN},
 }
+
+
+_MATCH = {
+    'name': 'If-Match', 'in': 'header', 'required': False,
+    'description': 'The ETag that GET gave: done only when nobody has '
+                   'changed the cluster since.',
+    'schema': {'type': 'string', 'pattern': matching.PATTERN},
+}
+#: Where If-Match is looked at.
+_MATCHED = (('/v1/clusters/{cluster}', 'patch'),
+            ('/v1/clusters/{cluster}', 'delete'))
 
 
 def document(described: Described, service_type: str) -> dict[str, Any]:
@@ -109,6 +122,8 @@ def _operation(path: str, verb: str, method: Callable[..., Any]
             'content': {'application/json': {'schema': said.body}}}
     if path == '/v1/clusters' and verb == 'post':
         operation['parameters'].append(_KEY)
+    if (path, verb) in _MATCHED:
+        operation['parameters'].append(_MATCH)
     if said.public:
         operation['security'] = []
     return operation
@@ -119,10 +134,13 @@ def _statuses(path: str, verb: str, said: Schemas) -> list[int]:
     found = {400, 406}
     if not said.public:
         found |= {401, 403, 503}
-    if '{' in path:
+    if '{' in path or path == '/v1/plans':
+        # What the path, or a plan's body, names is not there.
         found.add(404)
     if verb != 'get':
         found |= {409, 413}
+    if (path, verb) in _MATCHED:
+        found.add(412)
     if said.body is not None:
         found.add(415)
     return sorted(found)

@@ -90,6 +90,14 @@ class Resource:
         return found
 
     @property
+    def project(self) -> str | None:
+        """The project whose things are listed; None for every project's.
+
+        Only the operator's token for the whole system has none.
+        """
+        return self.context.project_id or None
+
+    @property
     def reach(self) -> str | None:
         """The project the caller sees; None for all."""
         return self.services.policy.reach(self.context)
@@ -101,7 +109,7 @@ class Resource:
             project's when not given.
         """
         self.services.policy.authorize(self.context, rule, {
-            'project_id': project_id or self.context.project_id})
+            'project_id': project_id or self.project})
 
     def cluster(self, ident: str, rule: str) -> models.Cluster:
         """The cluster of an id or name, if the caller may do this to it.
@@ -110,6 +118,7 @@ class Resource:
         """
         with self.services.database.read() as session:
             found = clusters.get(session, self.context, self.reach, ident)
+        self.context.resource_uuid = found.id
         self.authorize(rule, found.project_id)
         return found
 

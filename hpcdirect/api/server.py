@@ -26,7 +26,7 @@ import threading
 from typing import Any
 import urllib.parse
 
-from hpcdirect.api.auth import WSGIApp
+from hpcdirect.api.tokens import WSGIApp
 
 LOG = logging.getLogger(__name__)
 

@@ -23,6 +23,7 @@ from oslo_config import cfg
 from hpcdirect.backends.base import Backend
 from hpcdirect.db.session import Database
 from hpcdirect.keys import KeyRing
+from hpcdirect.keystone import Keystone
 from hpcdirect.policies import Enforcer
 from hpcdirect.sources.catalogue import Catalogue
 
@@ -43,7 +44,11 @@ class NullConductor:
 
 @dataclasses.dataclass(frozen=True)
 class Services:
-    """The parts of one API process."""
+    """The parts of one API process.
+
+    :param keystone: as whom the service acts in projects; None when it asks
+        nobody's leave, since people are not known by Keystone.
+    """
 
     conf: cfg.ConfigOpts
     database: Database
@@ -52,3 +57,4 @@ class Services:
     catalogue: Catalogue
     backends: Mapping[str, Backend]
     conductor: Nudge
+    keystone: Keystone | None = None

@@ -17,12 +17,15 @@ A constant number of queries, however many clusters there are.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import orm
 
 from hpcdirect.api.schemas.clusters import Around
+from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.db import clusters
 from hpcdirect.db import deployments
 from hpcdirect.db import nodes
 from hpcdirect.db.deployments import Progress
@@ -38,31 +41,47 @@ def of(session: orm.Session, catalogue: Catalogue, rows: Sequence[Any]
     latest = deployments.latest(session, idents)
     progress = deployments.progress(
         session, [deployment.id for deployment in latest.values()])
-    logins = _logins(catalogue, rows)
+    known = _blueprints(catalogue, rows)
+    logins = _logins(rows, known)
     up = nodes.named(session, logins, set(logins.values()))
+    tags = clusters.tags_of(session, idents)
     return {row.id: Around(
         ready={name: ready.get((row.id, name), 0)
                for name in row.desired['groups']},
         login=up.get((row.id, logins.get(row.id, ''))),
-        deployment=latest.get(row.id),
+        schema=blueprint.parameters if (blueprint := known[_ref(row)])
+        else None, deployment=latest.get(row.id), tags=tags.get(row.id, ()),
         progress=progress.get(latest[row.id].id, Progress())
         if row.id in latest else Progress()) for row in rows}
 
 
-def _logins(catalogue: Catalogue, rows: Sequence[Any]) -> dict[str, str]:
+def _ref(row: Any) -> str:
+    return f'{row.blueprint}@{row.blueprint_version}'
+
+
+def _blueprints(catalogue: Catalogue, rows: Sequence[Any]
+                ) -> dict[str, Blueprint | None]:
+    """Reference -> blueprint, None for what is in no source any more.
+
+    The cluster goes on without its blueprint.
+    """
+    found: dict[str, Blueprint | None] = {}
+    for ref in {_ref(row) for row in rows}:
+        try:
+            found[ref] = catalogue.blueprint(ref)
+        except NotFound:
+            found[ref] = None
+    return found
+
+
+def _logins(rows: Sequence[Any], known: Mapping[str, Blueprint | None]
+            ) -> dict[str, str]:
     """Cluster -> name of the node people log in to."""
-    groups = {ref: _login(catalogue, ref) for ref in {
-        f'{row.blueprint}@{row.blueprint_version}' for row in rows}}
-    slots = {row.id: row.desired['groups'].get(
-        groups[f'{row.blueprint}@{row.blueprint_version}'], [])
-        for row in rows}
-    return {ident: found[0]['name'] for ident, found in slots.items()
-            if found}
-
-
-def _login(catalogue: Catalogue, ref: str) -> str:
-    try:
-        return catalogue.blueprint(ref).login
-    except NotFound:
-        # The cluster goes on without its blueprint; only this is unknown.
-        return ''
+    found = {}
+    for row in rows:
+        blueprint = known[_ref(row)]
+        slots = row.desired['groups'].get(blueprint.login, []) \
+            if blueprint else []
+        if slots:
+            found[row.id] = slots[0]['name']
+    return found

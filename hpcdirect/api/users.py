@@ -49,6 +49,11 @@ class Users:
         self._refresh()
         return self._users.get(name)
 
+    def names(self) -> list[str]:
+        """The names of all of them."""
+        self._refresh()
+        return sorted(self._users)
+
     def check(self, user: User | None, password: bytes) -> bool:
         """Whether the password is the user's; as slow for no user."""
         hashed = user.hash if user else self._nobody

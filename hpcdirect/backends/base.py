@@ -21,6 +21,7 @@ import dataclasses
 import enum
 from typing import Any
 
+from hpcdirect.exception import BackendError
 from hpcdirect.exception import Finding
 
 
@@ -66,7 +67,11 @@ class InfraRequest:
         says for this backend (flavor, memory, ...), parameters filled in.
     :param volumes: the shared folders wanted.
     :param public_key: OpenSSH line of the cluster's own key, for root.
-    :param template: the blueprint's infrastructure template (HOT), or ''.
+    :param template: text of the file that the blueprint's section names as
+        its ``template`` (HOT), or ''.
+    :param files: name -> text of the YAML files beside that template, which
+        it may name.
+    :param settings: the rest of the section, parameters filled in.
     """
 
     cluster_id: str
@@ -77,6 +82,8 @@ class InfraRequest:
     volumes: tuple[Volume, ...] = ()
     public_key: str = ''
     template: str = ''
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +106,8 @@ class MachineStatus(enum.StrEnum):
     """How far a machine is.
 
     ABSENT: nothing there and nobody making it: ensure() must be called.
-    UP: as far as the backend can tell, ssh answers.
+    UP: as far as the backend can tell, ssh answers. The conductor makes sure
+    of it by logging in before it lets a runner at the machine.
     """
 
     ABSENT = 'ABSENT'
@@ -113,8 +121,10 @@ class MachineStatus(enum.StrEnum):
 class Machine:
     """One machine as the backend sees it.
 
-    :param ref: the backend's own identifier of it.
-    :param fault: why it FAILED, a sentence.
+    :param ref: the backend's own identifier of it. Another ref is another
+        machine, whatever the incarnation: nothing is taken to be on it.
+    :param fault: why it FAILED, or what ails it while it is UP (hardware in
+        maintenance), a sentence.
     """
 
     slot: str
@@ -147,24 +157,51 @@ class Infra:
 
 
 @dataclasses.dataclass(frozen=True)
-class Capacity:
-    """What could be had now: node type -> machines free (None: no limit)."""
+class NodeType:
+    """Machines that are alike, and how many of them could be had now.
 
-    nodes: Mapping[str, int | None]
+    :param free: None: no limit.
+    :param total: None: nobody counts.
+    :param traits: what all of them can do, as the cloud calls it.
+    """
+
+    name: str
+    free: int | None = None
+    total: int | None = None
+    traits: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Quota:
+    """How much of something a project may have and has; limit None: all."""
+
+    name: str
+    used: int
+    limit: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Capacity:
+    """What could be had now."""
+
+    node_types: tuple[NodeType, ...] = ()
+    quotas: tuple[Quota, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Leftover:
     """Something that carries our tag.
 
-    :param cluster_id: whose it was.
+    :param cluster_id: whose it was, '' when that cannot be told.
     :param kind: machine, network, mount, process, ...
     :param ref: the backend's identifier of it.
+    :param project_id: where it is, when the cloud has projects.
     """
 
     cluster_id: str
     kind: str
     ref: str
+    project_id: str = ''
 
 
 class Backend(abc.ABC):
@@ -172,10 +209,18 @@ class Backend(abc.ABC):
 
     Policy, quota and parameter checks are done before; retries, deadlines
     and status are the conductor's. A backend only talks to its cloud. It
-    raises only :class:`hpcdirect.exception.BackendError`.
+    raises only :class:`hpcdirect.exception.BackendError`, and of those
+    :class:`hpcdirect.exception.BackendUnavailable` when its cloud does not
+    answer just now: the conductor asks again, then.
     """
 
     name: str
+    #: Whether it provides the volumes that a request asks for. Elements make
+    #: do without where it does not.
+    offers_volumes: bool = True
+    #: Whether a machine that is made again has the address that it had. A
+    #: plan can tell then what the others will have to do about it.
+    keeps_addresses: bool = False
 
     @abc.abstractmethod
     def validate(self, request: InfraRequest) -> list[Finding]:
@@ -190,7 +235,7 @@ class Backend(abc.ABC):
         the request is removed.
 
         :returns: the reference that observe() and delete() take. It derives
-            from ``cluster_id`` alone.
+            from ``cluster_id`` and ``project_id`` alone.
         """
 
     @abc.abstractmethod
@@ -213,5 +258,24 @@ class Backend(abc.ABC):
         """Everything that carries our tag, wanted or not."""
 
     @abc.abstractmethod
-    def reference(self, cluster_id: str) -> str:
+    def reference(self, cluster_id: str, project_id: str) -> str:
         """The reference ensure() will return, known before it is called."""
+
+    def render(self, request: InfraRequest) -> str:
+        """What the cloud will be asked for, in its own language.
+
+        :returns: text, '' where there is nothing of the kind.
+        :raises BackendError: the request cannot be put into it.
+        """
+        return ''
+
+    def sweep(self, leftover: Leftover) -> None:
+        """Start taking a leftover away; one that is gone is no error.
+
+        The caller has made sure that its cluster is no more.
+        """
+        raise BackendError(plugin=self.name, reason=(
+            f'{leftover.kind} {leftover.ref} has to be removed by hand.'))
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to do
+        """Finish what is under way in this process, before it ends."""

@@ -14,12 +14,14 @@
 
 For unit tests and demonstrations. What a group's infrastructure says decides
 how its machines fare: ``delay`` seconds until they are up, ``fail`` true for
-machines that never come up, or a list of the slots that do not.
+machines that never come up, or a list of the slots that do not, ``away`` how
+often it is not there when it is asked for new machines.
 """
 
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Iterable
 import hashlib
 import json
@@ -34,9 +36,10 @@ from oslo_config import cfg
 
 from hpcdirect.backends import base
 from hpcdirect.exception import BackendError
+from hpcdirect.exception import BackendUnavailable
 from hpcdirect.exception import Finding
 
-_KNOWN = ('delay', 'fail', 'packages')
+_KNOWN = ('away', 'delay', 'fail', 'packages')
 
 
 class FakeBackend(base.Backend):
@@ -52,9 +55,10 @@ class FakeBackend(base.Backend):
         self._path = pathlib.Path(path) / 'fake.json' if path else None
         self._lock = threading.Lock()
         self._clusters: dict[str, dict[str, Any]] = {}
+        self._asked: Counter[str] = Counter()
         self._recall()
 
-    def reference(self, cluster_id: str) -> str:
+    def reference(self, cluster_id: str, project_id: str = '') -> str:
         """``fake-<cluster id>``."""
         return f'fake-{cluster_id}'
 
@@ -71,6 +75,12 @@ class FakeBackend(base.Backend):
         with self._lock:
             self._recall()
             old = self._clusters.get(ref, {})
+            self._asked[ref] += not old
+            if self._asked[ref] <= max([0] + [
+                    int(group.get('away', 0))
+                    for group in request.groups.values()]):
+                raise BackendUnavailable(plugin='fake', reason=(
+                    'it was told to be away'))
             self._clusters[ref] = {
                 slot.name: self._machine(request, slot, old.get(slot.name))
                 for slot in request.slots}
@@ -99,7 +109,7 @@ class FakeBackend(base.Backend):
 
     def capacity(self, project_id: str) -> base.Capacity:
         """As many as you like."""
-        return base.Capacity({'fake': None})
+        return base.Capacity((base.NodeType('fake'),))
 
     def leftovers(self) -> Iterable[base.Leftover]:
         """Every machine in the file."""
@@ -108,6 +118,10 @@ class FakeBackend(base.Backend):
             return [base.Leftover(ref.removeprefix('fake-'), 'machine', name)
                     for ref, machines in self._clusters.items()
                     for name in machines]
+
+    def sweep(self, leftover: base.Leftover) -> None:
+        """Forget all machines of that cluster."""
+        self.delete(self.reference(leftover.cluster_id))
 
     def _machine(self, request: base.InfraRequest, slot: base.Slot,
                  old: dict[str, Any] | None) -> dict[str, Any]:

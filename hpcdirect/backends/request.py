@@ -39,11 +39,14 @@ def build(blueprint: Blueprint, state: State, backend: str,
     :param identity: ``cluster_id``, ``cluster_name``, ``project_id`` and
         ``public_key`` as :class:`base.InfraRequest` takes them.
     """
-    section = blueprint.infrastructure.get(backend, {})
-    groups = parameters.resolve(section.get('groups', {}),
-                                state['parameters'], {})
+    section = parameters.resolve(blueprint.infrastructure.get(backend, {}),
+                                 state['parameters'], {})
+    template = blueprint.templates.get(backend, '')
     return base.InfraRequest(
-        slots=tuple(slots), groups=groups,
+        slots=tuple(slots), groups=section.get('groups', {}),
+        settings={name: value for name, value in section.items()
+                  if name not in ('groups', 'template')},
+        template=template, files=blueprint.files if template else {},
         volumes=tuple(base.Volume(volume.name, volume.mount, volume.groups)
                       for volume in blueprint.volumes),
         **identity)

@@ -20,7 +20,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpcdirect.blueprints import element_check
+from hpcdirect.blueprints import hiding
 from hpcdirect.blueprints import parameters
+from hpcdirect.blueprints import stack_check
 from hpcdirect.blueprints import wording
 from hpcdirect.blueprints.document import Document
 from hpcdirect.blueprints.document import Path
@@ -37,6 +39,7 @@ def blueprint(source: Document, one: Blueprint, uses: Uses
               ) -> Iterator[Finding]:
     """Everything that is wrong with a blueprint."""
     yield from element_check.parameters(source, one.parameters)
+    yield from _updates(source, one)
     yield from _groups(source, one)
     yield from _known(source, ('login',), [one.login], one)
     for volume in one.volumes:
@@ -48,16 +51,28 @@ def blueprint(source: Document, one: Blueprint, uses: Uses
         for name in section.get('groups', {}):
             yield from _known(source, (*path, 'groups', name), [name], one)
         yield from _wires(source, path, section, one, ())
+        yield from _bare(source, path, section, one)
         file = section.get('template')
-        if isinstance(file, str) and not (one.folder / file).is_file():
-            yield source.finding((*path, 'template'), f'There is no file '
-                                 f'"{file}" beside this one.')
+        if file is not None and backend not in one.templates:
+            yield source.finding((*path, 'template'), f'There is no YAML '
+                                 f'file "{file}" beside this one.')
+    yield from stack_check.blueprint(source, one)
     for number, use in uses.items():
         path = ('elements', number)
         yield from _roles(source, path, use, one)
         yield from _when(source, path, use, one)
         yield from _variables(source, path, use, one)
     yield from _order(source, uses)
+
+
+def _updates(source: Document, one: Blueprint) -> Iterator[Finding]:
+    yield from element_check.updates(source, one.parameters, (
+        'in-place', 'reapply', 'replace', 'fixed'))
+    for name, said in _properties(one.parameters).items():
+        if isinstance(said, Mapping) and 'x-update-groups' in said:
+            yield from _known(source, (
+                'parameters', 'properties', name, 'x-update-groups'),
+                said['x-update-groups'], one)
 
 
 def _known(source: Document, path: Path, names: Iterable[str],
@@ -158,6 +173,8 @@ def _variables(source: Document, path: Path, use: ElementUse,
             continue
         wires = list(_wires(source, place, value, one, before))
         yield from wires
+        if not wires:
+            yield from _unmarked(source, place, value, known[name], one)
         if not wires and not _wired(value):
             schema = {**element.parameters, 'required': []}
             for deeper, message in wording.findings(schema, {name: value}):
@@ -182,6 +199,52 @@ def _fits(source: Document, path: Path, wire: Mapping[str, str],
             and (there, here) != ('integer', 'number'):
         yield source.finding(path, f'Parameter {name} is of type {there}; '
                                    f'{path[-1]} takes {here}.')
+
+
+def _unmarked(source: Document, path: Path, value: Any, schema: Any,
+              one: Blueprint) -> Iterator[Finding]:
+    """What is secret of an element comes from a parameter that is, too."""
+    if parameters.is_wire(value):
+        name = value.get('parameter')
+        if name and _secret_in(schema) and not _secret_in(
+                _properties(one.parameters)[name]):
+            yield source.finding(path, f'{path[-1]} is secret; mark '
+                                       f'parameter {name} x-secret as well.')
+    elif hiding.is_secret(schema):
+        yield source.finding(path, f'{path[-1]} is secret; take it from a '
+                                   'parameter: everybody can read this file.')
+    elif isinstance(value, Mapping) and isinstance(schema, Mapping):
+        for key, inner in value.items():
+            yield from _unmarked(source, (*path, key), inner, schema.get(
+                'properties', {}).get(key), one)
+    elif isinstance(value, list) and isinstance(schema, Mapping):
+        for number, inner in enumerate(value):
+            yield from _unmarked(source, (*path, number), inner,
+                                 schema.get('items'), one)
+
+
+def _bare(source: Document, path: Path, value: Any, one: Blueprint
+          ) -> Iterator[Finding]:
+    """A secret cannot go to a cloud, which shows what it is given."""
+    if parameters.is_wire(value):
+        name = value.get('parameter', '')
+        if _secret_in(_properties(one.parameters).get(name)):
+            yield source.finding(path, f'Parameter {name} is secret, and '
+                                       'machines are described openly.')
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _bare(source, (*path, key), inner, one)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _bare(source, (*path, number), inner, one)
+
+
+def _secret_in(schema: Any) -> bool:
+    """Whether a schema marks anything secret."""
+    if not isinstance(schema, Mapping):
+        return False
+    return hiding.is_secret(schema) or any(map(_secret_in, (
+        *schema.get('properties', {}).values(), schema.get('items'))))
 
 
 def _wired(value: Any) -> bool:

@@ -14,14 +14,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
+from hpcdirect.blueprints import hiding
 from hpcdirect.blueprints import wording
 from hpcdirect.blueprints.document import Document
 from hpcdirect.blueprints.document import Path
 from hpcdirect.blueprints.model import Element
+from hpcdirect.blueprints.parameters import fill
 from hpcdirect.exception import Finding
 
 #: What a role's layers can watch, and what an output can tell of it.
@@ -39,6 +42,7 @@ def element(source: Document, one: Element) -> Iterator[Finding]:
         if name in one.parameters.get('properties', {}):
             yield source.finding(('parameters', 'properties', name),
                                  f'"{name}" is ours; call it otherwise.')
+    yield from updates(source, one.parameters, ('in-place', 'reapply'))
     for verb in ('apply', 'revert', 'verify'):
         if not one.can(verb):
             yield source.finding((), f'There is no {verb}.yaml beside this '
@@ -47,6 +51,7 @@ def element(source: Document, one: Element) -> Iterator[Finding]:
         yield source.finding((), 'drain.yaml and resume.yaml come together.')
     yield from _roles(source, one)
     yield from _outputs(source, one)
+    yield from _trial(source, one)
     for which in ('requires', 'conflicts'):
         if one.name in getattr(one, which):
             yield source.finding((which,), f'An element cannot be in its '
@@ -63,6 +68,7 @@ def parameters(source: Document, schema: Mapping[str, Any]
         yield source.finding(('parameters', *path), f'{name} {message}.')
     if broken:
         return
+    yield from _secrets(source, schema)
     checker = wording.validator(schema)
     for path, inner in _schemas(schema, ()):
         if 'default' not in inner:
@@ -74,6 +80,42 @@ def parameters(source: Document, schema: Mapping[str, Any]
                 yield source.finding(
                     ('parameters', *path, 'default', *deeper),
                     f'The default of {said} {message}.')
+
+
+def _secrets(source: Document, schema: Mapping[str, Any]
+             ) -> Iterator[Finding]:
+    """What is marked secret must be where it is seen, and long enough."""
+    for path, inner in _schemas(schema, ()):
+        if not hiding.is_secret(inner):
+            continue
+        place, said = ('parameters', *path), f'{path[-1]} is secret'
+        words = [key for number, key in enumerate(path)
+                 if not number or path[number - 1] != 'properties']
+        if set(words) - {'properties', 'items'}:
+            yield source.finding(place, f'{said}; that counts below '
+                                        'properties and items only.')
+        if inner.get('type') != 'string' \
+                or inner.get('minLength', 0) < hiding.SHORTEST:
+            yield source.finding(
+                place, f'{said}: it takes type string and a minLength of '
+                f'{hiding.SHORTEST} or more, or it could not be told from '
+                'other words in a log.')
+        if 'default' in inner:
+            yield source.finding((*place, 'default'), (
+                f'{said}; everybody could read its default.'))
+
+
+def updates(source: Document, schema: Mapping[str, Any],
+            kinds: Iterable[str]) -> Iterator[Finding]:
+    """What a change of a parameter means has to be one of these."""
+    known = tuple(kinds)
+    for name, said in schema.get('properties', {}).items():
+        kind = said.get('x-update') if isinstance(said, Mapping) else None
+        if kind is not None and kind not in known:
+            yield source.finding(
+                ('parameters', 'properties', name, 'x-update'),
+                f'x-update of {name} is "{kind}"'
+                f'{wording.similar(str(kind), known)}.')
 
 
 def _of_schema(schema: Mapping[str, Any]) -> Iterator[wording.Found]:
@@ -125,6 +167,18 @@ def _roles(source: Document, one: Element) -> Iterator[Finding]:
                 yield source.finding(
                     (*path, number), f'watches "{watch}": a role has no '
                     f'"{fact}"{wording.similar(fact, WATCHED)}.')
+        known = list(one.parameters.get('properties', {}))
+        for number, name in enumerate(role.parameters or ()):
+            if name not in known:
+                yield source.finding(
+                    ('roles', role.name, 'parameters', number),
+                    f'{one.name} has no parameter "{name}"'
+                    f'{wording.similar(name, known)}.')
+    known = list(one.parameters.get('properties', {}))
+    if one.accounts and one.accounts not in known:
+        yield source.finding(
+            ('accounts',), f'{one.name} has no parameter "{one.accounts}"'
+            f'{wording.similar(one.accounts, known)}.')
     for number, name in enumerate(one.drain_with):
         if name not in names:
             yield source.finding(
@@ -151,3 +205,22 @@ def _outputs(source: Document, one: Element) -> Iterator[Finding]:
                 (*path, 'fact'), f'Output {name}: a role has no '
                 f'"{said["fact"]}"'
                 f'{wording.similar(str(said["fact"]), TOLD)}.')
+
+
+def _trial(source: Document, one: Element) -> Iterator[Finding]:
+    names = [role.name for role in one.roles]
+    for name in one.trial.roles:
+        if name not in names:
+            yield source.finding(
+                ('trial', 'roles', name), f'{one.name} has no role "{name}"'
+                f'{wording.similar(name, names)}.')
+    if one.name in one.trial.elements:
+        yield source.finding(('trial', 'with'), 'An element cannot be tried '
+                                                'on top of itself.')
+    if not one.trial.parameters or any(_of_schema(one.parameters)):
+        return
+    for path, message in wording.findings(
+            one.parameters, fill(one.parameters, one.trial.parameters)):
+        said = '.'.join(map(str, path)) or 'The mapping'
+        yield source.finding(('trial', 'parameters', *path),
+                             f'{said} {message}.')

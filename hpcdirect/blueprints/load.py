@@ -18,15 +18,15 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
-import fnmatch
 import hashlib
-import os
 import pathlib
 from typing import Any
 
 from hpcdirect.blueprints import check
+from hpcdirect.blueprints import content
 from hpcdirect.blueprints import document
 from hpcdirect.blueprints import element_check
+from hpcdirect.blueprints import grading
 from hpcdirect.blueprints import schema
 from hpcdirect.blueprints import wording
 from hpcdirect.blueprints.document import Document
@@ -37,14 +37,11 @@ from hpcdirect.blueprints.model import ElementUse
 from hpcdirect.blueprints.model import NodeGroup
 from hpcdirect.blueprints.model import Role
 from hpcdirect.blueprints.model import Secret
+from hpcdirect.blueprints.model import TrialUse
 from hpcdirect.blueprints.model import VolumeUse
 from hpcdirect.exception import BlueprintInvalid
 from hpcdirect.exception import Finding
 from hpcdirect.exception import NotFound
-
-#: What editors and version control leave behind; no part of the content.
-_IGNORED = ('.git', '__pycache__', '*.pyc', '*~', '.*.sw?', '#*#', '.#*',
-            '*.bak', '*.orig', '*.rej', '*.retry', '.DS_Store')
 
 Elements = Callable[[str], Element]
 
@@ -57,19 +54,24 @@ def load_element(folder: pathlib.Path) -> Element:
     source = document.read(folder / 'element.yaml')
     _against(source, schema.element)
     data = source.data
+    counted = content.digest(folder, {grading.FILE})
     element = Element(
         name=data['name'], version=data['version'], label=data['label'],
         description=data['description'], folder=folder,
-        digest=digest(folder), runner=data.get('runner', 'ansible'),
+        digest=counted, runner=data.get('runner', 'ansible'),
         parameters=data.get('parameters', _NO_PARAMETERS),
         requires=tuple(data.get('requires', ())),
         conflicts=tuple(data.get('conflicts', ())),
         needs=data.get('needs', 'node'), roles=_roles(data),
         secrets=tuple(Secret(name, **(said or {})) for name, said
                       in data.get('secrets', {}).items()),
+        accounts=data.get('accounts', ''),
         drain_with=tuple(data.get('drain_with', ())),
+        rolling=data.get('rolling', False),
         data=tuple(data.get('data', ())),
-        outputs=data.get('outputs', {}), readme=_readme(folder))
+        outputs=data.get('outputs', {}), readme=_readme(folder),
+        trial=_trial(data.get('trial', {})),
+        grade=grading.read(folder, counted))
     _raise([*_named(source, folder), *element_check.element(source, element)])
     return element
 
@@ -89,45 +91,34 @@ def load_blueprint(folder: pathlib.Path, elements: Elements) -> Blueprint:
     groups = tuple(_group(name, said or {})
                    for name, said in data['node_groups'].items())
     uses = _uses(source, groups, elements, findings)
+    files = _texts(folder)
     blueprint = Blueprint(
         name=data['name'], version=data['version'], label=data['label'],
         description=data['description'], folder=folder,
-        digest=_digest_with(digest(folder), uses.values()),
+        digest=_digest_with(content.digest(folder), uses.values()),
         parameters=data.get('parameters', _NO_PARAMETERS),
         node_groups=groups, infrastructure=data['infrastructure'],
         volumes=tuple(VolumeUse(name, said['mount'], tuple(said['groups']))
                       for name, said in data.get('volumes', {}).items()),
         elements=tuple(uses.values()),
-        login=data.get('login', groups[0].name), readme=_readme(folder))
+        login=data.get('login', groups[0].name), readme=_readme(folder),
+        templates={backend: files[section['template']] for backend, section
+                   in data['infrastructure'].items()
+                   if section.get('template') in files}, files=files)
     findings.extend(check.blueprint(source, blueprint, uses))
     _raise(findings)
     return blueprint
-
-
-def digest(folder: pathlib.Path) -> str:
-    """sha256 of the name and content of every file of a folder."""
-    total = hashlib.sha256()
-    for file in sorted(_files(folder)):
-        content = (folder / file).read_bytes()
-        total.update(f'{file}\0{len(content)}\0'.encode())
-        total.update(content)
-    return total.hexdigest()
 
 
 _NO_PARAMETERS: Mapping[str, Any] = {
     'type': 'object', 'properties': {}, 'additionalProperties': False}
 
 
-def _files(folder: pathlib.Path) -> Iterator[str]:
-    def kept(name: str) -> bool:
-        return not any(fnmatch.fnmatch(name, one) for one in _IGNORED)
-
-    for top, folders, files in os.walk(folder):
-        folders[:] = filter(kept, folders)
-        for name in filter(kept, files):
-            file = pathlib.Path(top, name)
-            if file.is_file():
-                yield file.relative_to(folder).as_posix()
+def _texts(folder: pathlib.Path) -> dict[str, str]:
+    """The YAML files that lie beside blueprint.yaml."""
+    return {path.name: path.read_text(errors='replace')
+            for path in sorted(folder.glob('*.yaml'))
+            if path.name != 'blueprint.yaml' and path.is_file()}
 
 
 def _digest_with(own: str, uses: Iterable[ElementUse]) -> str:
@@ -170,10 +161,25 @@ def _readme(folder: pathlib.Path) -> str:
 
 def _roles(data: Mapping[str, Any]) -> tuple[Role, ...]:
     said = data.get('roles') or {ONLY_ROLE: data}
-    return tuple(
-        Role(name, (one or {}).get('scope', 'node'),
-             tuple((one or {}).get('watches', ())))
-        for name, one in said.items())
+    return tuple(_role(name, one or {}, 'roles' in data)
+                 for name, one in said.items())
+
+
+def _role(name: str, said: Mapping[str, Any], own: bool) -> Role:
+    """A role; *own* when what is said is said of it, not of the element."""
+    minded = said.get('parameters') if own else None
+    return Role(name, said.get('scope', 'node'),
+                tuple(said.get('watches', ())),
+                None if minded is None else tuple(minded))
+
+
+def _trial(said: Mapping[str, Any]) -> TrialUse:
+    return TrialUse(
+        said.get('parameters', {}),
+        {role: tuple(groups) for role, groups
+         in said.get('roles', {}).items()},
+        tuple(said.get('with', ())), said.get('volumes', {}),
+        tuple(said.get('state', ())))
 
 
 def _group(name: str, said: Mapping[str, Any]) -> NodeGroup:
@@ -181,7 +187,8 @@ def _group(name: str, said: Mapping[str, Any]) -> NodeGroup:
     if isinstance(count, Mapping):
         count = count['parameter']
     return NodeGroup(name, said.get('label', name), count,
-                     said.get('min_count', 0), said.get('max_count', 1000))
+                     said.get('min_count', 0), said.get('max_count', 1000),
+                     said.get('max_unavailable', '25%'))
 
 
 def _uses(source: Document, groups: tuple[NodeGroup, ...],

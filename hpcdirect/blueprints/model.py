@@ -31,11 +31,14 @@ class Role:
     :param watches: ``ROLE.FACT`` of this element whose change means that
         this role's layers are applied again. FACT: names, addresses,
         host_keys.
+    :param parameters: those parameters of the element whose change means
+        the same; None when it is all of them.
     """
 
     name: str
     scope: str = 'node'
     watches: tuple[str, ...] = ()
+    parameters: tuple[str, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,17 +57,79 @@ class Secret:
 
 
 @dataclasses.dataclass(frozen=True)
+class TrialUse:
+    """How its author has an element tried out; see ``hpc element test``.
+
+    :param parameters: its own parameters, where defaults are not telling.
+    :param roles: role -> groups of the trial's nodes, ``head`` and
+        ``compute``; only where the usual ones do not do.
+    :param elements: what it is tried on top of, besides what it requires.
+    :param volumes: name -> mount point of a folder that all nodes share.
+    :param state: paths it writes by itself while it stands; they are not
+        held against what is tried on top of it.
+    """
+
+    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    roles: Mapping[str, tuple[str, ...]] = dataclasses.field(
+        default_factory=dict)
+    elements: tuple[str, ...] = ()
+    volumes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    state: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Grade:
+    """What a trial found an element to leave behind when it is reverted.
+
+    :param grade: A: nothing but what may always stay; C: what ``left``
+        says; D: it cannot be reverted.
+    :param digest: of the element it is true of, and of no other.
+    :param left: role -> what stays on nodes of that role, a line each.
+    :param data: paths under the element's ``data`` that stayed.
+    :param nodes: node group -> how many nodes there were.
+    :param elements: ``name@version`` of what it stood on.
+    :param parameters: those that were given.
+    :param seconds: verb -> how long it took; ``again``: the second apply.
+    :param packages: Debian packages fetched, by all nodes together.
+    :param mib: how much that was.
+    :param operating_system: what the nodes ran.
+    :param tested_at: ISO 8601, UTC.
+    """
+
+    grade: str
+    digest: str
+    left: Mapping[str, tuple[str, ...]] = dataclasses.field(
+        default_factory=dict)
+    data: tuple[str, ...] = ()
+    nodes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    elements: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    packages: int = 0
+    mib: float = 0.0
+    operating_system: str = ''
+    tested_at: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
 class Element:
     """Something that can be put on a cluster and taken off again.
 
-    :param digest: sha256 of every file of its folder, hexadecimal.
+    :param digest: sha256 of every file of its folder but ``grade.yaml``,
+        hexadecimal.
     :param needs: ``node`` (begin as soon as this node answers) or
         ``cluster`` (begin when every wanted node answers).
+    :param accounts: which of its parameters takes people's accounts, or ''.
     :param drain_with: roles that take part in drain and resume besides the
         nodes that leave.
+    :param rolling: work that uses it does not outlive a change: a node is
+        drained before it is changed or taken off there.
     :param outputs: name -> ``{role: ROLE, fact: address | name}``, or a
         plain value; what other elements can be wired to.
     :param data: paths that survive a revert.
+    :param trial: how it is to be tried out.
+    :param grade: what a trial of just these files found, None when there
+        was none.
     """
 
     name: str
@@ -80,10 +145,14 @@ class Element:
     needs: str = 'node'
     roles: tuple[Role, ...] = (Role(ONLY_ROLE),)
     secrets: tuple[Secret, ...] = ()
+    accounts: str = ''
     drain_with: tuple[str, ...] = ()
+    rolling: bool = False
     data: tuple[str, ...] = ()
     outputs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     readme: str = ''
+    trial: TrialUse = TrialUse()
+    grade: Grade | None = None
 
     def role(self, name: str) -> Role:
         """The role of that name; KeyError when there is none."""
@@ -104,6 +173,8 @@ class NodeGroup:
 
     :param count: a number, or the name of the parameter that holds it.
     :param min_count: never fewer.
+    :param max_unavailable: how many of them may be out of service at one
+        time while they are changed: a number, or a share like ``25%``.
     """
 
     name: str
@@ -111,6 +182,14 @@ class NodeGroup:
     count: int | str = 1
     min_count: int = 0
     max_count: int = 1000
+    max_unavailable: int | str = '25%'
+
+    def most_out(self, count: int) -> int:
+        """How many of *count* nodes may be out at once; at least one."""
+        said = self.max_unavailable
+        if isinstance(said, str):
+            said = count * int(said.rstrip('%')) // 100
+        return max(1, said)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,6 +225,10 @@ class Blueprint:
     :param parameters: JSON Schema (2020-12) of an object.
     :param infrastructure: backend -> its own section; ``groups`` in it maps
         node group -> what the backend needs; values may be parameter wires.
+    :param templates: backend -> text of the file its section names as
+        ``template``.
+    :param files: name -> text of the folder's YAML files but
+        ``blueprint.yaml``; a template may name them.
     :param login: node group whose first node people log in to.
     """
 
@@ -162,6 +245,8 @@ class Blueprint:
     elements: tuple[ElementUse, ...] = ()
     login: str = ''
     readme: str = ''
+    templates: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def ref(self) -> str:

@@ -53,13 +53,42 @@ parameter_wire: dict[str, Any] = {
 
 role: dict[str, Any] = {
     'type': ['object', 'null'],
-    'properties': {'scope': scope, 'watches': watches},
+    'properties': {
+        'scope': scope, 'watches': watches,
+        'parameters': {
+            'type': 'array', 'uniqueItems': True,
+            'items': {'type': 'string'},
+            'description': 'Parameters whose change is for this role; all '
+            'of them when it is left out.'}},
     'additionalProperties': False}
 secret: dict[str, Any] = {
     'type': ['object', 'null'],
     'properties': {
         'kind': {'enum': ['random', 'password', 'ssh-ca']},
         'bytes': {'type': 'integer', 'minimum': 8, 'maximum': 4096}},
+    'additionalProperties': False}
+trial: dict[str, Any] = {
+    'type': 'object',
+    'properties': {
+        'parameters': {'type': 'object',
+                       'description': 'Its parameters in a trial.'},
+        'roles': {
+            'type': 'object',
+            'additionalProperties': {
+                'type': 'array', 'minItems': 1, 'uniqueItems': True,
+                'items': {'enum': ['head', 'compute']}},
+            'description': 'Role -> groups of the trial\'s nodes.'},
+        'with': {**names, 'description': 'Elements it is tried on top of, '
+                 'besides those it requires.'},
+        'volumes': {
+            'type': 'object', 'propertyNames': name,
+            'additionalProperties': {'type': 'string', 'pattern': '^/.',
+                                     'description': 'an absolute path'},
+            'description': 'Name -> mount point of what all nodes share.'},
+        'state': {'type': 'array', 'uniqueItems': True,
+                  'items': {'type': 'string', 'pattern': '^/.'},
+                  'description': 'Paths it writes by itself while it '
+                  'stands; not held against what is tried on top of it.'}},
     'additionalProperties': False}
 
 element: dict[str, Any] = {
@@ -85,19 +114,51 @@ element: dict[str, Any] = {
         'watches': watches,
         'secrets': {'type': 'object', 'additionalProperties': secret,
                     'propertyNames': {'pattern': '^[a-z][a-z0-9_]*$'}},
+        'accounts': {'type': 'string', 'description': 'The parameter that '
+                     'takes people\'s accounts: a list of objects.'},
         'drain_with': {**names, 'description': 'Roles that take part in '
                        'drain and resume besides the nodes that leave.'},
+        'rolling': {'type': 'boolean', 'description': 'Whether nodes are '
+                    'drained before it is changed or taken off there.'},
         'data': {'type': 'array', 'uniqueItems': True,
                  'items': {'type': 'string', 'pattern': '^/.'},
                  'description': 'Paths that survive a revert.'},
         'outputs': {'type': 'object',
                     'propertyNames': {'pattern': '^[a-z][a-z0-9_]*$'},
                     'description': '{role, fact} or a plain value.'},
+        'trial': {**trial, 'description': 'How it is to be tried out.'},
     },
     'required': ['name', 'version', 'label', 'description'],
     # Roles carry their own scope and watches.
     'dependentSchemas': {'roles': {
         'properties': {'scope': {'not': {}}, 'watches': {'not': {}}}}},
+    'additionalProperties': False,
+}
+
+_left: dict[str, Any] = {
+    'type': 'object',
+    'additionalProperties': {'type': 'array', 'items': {'type': 'string'}}}
+grade: dict[str, Any] = {
+    '$schema': _DIALECT,
+    'title': 'grade.yaml',
+    'type': 'object',
+    'properties': {
+        'grade': {'enum': ['A', 'C', 'D']},
+        'digest': {'type': 'string', 'pattern': '^[0-9a-f]{64}$'},
+        'left': {**_left, 'description': 'Role -> what stays.'},
+        'data': {'type': 'array', 'items': {'type': 'string'}},
+        'nodes': {'type': 'object',
+                  'additionalProperties': {'type': 'integer'}},
+        'elements': {'type': 'array', 'items': {'type': 'string'}},
+        'parameters': {'type': 'object'},
+        'seconds': {'type': 'object',
+                    'additionalProperties': {'type': 'number'}},
+        'packages': {'type': 'integer', 'minimum': 0},
+        'mib': {'type': 'number', 'minimum': 0},
+        'operating_system': {'type': 'string'},
+        'tested_at': {'type': 'string'},
+    },
+    'required': ['grade', 'digest'],
     'additionalProperties': False,
 }
 
@@ -108,7 +169,13 @@ node_group: dict[str, Any] = {
         'count': {'anyOf': [{'type': 'integer', 'minimum': 0},
                             parameter_wire]},
         'min_count': {'type': 'integer', 'minimum': 0},
-        'max_count': {'type': 'integer', 'minimum': 1, 'maximum': 100000}},
+        'max_count': {'type': 'integer', 'minimum': 1, 'maximum': 100000},
+        'max_unavailable': {
+            'anyOf': [{'type': 'integer', 'minimum': 1},
+                      {'type': 'string',
+                       'pattern': '^([1-9][0-9]?|100)%$',
+                       'description': 'a share like 25%'}],
+            'description': 'How many may be out of service at once.'}},
     'additionalProperties': False}
 volume: dict[str, Any] = {
     'type': 'object',
@@ -158,9 +225,14 @@ blueprint: dict[str, Any] = {
             'description': 'Backend -> its own section.',
             'additionalProperties': {
                 'type': 'object',
-                'properties': {'groups': {
-                    'type': 'object',
-                    'additionalProperties': {'type': 'object'}}}}},
+                'properties': {
+                    'template': {
+                        'type': 'string',
+                        'pattern': r'^[A-Za-z0-9._-]+\.yaml$',
+                        'description': 'A YAML file beside this one.'},
+                    'groups': {
+                        'type': 'object',
+                        'additionalProperties': {'type': 'object'}}}}},
         'volumes': {'type': 'object', 'propertyNames': name,
                     'additionalProperties': volume},
         'elements': {'type': 'array', 'items': element_use},

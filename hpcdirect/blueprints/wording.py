@@ -26,6 +26,8 @@ import jsonschema
 from jsonschema.exceptions import ValidationError
 import referencing
 
+from hpcdirect.blueprints import hiding
+
 _TYPES = {
     'integer': 'a whole number', 'number': 'a number', 'string': 'text',
     'boolean': 'true or false', 'array': 'a list', 'object': 'a mapping',
@@ -103,7 +105,9 @@ def _all(checker: jsonschema.Draft202012Validator, value: Any
                     key=lambda error: [str(part) for part in
                                        error.absolute_path])
     for error in errors:
-        yield from explain(error)
+        # What is in the box was looked at when it was given.
+        if not hiding.is_sealed(error.instance):
+            yield from explain(error)
 
 
 def explain(error: ValidationError) -> Iterator[Found]:
@@ -153,7 +157,8 @@ def _sentence(error: ValidationError) -> str:
                 + similar(str(instance), names))
     template = _SENTENCES.get(keyword)
     if template is None:
-        return error.message[:200]
+        return 'does not fit' if hiding.is_secret(schema) \
+            else error.message[:200]
     count = len(instance) if isinstance(instance, (list, dict)) else 0
     said = template.format(value=_shown(instance, schema), limit=limit,
                            count=count)
@@ -172,8 +177,8 @@ def _choice(error: ValidationError) -> str:
 
 def _shown(value: Any, schema: Any) -> str:
     """The value itself, cut short; never that of a secret."""
-    if isinstance(schema, dict) and (schema.get('x-secret') or schema.get(
-            'format') == 'password'):
+    if hiding.is_secret(schema):
         return 'a secret'
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = json.dumps(hiding.hidden(schema, value), ensure_ascii=False,
+                      default=str)
     return text if len(text) <= 60 else f'{text[:57]}...'

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 import re
 from typing import Any
 
@@ -34,6 +35,17 @@ def text(exc: Exception) -> str:
     """The API's detail and all its findings; without those, the error."""
     lines = list(_lines(getattr(exc, 'response', None)))
     return clean('\n'.join(lines) if lines else str(exc))
+
+
+def codes(exc: Exception) -> list[str]:
+    """The API's codes for what went wrong, without ``hpcdirect.``."""
+    response: Any = getattr(exc, 'response', None)
+    try:
+        errors = response.json()['errors']
+        return [str(one['code']).removeprefix('hpcdirect.')
+                for one in errors]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return []
 
 
 def _lines(response: Any) -> Iterator[str]:
@@ -65,7 +77,19 @@ def failures(found: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         for line in str(one.get('message') or one.get('code')
                         or '').splitlines():
             yield f'  {clean(line)}'
+        if one.get('class') not in (None, '', 'unknown'):
+            yield f'  Class: {clean(one["class"])}'
         if one.get('hint'):
             yield f'  Hint: {clean(one["hint"])}'
         if one.get('run_id'):
             yield f'  Log:  openstack hpc run log {clean(one["run_id"])}'
+        for line in one.get('log') or ():
+            yield f'    | {clean(line)}'
+        if one.get('fine'):
+            yield f'  Fine: {clean(_some(one["fine"]))}'
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first eight names, and how many there are besides."""
+    more = f' and {len(names) - 8} more' if names[8:] else ''
+    return f'{", ".join(names[:8])}{more}'

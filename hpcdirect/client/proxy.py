@@ -80,6 +80,16 @@ class Proxy(proxy.Proxy):
         """A blueprint by ``name`` or ``name@version``."""
         return self._get(resources.Blueprint, name)
 
+    def get_template(self, name: str, **query: str) -> dict[str, str]:
+        """What a backend would ask its cloud for.
+
+        :param query: ``backend``; ``parameters``, a JSON object.
+        """
+        response = self.get(f'/blueprints/{name}/template', params=query)
+        exceptions.raise_from_response(response)
+        found: dict[str, str] = response.json()
+        return found
+
     def elements(self, **query: Any) -> Iterator[resources.Element]:
         """What can be put on clusters."""
         return self._list(resources.Element, **query)
@@ -91,6 +101,14 @@ class Proxy(proxy.Proxy):
     def backends(self, **query: Any) -> Iterator[resources.Backend]:
         """What makes machines."""
         return self._list(resources.Backend, **query)
+
+    def get_project(self, ident: str) -> resources.Project:
+        """Whether the service may act in a project, by its id."""
+        return self._get(resources.Project, ident)
+
+    def capacity(self, project_id: str | None = None) -> dict[str, Any]:
+        """What a project could have now, of every backend."""
+        return self.read('/capacity', project_id=project_id)
 
     def clusters(self, **query: Any) -> Iterator[resources.Cluster]:
         """The project's clusters."""
@@ -111,18 +129,48 @@ class Proxy(proxy.Proxy):
         return self._send('POST', '/clusters', body, connect_retries=3,
                           headers={'Idempotency-Key': key})
 
-    def change_cluster(self, name: str, **body: Any) -> resources.Cluster:
-        """Ask for other parameters, node_groups or description."""
-        return self._send('PATCH', f'/clusters/{name}', body)
+    def change_cluster(self, cluster: str, /, **body: Any
+                       ) -> resources.Cluster:
+        """Ask for other parameters, node_groups, elements, name and so on.
+
+        :param body: also ``version`` or ``generation``, to upgrade and to
+            go back.
+        """
+        return self._send('PATCH', f'/clusters/{cluster}', body)
+
+    def generations(self, **query: Any) -> Iterator[resources.Generation]:
+        """What was wanted of a cluster, with ``cluster=``."""
+        return self._list(resources.Generation, **query)
+
+    def get_generation(self, cluster: str, number: int, **query: Any
+                       ) -> dict[str, Any]:
+        """What was wanted of a cluster once.
+
+        :param query: ``against``, a generation it is compared with.
+        """
+        return self.read(f'/clusters/{cluster}/generations/{number}',
+                         **query)
+
+    def plan(self, **wish: Any) -> dict[str, Any]:
+        """What a wish would do; nothing is done.
+
+        :param wish: ``create``, as for a new cluster; or ``cluster`` with
+            ``change``, as for :meth:`change_cluster`, or ``delete`` True.
+        """
+        response = self.post('/plans', json=wish)
+        exceptions.raise_from_response(response)
+        found: dict[str, Any] = response.json()
+        return found
 
     def delete_cluster(self, name: str) -> resources.Cluster:
         """Ask for a cluster to go."""
         return self._send('DELETE', f'/clusters/{name}')
 
-    def retry_cluster(self, name: str) -> resources.Deployment:
-        """Try again what failed."""
+    def retry_cluster(self, name: str, operation: str = 'retry'
+                      ) -> resources.Deployment:
+        """Try again what failed; by *operation*: check, repair, cancel."""
         response = self.post(f'/clusters/{name}/deployments',
-                             json={'operation': 'retry'})
+                             json={'operation': operation})
         exceptions.raise_from_response(response)
         return resources.Deployment.existing(**response.json())
 

@@ -66,6 +66,8 @@ class Element(_Resource):
     parameters = resource.Body('parameters', type=dict)
     outputs = resource.Body('outputs')
     readme = resource.Body('readme')
+    grade = resource.Body('grade')
+    trial = resource.Body('trial', type=dict)
     digest = resource.Body('digest')
 
 
@@ -78,6 +80,19 @@ class Backend(_Resource):
     capacity = resource.Body('capacity', type=dict)
 
 
+class Project(_Resource):
+    """How the service stands to a project of Keystone's."""
+
+    base_path = '/projects'
+    allow_list = False
+
+    enabled = resource.Body('enabled', type=bool)
+    role = resource.Body('role')
+    service_user = resource.Body('service_user', type=dict)
+    backends = resource.Body('backends', type=list)
+    reason = resource.Body('reason')
+
+
 class Cluster(_Resource):
     """What a project owns."""
 
@@ -86,12 +101,15 @@ class Cluster(_Resource):
     allow_create = True
     allow_delete = True
     _query_mapping = resource.QueryParameters(
-        'name', 'status', 'blueprint', 'backend', 'all_projects', 'sort',
-        'fields')
+        'name', 'status', 'blueprint', 'backend', 'tags', 'all_projects',
+        'sort', 'fields')
 
     project_id = resource.Body('project_id')
     user_id = resource.Body('user_id')
     description = resource.Body('description')
+    protected = resource.Body('protected', type=bool)
+    tags = resource.Body('tags', type=list)
+    expires_at = resource.Body('expires_at')
     status = resource.Body('status')
     status_reason = resource.Body('status_reason')
     blueprint = resource.Body('blueprint')
@@ -147,6 +165,23 @@ class Layer(_Resource):
     digest = resource.Body('digest')
     run_id = resource.Body('run_id')
     updated_at = resource.Body('updated_at')
+
+
+class Generation(_Resource):
+    """What was wanted of a cluster once."""
+
+    base_path = '/clusters/%(cluster)s/generations'
+    resources_key = 'generations'
+    allow_fetch = False
+    _query_mapping = resource.QueryParameters('operation', 'sort', 'fields')
+
+    cluster = resource.URI('cluster')
+    generation = resource.Body('generation', type=int)
+    operation = resource.Body('operation')
+    user_id = resource.Body('user_id')
+    status = resource.Body('status')
+    blueprint = resource.Body('blueprint')
+    blueprint_version = resource.Body('blueprint_version')
 
 
 class Deployment(_Resource):

@@ -24,6 +24,9 @@ from oslo_config import cfg
 from hpcdirect import rpc
 from hpcdirect.cmd import parts
 
+#: Seconds that work waits for a database server that is restarted.
+_PATIENCE = 60.0
+
 
 class ConductorProcess(cotyledon.Service):
     """One conductor; everything begins in run(), after the fork."""
@@ -38,7 +41,9 @@ class ConductorProcess(cotyledon.Service):
 
     def run(self) -> None:
         """Work until terminate()."""
-        conductor = parts.Assembly(self._conf).conductor()
+        assembly = parts.Assembly(self._conf)
+        assembly.database.patience = _PATIENCE
+        conductor = assembly.conductor()
         listener = rpc.server(self._conf, conductor.advance)
         conductor.start()
         listener.start()

@@ -32,6 +32,7 @@ from hpcdirect.backends.base import Backend
 from hpcdirect.conductor import service
 from hpcdirect.db.session import Database
 from hpcdirect.keys import KeyRing
+from hpcdirect.keystone import Keystone
 from hpcdirect.policies import Enforcer
 from hpcdirect.runners.base import ElementRunner
 from hpcdirect.sources.base import Source
@@ -45,6 +46,8 @@ def configure(argv: Sequence[str]) -> cfg.ConfigOpts:
     conf = cfg.CONF
     options.register_opts(conf)
     log.register_options(conf)
+    # What a line is about is a cluster here; oslo.log calls it an instance.
+    conf.set_default('instance_uuid_format', '[cluster %(uuid)s] ')
     conf(list(argv), project='hpcdirect', prog='hpcdirect')
     log.setup(conf, 'hpcdirect')
     return conf
@@ -74,13 +77,16 @@ class Assembly:
             conf=self.conf, database=self.database, keys=self.keys,
             policy=self.policy, catalogue=self.catalogue,
             backends=self.backends,
-            conductor=rpc.ConductorNudge(self.conf, url))
+            conductor=rpc.ConductorNudge(self.conf, url),
+            keystone=Keystone(self.conf)
+            if self.conf.api.auth_strategy == 'keystone' else None)
 
     def conductor(self) -> service.Conductor:
         """A conductor, not started."""
         return service.Conductor(service.Parts(
             conf=self.conf, database=self.database, keys=self.keys,
             policy=self.policy, load=self.catalogue.blueprint,
+            element_of=self.catalogue.element,
             backends=self.backends, runners=plugins.load(
                 ElementRunner, 'runners', self.conf.enabled_runners,
                 self.conf)))

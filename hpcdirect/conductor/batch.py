@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
@@ -22,6 +23,7 @@ import time
 from typing import Any
 
 from hpcdirect.blueprints.model import Element
+from hpcdirect.conductor.diagnosis import diagnose
 from hpcdirect.db import models
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.failpoints import failpoint
@@ -42,13 +44,21 @@ _VERBS = {
 }
 _DURING = {StepKind.APPLY: LayerState.APPLYING,
            StepKind.REVERT: LayerState.REVERTING}
+_BAD = (base.Result.FAILED, base.Result.UNREACHABLE)
 _FLUSH_SECONDS = 0.25
 _FLUSH_EVENTS = 200
+#: So many lines of the log are kept with a failure, each so long at most.
+_LOG_LINES, _LOG_WIDTH = 5, 300
 
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One portion of a batch with all that carrying it out takes."""
+    """One portion of a batch with all that carrying it out takes.
+
+    :param variables: as they are kept, secrets in their boxes.
+    :param given: as the runner takes them.
+    :param hidden: what was in the boxes.
+    """
 
     portion: Portion
     step_id: str
@@ -57,6 +67,8 @@ class Line:
     facts: Mapping[str, Any]
     secrets: Mapping[str, str]
     assistants: Mapping[str, tuple[str, ...]]
+    given: Mapping[str, Any]
+    hidden: tuple[str, ...] = ()
     run_id: str = dataclasses.field(default_factory=models.new_id)
 
     @property
@@ -74,7 +86,7 @@ class Line:
         return base.Task(
             self.run_id, self.verb, self.element,
             {role: tuple(nodes) for role, nodes in roles.items()},
-            self.variables, self.facts, self.secrets)
+            self.given, self.facts, self.secrets, self.hidden)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +106,8 @@ class BatchWork(base.Listener):
     """Carries out one order and writes down how it goes.
 
     ``failures`` tells afterwards what went wrong, as the API shows it; the
-    first one is the first in time.
+    first one is the first in time. With ``died`` it was the runner's process
+    that was killed.
     """
 
     def __init__(self, ledger: Ledger, runner: base.ElementRunner,
@@ -106,7 +119,11 @@ class BatchWork(base.Listener):
         self._journal = _Journal(ledger, order, self._lines)
         self.nodes = frozenset(host.name for host in order.hosts)
         self.failures: list[dict[str, Any]] = []
+        self.died = False
         self._over: set[str] = set()
+        self._tails: dict[str, collections.deque[str]] = {}
+        # Of a run and a node: the log's lines up to the last failure there.
+        self._around: dict[tuple[str, str, str], list[str]] = {}
 
     def carry_out(self, stopped: Callable[[], bool]) -> None:
         """Do it all; returns when the runner is done."""
@@ -146,6 +163,13 @@ class BatchWork(base.Listener):
         """Something happened in a run."""
         failpoint('in-batch')
         self._journal.add(progress)
+        tail = self._tails.setdefault(
+            progress.run_id, collections.deque(maxlen=_LOG_LINES))
+        tail.extend(line[:_LOG_WIDTH] for line
+                    in progress.output.splitlines() if line.strip())
+        if progress.result in _BAD:
+            self._around[progress.run_id, progress.node,
+                         progress.task] = list(tail)
 
     def ended(self, outcome: base.TaskOutcome) -> None:
         """A run is over: what it did to layers and nodes is recorded."""
@@ -154,19 +178,11 @@ class BatchWork(base.Listener):
         failpoint('run-unrecorded')
         line = self._lines[outcome.run_id]
         cause = outcome.cause
-        told = {failure['node'] for failure in self.failures}
-        for node, why in outcome.failed.items():
-            if node in told:
-                continue  # what follows from the first failure there
-            self.failures.append({
-                'code': 'element_failed', 'step': line.portion.step.title,
-                'element': line.element.name, 'node': node, 'task': why.task,
-                'message': why.message, 'run_id': outcome.run_id,
-                'hint': 'Read the log of the run, mend what it says, then '
-                        'retry; what went well is not done again.'})
-        if outcome.failed:
+        self.failures += self._reported(line, outcome)
+        self.died |= outcome.died
+        if outcome.failed and not outcome.died:
             status = WorkStatus.FAILED
-        elif outcome.untouched and not outcome.succeeded:
+        elif outcome.died or (outcome.untouched and not outcome.succeeded):
             status = WorkStatus.INTERRUPTED
         else:
             status = WorkStatus.SUCCEEDED
@@ -175,7 +191,35 @@ class BatchWork(base.Listener):
             dataclasses.asdict(cause) if cause else None,
             [self._after(line, key, outcome) for key in line.portion.layers],
             self._drained(line, outcome),
-            whole=line.portion.layers == line.portion.step.layers)
+            whole=line.portion.layers == line.portion.step.layers,
+            closed=self._stays(line) if line.verb == base.Verb.DRAIN else ())
+
+    def _reported(self, line: Line, outcome: base.TaskOutcome
+                  ) -> list[dict[str, Any]]:
+        """The failures of a run as the API shows them.
+
+        The log's lines and the nodes that are fine come with the first: one
+        such list for each of hundreds of nodes would tell nothing more.
+        """
+        # What follows from the first failure on a node is left out.
+        told = {failure['node'] for failure in self.failures}
+        found: list[dict[str, Any]] = []
+        for node, why in outcome.failed.items():
+            if node in told:
+                continue
+            kind = diagnose(why.message)
+            found.append({
+                'code': 'element_failed', 'class': kind.name,
+                'step': line.portion.step.title,
+                'element': line.element.name, 'node': node, 'task': why.task,
+                'message': why.message, 'run_id': outcome.run_id,
+                'hint': kind.hint})
+        if found:
+            first = found[0]
+            first['log'] = self._around.get(
+                (outcome.run_id, first['node'], first['task']), [])
+            first['fine'] = list(outcome.succeeded)
+        return found
 
     # -- layers -----------------------------------------------------------
 
@@ -204,7 +248,9 @@ class BatchWork(base.Listener):
                     'incarnation': layer.incarnation,
                     'position': layer.position, 'version': layer.version,
                     'inputs': {'variables': dict(line.variables),
-                               'requires': list(line.element.requires)}}
+                               'base': layer.base,
+                               'requires': list(line.element.requires),
+                               'rolling': line.element.rolling}}
             marks.append(values)
         return marks
 
@@ -223,7 +269,7 @@ class BatchWork(base.Listener):
             elif kind == StepKind.VERIFY:
                 values['verified'] = True
         elif kind == StepKind.VERIFY:
-            if key[0] in outcome.failed:
+            if key[0] in outcome.failed and not outcome.died:
                 values['state'] = LayerState.DIRTY
         elif kind in _DURING:
             values |= self._back(key, touched=key[0] in outcome.failed)
@@ -239,6 +285,13 @@ class BatchWork(base.Listener):
         return {'state': before.state, 'digest': before.digest,
                 'incarnation': before.incarnation,
                 'verified': before.verified}
+
+    def _stays(self, line: Line) -> set[str]:
+        """Nodes that are drained only to be changed."""
+        order = self._order
+        return {key[0] for key in line.portion.layers if key in order.wanted
+                and order.wanted[key].incarnation
+                == order.seen[key].incarnation}
 
     def _drained(self, line: Line, outcome: base.TaskOutcome
                  ) -> dict[str, NodeStatus]:
@@ -294,11 +347,11 @@ class _Journal:
 
     def _event(self, progress: base.Progress) -> dict[str, Any]:
         line = self._lines[progress.run_id]
-        bad = progress.result in (base.Result.FAILED, base.Result.UNREACHABLE)
+        bad = progress.result in _BAD
         return {
             'deployment_id': self._order.deployment_id,
             'step_id': line.step_id, 'run_id': progress.run_id,
-            'kind': 'task', 'node': progress.node,
+            'at': models.now(), 'kind': 'task', 'node': progress.node,
             'element': line.element.name, 'verb': line.verb,
             'task': progress.task, 'result': progress.result,
             'seconds': progress.seconds, 'message': progress.message,

@@ -27,27 +27,38 @@ import threading
 import time
 from typing import Any
 
+from oslo_context import context
+from oslo_db import exception as db_exc
+
 from hpcdirect.backends import request as infra_request
 from hpcdirect.backends.base import Backend
 from hpcdirect.backends.base import InfraStatus
 from hpcdirect.backends.base import MachineStatus
 from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.blueprints.model import Element
+from hpcdirect.conductor import check
 from hpcdirect.conductor import facts
+from hpcdirect.conductor import retreat
 from hpcdirect.conductor.batch import BatchWork
 from hpcdirect.conductor.batch import Line
 from hpcdirect.conductor.batch import Order
+from hpcdirect.conductor.diagnosis import diagnose
 from hpcdirect.conductor.situation import Lookout
 from hpcdirect.conductor.situation import Situation
 from hpcdirect.conductor.situation import slots_to_ask_for
 from hpcdirect.conductor.vault import Vault
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.ledger import Snapshot
+from hpcdirect.exception import BackendUnavailable
 from hpcdirect.exception import HPCDirectError
 from hpcdirect.exception import LostLease
+from hpcdirect.exception import NotFound
 from hpcdirect.exception import PluginError
 from hpcdirect.failpoints import failpoint
+from hpcdirect.planning import recorded as records
 from hpcdirect.planning.batches import Portion
 from hpcdirect.planning.batches import next_batch
+from hpcdirect.planning.composition import ElementOf
 from hpcdirect.planning.plan import Plan
 from hpcdirect.planning.plan import Step
 from hpcdirect.planning.plan import plan
@@ -55,6 +66,7 @@ from hpcdirect.runners import base as runners
 from hpcdirect.states import DeploymentStatus
 from hpcdirect.states import LayerState
 from hpcdirect.states import NodeStatus
+from hpcdirect.states import Operation
 from hpcdirect.states import StepKind
 from hpcdirect.states import WorkStatus
 
@@ -62,6 +74,14 @@ LOG = logging.getLogger(__name__)
 
 _MACHINES = (StepKind.PROVISION, StepKind.RELEASE)
 _DONE = {StepKind.PROVISION: 'up', StepKind.RELEASE: 'gone'}
+#: Seconds until a cloud that did not answer is asked again.
+_SILENCE = 3.0
+#: A runner's process that is killed is started again; so many times.
+_DEATHS = 3
+#: Seconds until it is asked again for what is to go.
+_AGAIN = 10.0
+
+
 @dataclasses.dataclass(frozen=True)
 class Limits:
     """How long a deployment waits, in seconds.
@@ -79,7 +99,7 @@ class Failed(Exception):
     """The deployment cannot go on; carries the failures as the API shows."""
 
     def __init__(self, failures: list[dict[str, Any]]) -> None:
-        super().__init__(failures[0]['message'])
+        super().__init__(*(failure['message'] for failure in failures))
         self.failures = failures
 
 
@@ -91,21 +111,32 @@ class Deployer:
 
     def __init__(self, ledger: Ledger, backend: Backend,
                  runner_of: Callable[[str], runners.ElementRunner],
-                 load: Callable[[str], Blueprint], vault: Vault,
+                 load: Callable[[str], Blueprint], element_of: ElementOf,
+                 vault: Vault,
                  limits: Limits, lost: Callable[[], bool]) -> None:
         self._ledger = ledger
         self._backend = backend
         self._runner_of = runner_of
-        self._lookout = Lookout(ledger, backend, load, vault)
+        self._element_of = element_of
+        self._lookout = Lookout(ledger, backend, load, element_of, runner_of,
+                                vault)
         self._vault = vault
         self._limits = limits
         self._lost = lost
         self._changed = threading.Event()
         self._works: dict[BatchWork, threading.Thread] = {}
         self._failures: list[dict[str, Any]] = []
+        # Why the change was halted whose nodes are put back now.
+        self._halted: list[dict[str, Any]] = []
+        self._checking = False
+        self._deaths = 0
         self._asked_for: object = None
+        self._asked_at = 0.0
         self._begun = time.monotonic()
         self._first_up: float | None = None
+        self._silent_since: float | None = None
+        # The database went away under a batch: as if we had died there.
+        self._unrecorded: db_exc.DBError | None = None
         self._generation = 0
 
     def nudge(self) -> None:
@@ -121,29 +152,94 @@ class Deployer:
         try:
             while True:
                 self._changed.clear()
+                if self._unrecorded is not None:
+                    raise self._unrecorded
+                # Who was at work before the look: what they have done
+                # meanwhile is not in it, and must not be done again.
+                busy = self._at_work()
                 situation = self._lookout.look(deployment_id)
-                self._generation = (situation.recorded.cluster
-                                    .generation)
-                steps = plan(situation.wanted, situation.observed)
+                self._silent_since = None
+                self._take_over(deployment_id, situation.recorded)
+                situation, steps = self._plan(situation)
                 self._note(deployment_id, situation, steps)
                 if not steps and not self._works:
+                    if self._halted:
+                        raise Failed([])
+                    self._agree(situation)
                     self._finish(deployment_id, situation)
                     return None
                 self._check(situation, steps)
                 self._machines(deployment_id, situation, steps)
-                self._start(deployment_id, situation, steps)
-                if not self._works:
+                self._start(deployment_id, situation, steps, busy)
+                if not self._works and not busy:
                     return self._pause()
                 # A batch that ends wakes us; machines are looked at anyway.
                 self._changed.wait(self._pause())
-        except (Failed, PluginError) as exc:
+        except BackendUnavailable as exc:
+            return self._patient(deployment_id, exc)
+        except (Failed, NotFound, PluginError) as exc:
             self._end_works()
-            self._give_up(deployment_id, exc.failures if isinstance(
-                exc, Failed) else [_failure('', str(exc))])
+            failures = exc.failures if isinstance(
+                exc, Failed) else [_failure('', str(exc))]
+            if failures and not self._checking and self._ledger.halt(
+                    deployment_id, failures):
+                failpoint('halted')
+                self._failures = []
+                return 0.0
+            self._give_up(deployment_id, [*self._halted, *failures],
+                          '' if failures else self._put_back())
             return None
         except BaseException:
             self._end_works()
             raise
+
+    def _take_over(self, deployment_id: str, recorded: Snapshot) -> None:
+        """From now on batches work for this generation of the wish.
+
+        Unless it is another deployment's: batches end by seeing that theirs
+        is no longer the newest, and would see nothing.
+        """
+        deployment = recorded.deployment
+        if deployment is None or deployment.id != deployment_id:
+            # Superseded: whoever holds the lease looks at the newer one.
+            raise LostLease(ident=recorded.cluster.id)
+        self._generation = recorded.cluster.generation
+
+    def _plan(self, situation: Situation) -> tuple[Situation, Plan]:
+        """What to do: reach what is wanted, or put a failed wave back."""
+        deployment = situation.recorded.deployment
+        self._halted = list(deployment.failures) if deployment else []
+        if self._halted:
+            return retreat.as_it_was(situation, self._element_of)
+        steps = plan(situation.wanted, situation.observed)
+        self._checking = deployment is not None \
+            and deployment.operation == Operation.CHECK
+        return situation, check.steps(
+            situation, steps) if self._checking else steps
+
+    def _agree(self, situation: Situation) -> None:
+        """At the end of a check: fail with all that is not as wanted."""
+        if self._checking:
+            found = check.disagreements(
+                situation, plan(situation.wanted, situation.observed),
+                self._failures)
+            if found:
+                raise Failed(found)
+
+    def _patient(self, deployment_id: str, problem: BackendUnavailable
+                 ) -> float | None:
+        """A cloud that does not answer is asked again for a while.
+
+        What runs on the machines goes on; it ends when it ends.
+        """
+        now = time.monotonic()
+        self._silent_since = self._silent_since or now
+        if now - self._silent_since > self._limits.provision:
+            self._end_works()
+            self._give_up(deployment_id, [_failure('', str(problem))])
+            return None
+        self._lookout.tell(deployment_id, f'{problem} Trying again.')
+        return _SILENCE
 
     # -- the plan as the owner sees it ------------------------------------
 
@@ -151,15 +247,14 @@ class Deployer:
               ) -> None:
         """Keep the recorded steps true to the plan."""
         recorded = situation.recorded
-        deployment = recorded.deployment
-        if deployment is None or deployment.id != deployment_id:
-            # Superseded: whoever holds the lease looks at the newer one.
-            raise LostLease(ident=recorded.cluster.id)
         shown = [_shown(step) for step in steps]
-        if deployment.status == DeploymentStatus.QUEUED:
+        if (recorded.deployment is not None and recorded.deployment.status
+                == DeploymentStatus.QUEUED):
             self._ledger.begin(deployment_id, shown)
             return
-        there = {(row.kind, row.element): row for row in recorded.steps}
+        # What is put back has steps of its own.
+        there = {(row.kind, row.element): row for row in recorded.steps
+                 if not self._halted or row.reason == retreat.REASON}
         new = [step for step in shown
                if (step['kind'], step['element']) not in there]
         if new:
@@ -178,20 +273,34 @@ class Deployer:
             self._ledger.finish(deployment_id,
                                 outputs=situation.wanted.outputs)
 
-    def _give_up(self, deployment_id: str, failures: list[dict[str, Any]]
-                 ) -> None:
+    def _put_back(self) -> str:
+        """Which nodes are as they were before the change that failed."""
+        names = sorted({node for row in self._ledger.snapshot().steps
+                        if row.reason == retreat.REASON
+                        for node in row.nodes})
+        shown = [*names[:4], *([f'{len(names) - 4} more']
+                               if len(names) > 4 else [])]
+        listed = ' and '.join(filter(None, (', '.join(shown[:-1]),
+                                            shown[-1])))
+        return f'{listed} {"were" if names[1:] else "was"} put back.'
+
+    def _give_up(self, deployment_id: str, failures: list[dict[str, Any]],
+                 more: str = '') -> None:
         first = failures[0]
         place = ', '.join(filter(None, (first['step'], first['node'],
                                         first['task'])))
         self._ledger.finish(
             deployment_id, failures=failures,
             reason=' '.join(filter(None, (
-                place and f'{place}:', first['message'], first['hint']))))
+                place and f'{place}:', first['message'], more,
+                first['hint']))))
 
     # -- failing ----------------------------------------------------------
 
     def _check(self, situation: Situation, steps: Plan) -> None:
         """Stop when a batch or a machine failed, or waiting took too long."""
+        if self._checking:
+            return
         if self._failures and not self._works:
             raise Failed(self._failures)
         asked = self._asked_for is not None
@@ -207,7 +316,7 @@ class Deployer:
         if late and not failures and waited > self._limits.provision:
             failures = [_node_failure(
                 name, f'The machine was not {_DONE[late[0].kind]} within '
-                f'{self._limits.provision:.0f} s.')
+                f'{self._limits.provision:.0f} s{_words(situation, name)}.')
                 for name in late[0].nodes or ('',)]
         if failures and not self._works:
             raise Failed(failures)
@@ -223,8 +332,10 @@ class Deployer:
         recorded = situation.recorded
         if situation.wanted.deleted:
             self._begin_step(deployment_id, recorded, StepKind.RELEASE)
-            if self._asked_for != 'delete':
-                self._asked_for = 'delete'
+            # Once more now and then: something may have come up meanwhile.
+            if self._asked_for != 'delete' or (
+                    time.monotonic() - self._asked_at > _AGAIN):
+                self._asked_for, self._asked_at = 'delete', time.monotonic()
                 self._backend.delete(recorded.cluster.backend_ref)
                 failpoint('release-begun')
             return
@@ -239,15 +350,16 @@ class Deployer:
         if slots == self._asked_for and not absent:
             return
         cluster = recorded.cluster
-        ref = self._backend.reference(cluster.id)
+        ref = self._backend.reference(cluster.id, cluster.project_id)
         if cluster.backend_ref != ref:
             self._ledger.backend_ref(ref)
-        self._asked_for = slots
         self._backend.ensure(infra_request.build(
             situation.blueprint, cluster.desired, self._backend.name, slots,
             cluster_id=cluster.id, cluster_name=cluster.name,
             project_id=cluster.project_id,
             public_key=self._vault.public_key))
+        # Not before: a cloud that did not answer is asked again.
+        self._asked_for = slots
         failpoint('boot-begun')
 
     def _begin_step(self, deployment_id: str, recorded: Snapshot,
@@ -258,16 +370,25 @@ class Deployer:
 
     # -- runner work ------------------------------------------------------
 
-    def _start(self, deployment_id: str, situation: Situation, steps: Plan
-               ) -> None:
-        """Start the batch that can begin, if any."""
-        if self._failures or situation.wanted.deleted or self._gathering(
-                situation):
+    def _at_work(self) -> set[str]:
+        return {node for work in list(self._works) for node in work.nodes}
+
+    def _start(self, deployment_id: str, situation: Situation, steps: Plan,
+               busy: set[str]) -> None:
+        """Start the batch that can begin, if any.
+
+        :param busy: nodes that were at work when *situation* was seen.
+        """
+        if (self._failures and not self._checking) \
+                or situation.wanted.deleted or self._gathering(situation):
             return
-        busy = {node for work in self._works for node in work.nodes}
-        batch = next_batch(steps, situation.wanted, situation.observed, busy)
+        batch = next_batch(steps, situation.wanted, situation.observed,
+                           busy | self._at_work())
         if not batch:
             return
+        if self._checking:
+            # One at a time: a node that fails in one is asked for the next.
+            batch = batch[:1]
         # Steps that came with this very look are read back with their ids.
         rows = {(row.kind, row.element): row.id
                 for row in self._ledger.snapshot().steps}
@@ -288,7 +409,8 @@ class Deployer:
                 situation.recorded.nodes, touched, situation.blueprint,
                 self._vault), self._vault.private_key,
             situation.wanted.layers, situation.observed.layers))
-        thread = threading.Thread(target=self._carry_out, args=(work,),
+        thread = threading.Thread(target=self._carry_out, args=(
+            work, context.get_current()),
                                   name=f'batch-{lines[0].run_id[:8]}',
                                   daemon=True)
         self._works[work] = thread
@@ -309,19 +431,16 @@ class Deployer:
     def _line(self, situation: Situation, portion: Portion, step_id: str
               ) -> Line:
         step = portion.step
-        element = next(use.element for use in situation.blueprint.elements
-                       if use.element.name == step.element)
-        wanted = situation.wanted.element(step.element)
         recorded = situation.recorded
-        if wanted is not None:
-            variables = dict(wanted.variables or {})
-        else:
-            variables = next((row.inputs.get('variables', {})
-                              for row in recorded.layers
-                              if row.element == step.element), {})
+        element, variables = self._inputs(situation, portion)
         rows = {row.name: row for row in recorded.nodes}
-        leaving = [facts.member(rows[key[0]]) for key in portion.layers
+        leaving = [records.member(rows[key[0]]) for key in portion.layers
                    if step.kind in (StepKind.DRAIN, StepKind.RESUME)]
+        staying = all(
+            key in situation.wanted.layers
+            and situation.wanted.layers[key].incarnation
+            == situation.observed.nodes[key[0]].incarnation
+            for key in portion.layers)
         assistants: dict[str, list[str]] = {}
         for layer in situation.observed.layers.values():
             if (layer.element == step.element and layer.node in portion.nodes
@@ -330,18 +449,46 @@ class Deployer:
                     and step.kind in (StepKind.DRAIN, StepKind.RESUME)):
                 assistants.setdefault(layer.role, []).append(layer.node)
         return Line(portion, step_id, element, variables, facts.of_element(
-            recorded.cluster, situation.blueprint, situation.wanted,
-            step.element, situation.observed.layers.values(), leaving),
+            recorded.cluster, situation.blueprint.volumes
+            if self._backend.offers_volumes else (), situation.wanted,
+            step.element, situation.observed.layers.values(), leaving,
+            staying),
             self._vault.values(element),
-            {role: tuple(nodes) for role, nodes in assistants.items()})
+            {role: tuple(nodes) for role, nodes in assistants.items()},
+            *self._vault.opened(variables))
 
-    def _carry_out(self, work: BatchWork) -> None:
-        """A batch's own thread."""
+    def _inputs(self, situation: Situation, portion: Portion
+                ) -> tuple[Element, dict[str, Any]]:
+        """An element and its variables: to revert, as they were applied."""
+        name = portion.step.element
+        wanted = situation.wanted.element(name)
+        if portion.step.kind != StepKind.REVERT and wanted is not None:
+            return wanted.element, dict(wanted.variables or {})
+        row = next(row for row in situation.recorded.layers
+                   if (row.node, row.element, row.role) in portion.layers)
+        variables = dict(row.inputs.get('variables', {}))
+        if wanted is not None and wanted.element.version == row.version:
+            return wanted.element, variables
+        return self._element_of(f'{name}@{row.version}'), variables
+
+    def _carry_out(self, work: BatchWork,
+                   whose: context.RequestContext | None) -> None:
+        """A batch's own thread; its log lines say whose work it is."""
+        if whose is not None:
+            whose.update_store()
         try:
             work.carry_out(self._stopped)
-            self._failures += work.failures
+            self._deaths += work.died
+            if not work.died or self._deaths > _DEATHS:
+                self._failures += work.failures
+            else:
+                LOG.warning('A run\'s process was killed; it is done again: '
+                            '%s', work.failures)
         except LostLease:
             LOG.info('Stopped: another conductor has the cluster.')
+        except db_exc.DBError as exc:
+            LOG.warning('A batch could not be recorded: %s', exc)
+            self._unrecorded = exc
         except HPCDirectError as exc:
             self._failures.append(_failure('', str(exc)))
         except Exception:
@@ -383,6 +530,14 @@ def interrupt(ledger: Ledger, recorded: Snapshot,
         ledger.interrupt(run.id for run in recorded.open_runs)
 
 
+def _words(situation: Situation, name: str) -> str:
+    """What was last heard of a machine, in brackets; '' for nothing."""
+    for machine in situation.infra.machines:
+        if machine.slot == name and machine.fault:
+            return f' ({machine.fault.rstrip(".")})'
+    return ''
+
+
 def _shown(step: Step) -> dict[str, Any]:
     return {'kind': step.kind.value, 'element': step.element,
             'nodes': list(step.nodes), 'reason': step.reason}
@@ -391,6 +546,7 @@ def _shown(step: Step) -> dict[str, Any]:
 def _failure(step: str, message: str, node: str = '') -> dict[str, Any]:
     return {'code': 'plugin_failed', 'step': step, 'element': '',
             'node': node, 'task': '', 'message': message, 'run_id': None,
+            'class': diagnose(message).name,
             'hint': 'Mend the cause and retry, or delete the cluster.'}
 
 

@@ -19,18 +19,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.blueprints.model import VolumeUse
 from hpcdirect.conductor.vault import Vault
 from hpcdirect.db import models
+from hpcdirect.planning import recorded
 from hpcdirect.planning.plan import SeenLayer
 from hpcdirect.planning.wanted import Member
 from hpcdirect.planning.wanted import Wanted
 from hpcdirect.runners.base import Host
-
-
-def member(node: models.Node) -> Member:
-    """What is known of a machine, from its row."""
-    return Member(node.name, node.group, node.incarnation, node.address,
-                  (node.ssh or {}).get('host_key', ''))
 
 
 def _seen(item: Member) -> dict[str, str]:
@@ -38,12 +34,17 @@ def _seen(item: Member) -> dict[str, str]:
             'host_key': item.host_key}
 
 
-def of_element(cluster: models.Cluster, blueprint: Blueprint, wanted: Wanted,
-               element: str, layers: Iterable[SeenLayer],
-               leaving: Iterable[Member]) -> dict[str, Any]:
+def of_element(cluster: models.Cluster, volumes: Iterable[VolumeUse],
+               wanted: Wanted, element: str, layers: Iterable[SeenLayer],
+               leaving: Iterable[Member], staying: bool = False
+               ) -> dict[str, Any]:
     """``hpc``: the cluster, who plays which role, who leaves.
 
     An element that is no longer wanted is told of those that have it.
+
+    :param leaving: nodes that are drained, or that work again.
+    :param staying: they are drained only to be changed.
+    :param volumes: the shared folders that the machines really have.
     """
     there = wanted.element(element)
     if there is not None:
@@ -62,8 +63,9 @@ def of_element(cluster: models.Cluster, blueprint: Blueprint, wanted: Wanted,
         'members': [_seen(item) for item in wanted.members.values()],
         'volumes': [{'name': volume.name, 'mount': volume.mount,
                      'groups': list(volume.groups)}
-                    for volume in blueprint.volumes],
+                    for volume in volumes],
         'leaving': [_seen(item) for item in leaving],
+        'staying': staying,
     }
 
 
@@ -74,7 +76,7 @@ def hosts(nodes: Iterable[models.Node], names: Collection[str],
     for node in nodes:
         if node.name not in names:
             continue
-        known = member(node)
+        known = recorded.member(node)
         certificates: dict[str, str] = {}
         for use in blueprint.elements:
             certificates |= vault.certificates(use.element, known)

@@ -30,7 +30,10 @@ from hpcdirect.states import Operation
 
 _RULES = {
     Operation.CREATE: policies.CREATE, Operation.SCALE: policies.UPDATE,
-    Operation.UPDATE: policies.UPDATE, Operation.RETRY: policies.UPDATE,
+    Operation.UPDATE: policies.UPDATE, Operation.UPGRADE: policies.UPDATE,
+    Operation.ROLLBACK: policies.UPDATE, Operation.RETRY: policies.UPDATE,
+    Operation.CHECK: policies.UPDATE, Operation.REPAIR: policies.UPDATE,
+    Operation.CANCEL: policies.UPDATE,
     Operation.DELETE: policies.DELETE,
 }
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
+import contextlib
 import dataclasses
 import heapq
 import itertools
@@ -32,23 +33,34 @@ import time
 
 import futurist
 from oslo_config import cfg
+from oslo_db import exception as db_exc
 
 from hpcdirect.backends.base import Backend
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.conductor import deployer
+from hpcdirect.conductor import expiry
+from hpcdirect.conductor import lifetime
 from hpcdirect.conductor import permission
+from hpcdirect.conductor import retention
+from hpcdirect.conductor import watch
 from hpcdirect.conductor.vault import Vault
 from hpcdirect.context import RequestContext
 from hpcdirect.db import leases
+from hpcdirect.db import models
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.session import Database
 from hpcdirect.exception import HPCDirectError
 from hpcdirect.exception import LostLease
 from hpcdirect.keys import KeyRing
+from hpcdirect.planning.composition import ElementOf
 from hpcdirect.policies import Enforcer
 from hpcdirect.runners.base import ElementRunner
+from hpcdirect.states import Operation
 
 LOG = logging.getLogger(__name__)
+
+_CANCELLED = ('Cancelled. A retry goes on from here; what went well is not '
+              'done again.')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +72,10 @@ class Parts:
     keys: KeyRing
     policy: Enforcer
     load: Callable[[str], Blueprint]
+    element_of: ElementOf
     backends: Mapping[str, Backend]
     runners: Mapping[str, ElementRunner]
+    clock: lifetime.Clock = models.now
 
 
 @dataclasses.dataclass
@@ -81,6 +95,13 @@ class Conductor:
         self._parts = parts
         self._conf = parts.conf.conductor
         self._owner = process_name()
+        self._lifetime = lifetime.Lifetime(
+            parts.database, parts.keys, self._conf.expiry_warnings,
+            parts.clock)
+        self._expiry = expiry.Expiry(parts.database, parts.keys, parts.policy)
+        self._retention = retention.Retention(
+            parts.database, self._conf.keep_deleted, self._conf.keep_asked,
+            parts.clock)
         self._held: dict[str, _Held] = {}
         # Clusters a thread is at work on just now.
         self._busy: set[str] = set()
@@ -100,6 +121,8 @@ class Conductor:
             max_workers=self._conf.workers)
         with self._parts.database.write() as session:
             leases.reclaim(session, _dead_owner)
+            if self._conf.watch_interval:
+                leases.wake(session)
         for target in (self._scan, self._renew):
             thread = threading.Thread(target=self._forever, args=(target,),
                                       name=target.__name__, daemon=True)
@@ -120,6 +143,8 @@ class Conductor:
             self._pool.shutdown(wait=True)
         for cluster_id in list(self._held):
             self._release(cluster_id)
+        for runner in self._parts.runners.values():
+            runner.close()
 
     def advance(self, cluster_id: str) -> None:
         """There may be work for this cluster (RPC endpoint; never waits)."""
@@ -144,6 +169,8 @@ class Conductor:
 
     def _scan(self) -> float:
         """Submit what is due, by the database and by our own timers."""
+        self._lifetime.look()
+        self._retention.look()
         with self._parts.database.read() as session:
             due = leases.due(session)
         now = time.monotonic()
@@ -178,6 +205,8 @@ class Conductor:
 
     def _work_on(self, cluster_id: str) -> None:
         """Claim a cluster, or go on with one that is held, and converge."""
+        # A thread of the pool has worked for other people before.
+        RequestContext(resource_uuid=cluster_id, overwrite=True)
         held = self._claim(cluster_id)
         if held is None:
             return
@@ -187,6 +216,9 @@ class Conductor:
         except LostLease:
             LOG.info('Cluster %s: something newer is wanted, or another '
                      'conductor has it.', cluster_id)
+        except db_exc.DBError as exc:
+            # As after a death of ours: whoever claims it next goes on.
+            LOG.warning('Cluster %s is left: %s', cluster_id, exc)
         except Exception:
             LOG.exception('Cluster %s: this is a bug.', cluster_id)
             self._fail(cluster_id, held)
@@ -210,9 +242,13 @@ class Conductor:
             held = self._held.get(cluster_id)
         if held is not None:
             return held
-        with self._parts.database.write() as session:
-            epoch = leases.claim(session, cluster_id, self._owner,
-                                 self._conf.lease_seconds)
+        try:
+            with self._parts.database.write() as session:
+                epoch = leases.claim(session, cluster_id, self._owner,
+                                     self._conf.lease_seconds)
+        except db_exc.DBError as exc:
+            LOG.warning('Cluster %s cannot be claimed: %s', cluster_id, exc)
+            epoch = None
         if epoch is None:
             self._busy_end(cluster_id)
             return None
@@ -225,6 +261,11 @@ class Conductor:
         recorded = ledger.snapshot()
         deployment = recorded.deployment
         if deployment is None:
+            if self._expiry.carry_out(recorded, self._parts.clock()):
+                return 0.0
+            if self._conf.watch_interval:
+                watch.look_after(ledger, self._parts.backends[
+                    recorded.cluster.backend], recorded)
             return None
         if held.deployer is None or held.deployment_id != deployment.id:
             deployer.interrupt(ledger, recorded, self._parts.runners
@@ -238,13 +279,16 @@ class Conductor:
                      'node': '', 'task': '', 'message': refusal,
                      'hint': 'Ask again through the API.', 'run_id': None}])
                 return None
+            if deployment.operation == Operation.CANCEL:
+                ledger.cancelled(deployment.id, _CANCELLED)
+                return None
             held.deployment_id = deployment.id
             held.deployer = self._deployer(ledger, held, recorded.cluster
                                            .backend)
         context = RequestContext(
             request_id=deployment.request_id or None,
             project_id=deployment.project_id, user_id=deployment.user_id,
-            overwrite=True)
+            resource_uuid=cluster_id, overwrite=True)
         LOG.debug('Cluster %s: epoch %d, request %s', cluster_id, held.epoch,
                   context.request_id)
         return held.deployer.advance(deployment.id)
@@ -254,7 +298,7 @@ class Conductor:
         return deployer.Deployer(
             ledger, self._parts.backends[backend],
             self._parts.runners.__getitem__, self._parts.load,
-            Vault(self._parts.keys, ledger.cluster_id),
+            self._parts.element_of, Vault(self._parts.keys, ledger.cluster_id),
             deployer.Limits(self._conf.provision_timeout,
                             self._conf.gather_seconds),
             lambda: held.lost)
@@ -278,10 +322,18 @@ class Conductor:
         held = self._held.pop(cluster_id, None)
         try:
             if held is not None:
-                with self._parts.database.write() as session:
-                    leases.release(session, cluster_id, held.epoch)
+                with contextlib.suppress(db_exc.DBError):
+                    rest = self._rest(cluster_id)
+                    with self._parts.database.write() as session:
+                        leases.release(session, cluster_id, held.epoch, rest)
         finally:
             self._busy_end(cluster_id)
+
+    def _rest(self, cluster_id: str) -> float:
+        """Seconds after which to look at it again; 0 for never."""
+        rests = (float(self._conf.watch_interval),
+                 self._expiry.rest(cluster_id, self._parts.clock()))
+        return min(filter(None, rests), default=0.0)
 
     def _busy_end(self, cluster_id: str) -> None:
         with self._lock:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
+import pathlib
 from typing import Any
 
 from hpcdirect.backends import request as infra_request
@@ -27,17 +28,18 @@ from hpcdirect.backends.base import Machine
 from hpcdirect.backends.base import MachineStatus
 from hpcdirect.backends.base import Slot
 from hpcdirect.blueprints.model import Blueprint
-from hpcdirect.conductor import facts
 from hpcdirect.conductor.vault import Vault
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.ledger import Snapshot
+from hpcdirect.exception import NotFound
+from hpcdirect.planning import composition
+from hpcdirect.planning import recorded as records
 from hpcdirect.planning import wanted as wanting
+from hpcdirect.planning.composition import ElementOf
 from hpcdirect.planning.plan import Observed
 from hpcdirect.planning.plan import Plan
-from hpcdirect.planning.plan import SeenLayer
-from hpcdirect.planning.plan import SeenNode
 from hpcdirect.planning.wanted import Wanted
-from hpcdirect.states import LayerState
+from hpcdirect.runners import base as runners
 from hpcdirect.states import NodeStatus
 from hpcdirect.states import StepKind
 
@@ -52,7 +54,10 @@ _NODE_STATUS = {
 
 @dataclasses.dataclass(frozen=True)
 class Situation:
-    """What one look found."""
+    """What one look found.
+
+    :param blueprint: with just the elements that are to be on the cluster.
+    """
 
     recorded: Snapshot
     infra: Infra
@@ -65,10 +70,14 @@ class Lookout:
     """Makes a :class:`Situation` of a cluster as often as it is asked."""
 
     def __init__(self, ledger: Ledger, backend: Backend,
-                 load: Callable[[str], Blueprint], vault: Vault) -> None:
+                 load: Callable[[str], Blueprint], element_of: ElementOf,
+                 runner_of: Callable[[str], runners.ElementRunner],
+                 vault: Vault) -> None:
         self._ledger = ledger
         self._backend = backend
         self._load = load
+        self._element_of = element_of
+        self._runner_of = runner_of
         self._vault = vault
         self._blueprints: dict[str, Blueprint] = {}
         self._told = ''
@@ -85,10 +94,12 @@ class Lookout:
         infra = self._backend.observe(
             recorded.cluster.backend_ref) if recorded.cluster.backend_ref \
             else Infra(InfraStatus.GONE)
-        self._tell(deployment_id, infra.reason)
+        self.tell(deployment_id, infra.reason)
+        if not state['deleted']:
+            infra = self._reached(recorded, blueprint, infra)
         if self._record_machines(deployment_id, recorded, infra):
             recorded = self._ledger.snapshot()
-        members = {node.name: facts.member(node) for node in recorded.nodes}
+        members = records.members(recorded.nodes)
         fresh = [row for use in blueprint.elements
                  for row in self._vault.certify(use.element,
                                                 members.values())]
@@ -97,9 +108,38 @@ class Lookout:
         return Situation(
             recorded, infra, blueprint,
             wanting.build(blueprint, state, members, self._vault.versions),
-            _observed(recorded, infra))
+            records.observed(recorded.nodes, recorded.layers,
+                             infra.status != InfraStatus.GONE))
 
-    def _tell(self, deployment_id: str, reason: str) -> None:
+    def _reached(self, recorded: Snapshot, blueprint: Blueprint, infra: Infra
+                 ) -> Infra:
+        """What the backend says, but only what was reached is UP."""
+        known = {(row.name, row.incarnation, row.ref)
+                 for row in recorded.nodes
+                 if row.status in (NodeStatus.UP, NodeStatus.DRAINED)}
+        fresh = {machine.slot for machine in infra.machines
+                 if machine.status == MachineStatus.UP and machine.ssh
+                 and (machine.slot, machine.incarnation, machine.ref)
+                 not in known}
+        if not fresh:
+            return infra
+        hosts = [runners.Host(
+            machine.slot, '', machine.address, machine.ssh.host,
+            machine.ssh.port, machine.ssh.user, machine.ssh.via,
+            machine.ssh.host_key) for machine in infra.machines if machine.ssh]
+        silent: dict[str, str] = {}
+        for name in sorted({use.element.runner
+                            for use in blueprint.elements}):
+            said = self._runner_of(name).reach(hosts, fresh,
+                                               self._vault.private_key)
+            silent |= {slot: why for slot, why in said.items() if why}
+        return dataclasses.replace(infra, machines=tuple(
+            dataclasses.replace(machine, status=MachineStatus.BUILDING,
+                                fault=silent[machine.slot])
+            if machine.slot in silent else machine
+            for machine in infra.machines))
+
+    def tell(self, deployment_id: str, reason: str) -> None:
         """Pass on what takes a backend long, once."""
         if reason and reason != self._told:
             self._ledger.journal([{'deployment_id': deployment_id,
@@ -108,11 +148,22 @@ class Lookout:
         self._told = reason
 
     def _blueprint(self, state: Mapping[str, Any]) -> Blueprint:
-        """The cluster's blueprint; it never changes under one version."""
+        """The cluster's blueprint, with the elements it is to have.
+
+        A cluster that is to go needs none; whatever became of its blueprint,
+        it goes.
+        """
         ref = f'{state["blueprint"]}@{state["version"]}'
-        if ref not in self._blueprints:
-            self._blueprints[ref] = self._load(ref)
-        return self._blueprints[ref]
+        try:
+            if ref not in self._blueprints:
+                # It never changes under one version.
+                self._blueprints[ref] = self._load(ref)
+            return composition.composed(self._blueprints[ref], state,
+                                        self._element_of)
+        except NotFound:
+            if not state['deleted']:
+                raise
+            return _nothing(state)
 
     def _record_machines(self, deployment_id: str, recorded: Snapshot,
                          infra: Infra) -> bool:
@@ -154,17 +205,12 @@ def slots_to_ask_for(situation: Situation, steps: Plan, only_release: bool
     return (*(old.pop(slot.name, slot) for slot in wanted), *old.values())
 
 
-def _observed(recorded: Snapshot, infra: Infra) -> Observed:
-    return Observed(
-        {row.name: SeenNode(row.name, row.group, row.incarnation,
-                            NodeStatus(row.status))
-         for row in recorded.nodes},
-        {(row.node, row.element, row.role): SeenLayer(
-            row.node, row.incarnation, row.element, row.role, row.position,
-            row.digest, LayerState(row.state), row.verified,
-            tuple(row.inputs.get('requires', ())))
-         for row in recorded.layers},
-        exists=infra.status != InfraStatus.GONE)
+def _nothing(state: Mapping[str, Any]) -> Blueprint:
+    """In the place of a blueprint that is not there any more."""
+    return Blueprint(
+        name=state['blueprint'], version=state['version'], label='',
+        description='', folder=pathlib.Path('/nonexistent'), digest='',
+        parameters={}, node_groups=(), infrastructure={})
 
 
 def _columns(machine: Machine, groups: Mapping[str, str], row: Any
@@ -172,6 +218,7 @@ def _columns(machine: Machine, groups: Mapping[str, str], row: Any
     """A machine as its row has it."""
     status = _NODE_STATUS[machine.status]
     if row is not None and row.incarnation == machine.incarnation \
+            and row.ref == machine.ref \
             and row.status == NodeStatus.DRAINED and status == NodeStatus.UP:
         # The backend does not know that its work was moved off.
         status = NodeStatus.DRAINED

@@ -20,13 +20,16 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
+from collections.abc import Mapping
 import datetime
 import secrets
 import string
+from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from hpcdirect.blueprints import hiding
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Element
 from hpcdirect.blueprints.model import Secret
@@ -91,6 +94,18 @@ class Vault:
             if secret.kind == 'ssh-ca'
             else self._values[element.name, secret.name])
             for secret in element.secrets}
+
+    def opened(self, variables: Mapping[str, Any]
+               ) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Variables with the secrets of people, and these alone."""
+        found: list[str] = []
+
+        def one(box: Mapping[str, Any]) -> Any:
+            value = self._keys.decrypt_json(box[hiding.SEALED])
+            found.append(str(value))
+            return value
+
+        return dict(hiding.opened(variables, one)), tuple(found)
 
     def certify(self, element: Element, members: Iterable[Member]
                 ) -> list[models.Secret]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from oslo_config import cfg
+from oslo_config import types
 
 GROUP = cfg.OptGroup('conductor', title='The conductor')
 
@@ -44,6 +45,28 @@ OPTIONS: list[cfg.Opt] = [
         help='Seconds within which machines have to come up; after that the '
              'deployment fails. Bare metal that images its disks may need '
              'more.'),
+    cfg.FloatOpt(
+        'watch_interval', default=30.0, min=0.0, max=86400.0,
+        help='Seconds between two looks at the machines of a cluster that '
+             'nothing is done to: a machine that is gone, failed or in '
+             'maintenance is told of, and the cluster is DEGRADED. Each look '
+             'costs a few calls of the backend; 0 is never.'),
+    cfg.ListOpt(
+        'expiry_warnings', default=[86400, 3600],
+        item_type=types.Integer(min=1),
+        help='Seconds before a cluster\'s time is over at which an event '
+             'warns of it. What is missed while no conductor runs is not '
+             'told later, but for the last.'),
+    cfg.IntOpt(
+        'keep_deleted', default=90 * 86400, min=0,
+        help='Seconds for which events, runs and their logs, deployments and '
+             'generations of a cluster are kept once it is deleted; 0 is for '
+             'ever. Nothing of a cluster that is there is taken away.'),
+    cfg.IntOpt(
+        'keep_asked', default=7 * 86400, min=1,
+        help='Seconds for which plans are kept, and Idempotency-Keys with '
+             'what came of them. A key that comes again later is a new '
+             'one.'),
     cfg.FloatOpt(
         'gather_seconds', default=0.5, min=0.0, max=60.0,
         help='Seconds to wait, once a machine is up, for others to come up '

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
 from typing import Any
@@ -28,15 +29,24 @@ from hpcdirect.db import paging
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Deployment
 from hpcdirect.db.models import Event
+from hpcdirect.db.models import Generation
+from hpcdirect.db.models import Layer
+from hpcdirect.db.models import Tag
 from hpcdirect.db.models import now
 from hpcdirect.digests import digest
 from hpcdirect.exception import ClusterBusy
+from hpcdirect.exception import ClusterProtected
 from hpcdirect.exception import Conflict
 from hpcdirect.exception import DuplicateName
 from hpcdirect.exception import NotFound
 from hpcdirect.states import ClusterStatus
 from hpcdirect.states import DeploymentStatus
+from hpcdirect.states import LayerState
 from hpcdirect.states import Operation
+
+#: What is said of a cluster, besides tags, and changes nothing about it.
+LABELS = frozenset(('name', 'description', 'protected', 'expires_at',
+                    'expires_by', 'expiry_told'))
 
 #: Signs what a deployment says of itself: ``KeyRing.sign``.
 Sign = Callable[[Mapping[str, Any]], str]
@@ -59,10 +69,27 @@ def scope(project_id: str | None) -> list[sa.ColumnElement[bool]]:
         *alive, Cluster.project_id == project_id]
 
 
-def listing(session: orm.Session, project_id: str | None, page: paging.Page
-            ) -> paging.Listing:
-    """One page of clusters."""
-    return paging.fetch(session, Cluster, page, *scope(project_id))
+def listing(session: orm.Session, project_id: str | None, page: paging.Page,
+            tags: Iterable[str] = ()) -> paging.Listing:
+    """One page of clusters.
+
+    :param tags: only clusters that carry all of these.
+    """
+    return paging.fetch(
+        session, Cluster, page, *scope(project_id),
+        *(Cluster.id.in_(sa.select(Tag.cluster_id).where(Tag.tag == tag))
+          for tag in tags))
+
+
+def tags_of(session: orm.Session, idents: Iterable[str]
+            ) -> dict[str, list[str]]:
+    """Cluster's id -> its tags, in order; only of those that have any."""
+    found: dict[str, list[str]] = {}
+    for ident, tag in session.execute(
+            sa.select(Tag.cluster_id, Tag.tag).where(
+                Tag.cluster_id.in_(list(idents))).order_by(Tag.tag)):
+        found.setdefault(ident, []).append(tag)
+    return found
 
 
 def get(session: orm.Session, context: RequestContext,
@@ -83,7 +110,14 @@ def get(session: orm.Session, context: RequestContext,
     raise NotFound(resource='Cluster', ident=ident)
 
 
-def create(session: orm.Session, cluster: Cluster, order: Order) -> None:
+def alive(session: orm.Session, idents: Iterable[str]) -> set[str]:
+    """Those of some ids that are clusters which have not been deleted."""
+    return set(session.scalars(sa.select(Cluster.id).where(
+        Cluster.id.in_(list(idents)), Cluster.deleted == '')))
+
+
+def create(session: orm.Session, cluster: Cluster, order: Order,
+           tags: Iterable[str] = ()) -> None:
     """Write a new cluster with its first deployment.
 
     :raises DuplicateName: the project has one of that name.
@@ -97,6 +131,8 @@ def create(session: orm.Session, cluster: Cluster, order: Order) -> None:
         session.flush()
     except db_exc.DBDuplicateEntry as exc:
         raise DuplicateName(name=cluster.name) from exc
+    _tag(session, cluster.id, tags)
+    _keep(session, cluster, order)
     _deploy(session, cluster, order)
 
 
@@ -106,7 +142,7 @@ def change(session: orm.Session, seen: Cluster, order: Order) -> Cluster:
     :param seen: the cluster as it was when *order* was made from it.
     :raises ClusterBusy: something is under way, or somebody was faster.
     """
-    cluster = _locked(session, seen.id)
+    cluster = locked(session, seen.id)
     if (ClusterStatus(cluster.status).busy
             or cluster.generation != seen.generation):
         raise ClusterBusy(ident=cluster.name, status=cluster.status)
@@ -120,8 +156,11 @@ def delete(session: orm.Session, cluster_id: str, order: Order) -> Cluster:
 
     :param order: its ``desired`` is not looked at: what counts is what is
         wanted at this moment, less everything.
+    :raises ClusterProtected: its owner wants it to stay.
     """
-    cluster = _locked(session, cluster_id)
+    cluster = locked(session, cluster_id)
+    if cluster.protected and not cluster.desired['deleted']:
+        raise ClusterProtected(ident=cluster.name)
     if cluster.status != ClusterStatus.DELETING:
         wanted = {**cluster.desired, 'deleted': True}
         _want(session, cluster, dataclasses.replace(order, desired=wanted),
@@ -130,29 +169,75 @@ def delete(session: orm.Session, cluster_id: str, order: Order) -> Cluster:
 
 
 def retry(session: orm.Session, cluster_id: str, order: Order) -> Deployment:
-    """Try once more to reach what is wanted already.
+    """Try once more to reach what is wanted already, or check whether it is.
 
     :raises ClusterBusy: something is under way.
+    :raises Conflict: nothing is left to check.
     """
-    cluster = _locked(session, cluster_id)
+    cluster = locked(session, cluster_id)
     if ClusterStatus(cluster.status).busy:
         raise ClusterBusy(ident=cluster.name, status=cluster.status)
-    cluster.status = (ClusterStatus.DELETING if cluster.desired['deleted']
-                      else ClusterStatus.UPDATING)
+    if order.operation == Operation.CHECK:
+        _refuse_leaving(cluster)
+        cluster.status = ClusterStatus.CHECKING
+        session.execute(sa.update(Layer).where(
+            Layer.cluster_id == cluster.id,
+            Layer.state == LayerState.APPLIED).values(verified=False))
+    else:
+        cluster.status = (ClusterStatus.DELETING if cluster.desired['deleted']
+                          else ClusterStatus.UPDATING)
     cluster.status_reason = ''
     cluster.due_at = 0.0
     return _deploy(session, cluster,
                    dataclasses.replace(order, desired=cluster.desired))
 
 
-def describe(session: orm.Session, cluster_id: str, description: str) -> None:
-    """Change what people read; nothing is to be done for it."""
-    session.execute(sa.update(Cluster).where(
-        Cluster.id == cluster_id, Cluster.deleted == '',
-    ).values(description=description))
+def cancel(session: orm.Session, cluster_id: str, order: Order
+           ) -> Deployment:
+    """Want what is under way to end where it is.
+
+    It is a generation of its own, in which the same is wanted: whoever works
+    on the one before stops for it, as for any other.
+
+    :raises Conflict: nothing is under way, or the cluster is going.
+    """
+    cluster = locked(session, cluster_id)
+    _refuse_leaving(cluster)
+    status = ClusterStatus(cluster.status)
+    if not status.busy:
+        raise Conflict(reason=f'Nothing is under way on cluster '
+                       f'{cluster.name}.')
+    return _want(session, cluster, dataclasses.replace(
+        order, desired=cluster.desired), status)
 
 
-def _locked(session: orm.Session, cluster_id: str) -> Cluster:
+def label(session: orm.Session, cluster_id: str, labels: Mapping[str, Any]
+          ) -> None:
+    """Change what is said of a cluster; nothing is to be done for it.
+
+    :param labels: any of :data:`LABELS`, and ``tags``.
+    :raises DuplicateName: the project has one of that name.
+    :raises Conflict: it is to be protected, and is going already.
+    """
+    cluster = locked(session, cluster_id)
+    if labels.get('protected'):
+        _refuse_leaving(cluster)
+    for name in LABELS & labels.keys():
+        setattr(cluster, name, labels[name])
+    try:
+        session.flush()
+    except db_exc.DBDuplicateEntry as exc:
+        raise DuplicateName(name=labels['name']) from exc
+    if 'tags' in labels:
+        session.execute(sa.delete(Tag).where(Tag.cluster_id == cluster_id))
+        _tag(session, cluster_id, labels['tags'])
+
+
+def _tag(session: orm.Session, cluster_id: str, tags: Iterable[str]) -> None:
+    session.add_all(Tag(cluster_id=cluster_id, tag=tag) for tag in set(tags))
+
+
+def locked(session: orm.Session, cluster_id: str) -> Cluster:
     """The cluster as it is now; nobody else changes it meanwhile."""
     # Changes nothing, but takes the row's lock on MariaDB and the write lock
     # on SQLite, which a transaction that begins with a read may not get.
@@ -172,13 +257,24 @@ def _refuse_leaving(cluster: Cluster) -> None:
 
 
 def _want(session: orm.Session, cluster: Cluster, order: Order,
-          status: ClusterStatus) -> None:
+          status: ClusterStatus) -> Deployment:
     cluster.generation += 1
     cluster.desired = dict(order.desired)
+    cluster.blueprint_version = order.desired.get(
+        'version', cluster.blueprint_version)
     cluster.status = status
     cluster.status_reason = ''
     cluster.due_at = 0.0
-    _deploy(session, cluster, order)
+    _keep(session, cluster, order)
+    return _deploy(session, cluster, order)
+
+
+def _keep(session: orm.Session, cluster: Cluster, order: Order) -> None:
+    """What is wanted from now on, kept for later."""
+    session.add(Generation(
+        cluster_id=cluster.id, generation=cluster.generation,
+        user_id=order.context.user_id or '', operation=order.operation,
+        desired=cluster.desired))
 
 
 def _deploy(session: orm.Session, cluster: Cluster, order: Order

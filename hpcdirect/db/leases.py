@@ -32,6 +32,7 @@ from hpcdirect.db.clock import utc_seconds
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Deployment
 from hpcdirect.exception import LostLease
+from hpcdirect.states import ClusterStatus
 from hpcdirect.states import DeploymentStatus
 
 
@@ -90,12 +91,19 @@ def renew(session: orm.Session, held: Iterable[tuple[str, int]],
     return lost
 
 
-def release(session: orm.Session, cluster_id: str, epoch: int) -> None:
+def release(session: orm.Session, cluster_id: str, epoch: int,
+            look_again: float = 0.0) -> None:
     """Give a cluster back; the epoch stays.
 
     It is due at once when a deployment of it is not over: the API may have
     written one while this conductor was ending its work.
+
+    :param look_again: seconds after which a cluster that rests is due to be
+        looked after; 0 for never.
     """
+    resting: tuple[Any, ...] = ((
+        Cluster.status.in_((ClusterStatus.ACTIVE, ClusterStatus.DEGRADED)),
+        utc_seconds() + look_again),) if look_again else ()
     open_one = sa.exists().where(
         Deployment.cluster_id == cluster_id,
         Deployment.status.in_((DeploymentStatus.QUEUED,
@@ -103,8 +111,20 @@ def release(session: orm.Session, cluster_id: str, epoch: int) -> None:
     _changed(session, sa.update(Cluster).where(
         Cluster.id == cluster_id, Cluster.epoch == epoch,
     ).values(owner='', lease_until=0.0,
-             due_at=sa.case((open_one, utc_seconds()), else_=None),
+             due_at=sa.case((open_one, utc_seconds()), *resting,
+                            else_=None),
              updated_at=Cluster.updated_at))
+
+
+def wake(session: orm.Session) -> None:
+    """Make clusters due that rest and that nobody thought of looking after.
+
+    Such are left by a release that knew of no looking after.
+    """
+    _changed(session, sa.update(Cluster).where(
+        Cluster.deleted == '', Cluster.owner == '', Cluster.due_at.is_(None),
+        Cluster.status.in_((ClusterStatus.ACTIVE, ClusterStatus.DEGRADED)),
+    ).values(due_at=utc_seconds(), updated_at=Cluster.updated_at))
 
 
 def reclaim(session: orm.Session, dead: Callable[[str], bool]) -> None:

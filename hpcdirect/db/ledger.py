@@ -18,6 +18,7 @@ conductor has taken the cluster, nothing of this one reaches the database.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -216,6 +217,41 @@ class Ledger:
                 cluster.status_reason = reason
             return newest
 
+    def cancelled(self, deployment_id: str, reason: str) -> None:
+        """What went on has been ended, as its owner wished."""
+        with self._writing() as session:
+            deployment = session.get_one(models.Deployment, deployment_id)
+            cluster = session.get_one(models.Cluster, self.cluster_id)
+            deployment.status = DeploymentStatus.SUCCEEDED
+            deployment.started_at = deployment.finished_at = models.now()
+            self._event(session, deployment_id, kind='deployment',
+                        message=deployment.status.lower())
+            if cluster.generation == deployment.generation:
+                cluster.status = ClusterStatus.ERROR
+                cluster.status_reason = reason
+                self._event(session, deployment_id, kind='cluster',
+                            message=f'{cluster.status} {reason}')
+
+    def halt(self, deployment_id: str,
+             failures: Iterable[Mapping[str, Any]]) -> bool:
+        """A change fails while nodes are out of service for it.
+
+        :returns: whether these are to be put back first; False when there
+            are none, or when that was tried already.
+        """
+        with self._writing() as session:
+            deployment = session.get_one(models.Deployment, deployment_id)
+            names = sorted(row.name for row in self._mine(
+                session, models.Node) if row.before is not None)
+            if deployment.failures or not names \
+                    or deployment.status != DeploymentStatus.RUNNING:
+                return False
+            deployment.failures = [dict(failure) for failure in failures]
+            self._event(session, deployment_id, kind='deployment',
+                        level='error', message='halted; put back as they '
+                        f'were before: {", ".join(names)}')
+            return True
+
     def gone(self, deployment_id: str) -> None:
         """Everything of the cluster was seen to be gone."""
         with self._writing() as session:
@@ -249,26 +285,63 @@ class Ledger:
             rows = {row.name: row for row in self._mine(session, models.Node)}
             for values in changed:
                 row = rows.get(values['name'])
-                before = row.status if row else ''
+                before = (row.status, row.fault) if row else ('', '')
+                if row is not None and _other_machine(row, values):
+                    # Whatever was on the old one is not on this one.
+                    self._drop_layers(session, row.name)
+                    row.before = None
                 if row is None:
                     row = models.Node(cluster_id=self.cluster_id)
                     session.add(row)
                 for name, value in values.items():
                     setattr(row, name, value)
-                if row.status != before:
-                    bad = row.status == NodeStatus.FAILED
-                    self._event(session, deployment_id, kind='node',
-                                node=row.name, message=' '.join(
-                                    filter(None, (row.status, row.fault))),
-                                level='error' if bad else 'info')
+                self._tell_of_node(session, deployment_id, row, before)
             for name in gone:
                 if name in rows:
                     session.delete(rows[name])
                     self._event(session, deployment_id, kind='node',
                                 node=name, message='GONE')
-                session.execute(sa.delete(models.Layer).where(
-                    models.Layer.cluster_id == self.cluster_id,
-                    models.Layer.node == name))
+                self._drop_layers(session, name)
+
+    def rest(self, changed: Iterable[Mapping[str, Any]], reason: str
+             ) -> None:
+        """A cluster that rests was looked at.
+
+        :param changed: columns of nodes that are not as they were.
+        :param reason: what ails it, '' when nothing does.
+        """
+        with self._writing() as session:
+            rows = {row.name: row for row in self._mine(session, models.Node)}
+            for values in changed:
+                row = rows[values['name']]
+                before = (row.status, row.fault)
+                row.status, row.fault = values['status'], values['fault']
+                self._tell_of_node(session, '', row, before)
+            cluster = session.get_one(models.Cluster, self.cluster_id)
+            cluster.status_reason = reason
+            status = (ClusterStatus.DEGRADED if reason
+                      else ClusterStatus.ACTIVE)
+            if cluster.status != status:
+                cluster.status = status
+                self._event(session, '', kind='cluster',
+                            level='error' if reason else 'info',
+                            message=' '.join(filter(None, (status, reason))))
+
+    def _tell_of_node(self, session: orm.Session, deployment_id: str,
+                      row: models.Node, before: tuple[str, str]) -> None:
+        """An event when a node's status changed or something ails it now."""
+        worse = bool(row.fault) and row.status in (NodeStatus.FAILED,
+                                                   NodeStatus.UP)
+        if row.status != before[0] or (worse and row.fault != before[1]):
+            self._event(session, deployment_id, kind='node', node=row.name,
+                        message=' '.join(filter(None, (
+                            row.status, row.fault if worse else ''))),
+                        level='error' if worse else 'info')
+
+    def _drop_layers(self, session: orm.Session, node: str) -> None:
+        session.execute(sa.delete(models.Layer).where(
+            models.Layer.cluster_id == self.cluster_id,
+            models.Layer.node == node))
 
     # -- secrets ----------------------------------------------------------
 
@@ -320,13 +393,16 @@ class Ledger:
     def run_ended(self, run_id: str, status: WorkStatus,
                   cause: Mapping[str, Any] | None,
                   layers: Iterable[Mapping[str, Any]],
-                  drained: Mapping[str, NodeStatus], whole: bool) -> None:
+                  drained: Mapping[str, NodeStatus], whole: bool,
+                  closed: Collection[str] = ()) -> None:
         """A run is over: its layers and nodes change in the same moment.
 
         :param whole: it was all of its step, so the step is over as well.
         :param layers: ``id``-less columns of layers: node, element, role and
             what is new; a state of REVERTED removes the layer.
         :param drained: nodes whose status changes by it.
+        :param closed: those of them that are to be changed and to work
+            again; what is on them is kept as it was before.
         """
         with self._writing() as session:
             run = session.get_one(models.Run, run_id)
@@ -350,10 +426,13 @@ class Ledger:
                     continue
                 for name, value in values.items():
                     setattr(row, name, value)
-            for name, node_status in drained.items():
-                session.execute(sa.update(models.Node).where(
-                    models.Node.cluster_id == self.cluster_id,
-                    models.Node.name == name).values(status=node_status))
+            for node in self._mine(session, models.Node):
+                if node.name in drained:
+                    node.status = drained[node.name]
+                    node.before = [
+                        _kept(row) for row in rows.values()
+                        if row.node == node.name
+                    ] if node.name in closed else None
 
     def interrupt(self, runs: Iterable[str]) -> None:
         """Runs that an earlier conductor left: what they touched is dirty."""
@@ -401,3 +480,15 @@ class Ledger:
         session.add(models.Event(
             cluster_id=self.cluster_id, project_id=cluster.project_id,
             deployment_id=deployment_id, **values))
+
+
+def _kept(row: models.Layer) -> dict[str, Any]:
+    """A layer as it is written down before its node is changed."""
+    return {'element': row.element, 'role': row.role,
+            'position': row.position, 'version': row.version,
+            'digest': row.digest, 'inputs': row.inputs}
+
+
+def _other_machine(row: models.Node, values: Mapping[str, Any]) -> bool:
+    """Whether a slot's machine is another one than before."""
+    return bool(row.ref and values['ref'] and row.ref != values['ref'])

@@ -29,6 +29,9 @@ Serial = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
 
 ID = sa.String(36)
 NAME = sa.String(255)
+# Big and small letters are two, whatever the database thinks of names.
+WORD = sa.String(64).with_variant(
+    mysql.VARCHAR(64, collation='utf8mb4_bin'), 'mysql', 'mariadb')
 
 
 def now() -> datetime.datetime:
@@ -62,6 +65,7 @@ class Cluster(Base):
                             name='uniq_clusters_project_name'),
         sa.Index('ix_clusters_page', 'project_id', 'created_at', 'id'),
         sa.Index('ix_clusters_due', 'deleted', 'due_at'),
+        sa.Index('ix_clusters_expiry', 'deleted', 'expires_at'),
     )
 
     id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
@@ -80,6 +84,13 @@ class Cluster(Base):
     generation: orm.Mapped[int] = orm.mapped_column(default=1)
     desired: orm.Mapped[dict[str, Any]]
     outputs: orm.Mapped[dict[str, Any]] = orm.mapped_column(default=dict)
+    protected: orm.Mapped[bool] = orm.mapped_column(default=False)
+    # When it goes by itself; who wanted that, signed; and how many seconds
+    # before it was told of last.
+    expires_at: orm.Mapped[datetime.datetime | None]
+    expires_by: orm.Mapped[dict[str, Any] | None] = orm.mapped_column(
+        sa.JSON(none_as_null=True), default=None)
+    expiry_told: orm.Mapped[float | None] = orm.mapped_column(sa.Double)
     # The lease: seconds since 1970 by the database's clock; see leases.py.
     owner: orm.Mapped[str] = orm.mapped_column(NAME, default='')
     epoch: orm.Mapped[int] = orm.mapped_column(default=0)
@@ -88,6 +99,39 @@ class Cluster(Base):
     created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
     updated_at: orm.Mapped[datetime.datetime] = orm.mapped_column(
         default=now, onupdate=now)
+
+
+class Tag(Base):
+    """A word that a cluster's owner has put on it."""
+
+    __tablename__ = 'cluster_tags'
+    __table_args__ = (
+        sa.Index('ix_cluster_tags_tag', 'tag'),
+    )
+
+    cluster_id: orm.Mapped[str] = orm.mapped_column(
+        ID, sa.ForeignKey('clusters.id'), primary_key=True)
+    tag: orm.Mapped[str] = orm.mapped_column(WORD, primary_key=True)
+
+
+class Generation(Base):
+    """What was wanted of a cluster, from one change of it to the next."""
+
+    __tablename__ = 'generations'
+    __table_args__ = (
+        sa.UniqueConstraint('cluster_id', 'generation',
+                            name='uniq_generations_generation'),
+    )
+
+    id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
+                                            default=new_id)
+    cluster_id: orm.Mapped[str] = orm.mapped_column(
+        ID, sa.ForeignKey('clusters.id'))
+    generation: orm.Mapped[int]
+    user_id: orm.Mapped[str] = orm.mapped_column(NAME)
+    operation: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    desired: orm.Mapped[dict[str, Any]]
+    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
 
 
 class Deployment(Base):
@@ -155,7 +199,11 @@ class Step(Base):
 
 
 class Node(Base):
-    """The machine in a slot, or the one that is being made for it."""
+    """The machine in a slot, or the one that is being made for it.
+
+    :param before: its layers as they were when it was drained in order to be
+        changed; None unless it is just being changed.
+    """
 
     __tablename__ = 'nodes'
     __table_args__ = (
@@ -174,6 +222,8 @@ class Node(Base):
     address: orm.Mapped[str] = orm.mapped_column(sa.String(64), default='')
     ssh: orm.Mapped[dict[str, Any]] = orm.mapped_column(default=dict)
     fault: orm.Mapped[str] = orm.mapped_column(sa.Text, default='')
+    before: orm.Mapped[list[Any] | None] = orm.mapped_column(
+        sa.JSON(none_as_null=True), default=None)
     created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
     updated_at: orm.Mapped[datetime.datetime] = orm.mapped_column(
         default=now, onupdate=now)
@@ -300,6 +350,28 @@ class Secret(Base):
     name: orm.Mapped[str] = orm.mapped_column(sa.String(64))
     version: orm.Mapped[int] = orm.mapped_column(default=1)
     sealed: orm.Mapped[str] = orm.mapped_column(Text)
+
+
+class Plan(Base):
+    """What a change would do to a cluster, as it was shown."""
+
+    __tablename__ = 'plans'
+    __table_args__ = (
+        sa.Index('ix_plans_age', 'created_at'),
+    )
+
+    id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
+                                            default=new_id)
+    cluster_id: orm.Mapped[str] = orm.mapped_column(
+        ID, sa.ForeignKey('clusters.id'))
+    project_id: orm.Mapped[str] = orm.mapped_column(NAME)
+    user_id: orm.Mapped[str] = orm.mapped_column(NAME)
+    # What the world was like: it is carried out only while it still is.
+    generation: orm.Mapped[int]
+    fingerprint: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    change: orm.Mapped[dict[str, Any]]
+    shown: orm.Mapped[dict[str, Any]]
+    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
 
 
 class IdempotencyKey(Base):

@@ -16,14 +16,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
+import sys
 import threading
+import time
 from typing import Any
 
 from oslo_config import cfg
+from oslo_db import exception as db_exc
 from oslo_db import options
 from oslo_db.sqlalchemy import enginefacade
 import sqlalchemy as sa
 from sqlalchemy import orm
+
+#: Seconds between two attempts to begin a transaction.
+_PAUSE = 0.5
 
 
 @enginefacade.transaction_context_provider
@@ -36,7 +42,12 @@ class Database:
 
     Each is one transaction of its own, committed at the end of the block and
     rolled back when an exception leaves it.
+
+    :ivar patience: seconds for which the beginning of a transaction waits
+        for a database server that is not there just now.
     """
+
+    patience = 0.0
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         options.set_defaults(conf)
@@ -53,7 +64,7 @@ class Database:
     @contextlib.contextmanager
     def read(self) -> Iterator[orm.Session]:
         """A session that sees one state of the database."""
-        with self._facade.reader.using(_Transaction()) as session:
+        with self._begun(self._facade.reader) as session:
             yield session
 
     @contextlib.contextmanager
@@ -61,10 +72,34 @@ class Database:
         """A session whose changes are committed when the block ends."""
         self._writing.now = True
         try:
-            with self._facade.writer.using(_Transaction()) as session:
+            with self._begun(self._facade.writer) as session:
                 yield session
         finally:
             self._writing.now = False
+
+    @contextlib.contextmanager
+    def _begun(self, kind: Any) -> Iterator[orm.Session]:
+        """A transaction that the server has begun."""
+        end = time.monotonic() + self.patience
+        while True:
+            transaction = kind.using(_Transaction())
+            try:
+                session = transaction.__enter__()
+                session.connection()
+                break
+            except db_exc.DBConnectionError:
+                with contextlib.suppress(Exception):
+                    transaction.__exit__(*sys.exc_info())
+                if time.monotonic() > end:
+                    raise
+                time.sleep(_PAUSE)
+        try:
+            yield session
+        except BaseException:
+            if not transaction.__exit__(*sys.exc_info()):
+                raise
+        else:
+            transaction.__exit__(None, None, None)
 
     def _prepare_sqlite(self) -> None:
         """Let readers and one writer go on side by side.

@@ -33,8 +33,11 @@ from typing import Any
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import NodeGroup
+from hpcdirect.blueprints.model import VolumeUse
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
+from hpcdirect.planning import updates
+from hpcdirect.planning.updates import Site
 
 State = dict[str, Any]
 
@@ -53,29 +56,75 @@ def first(blueprint: Blueprint, given: Mapping[str, Any]) -> State:
     }
     for group in blueprint.node_groups:
         count = parameters.group_count(blueprint, group, values)
-        _within(group, count)
+        within(group, count)
         state['groups'][group.name] = _slots(group.name, count, ())
     return state
 
 
 def with_parameters(state: State, blueprint: Blueprint,
-                    given: Mapping[str, Any]) -> State:
+                    given: Mapping[str, Any], site: Site = updates.NOWHERE
+                    ) -> State:
     """The state with some parameters changed.
 
     A group whose count is a parameter follows it: slots with the highest
-    numbers go first.
+    numbers go first. Machines that a parameter shapes are replaced when the
+    blueprint says so.
 
     :raises Invalid: with every finding about the parameters.
     """
     values = parameters.check(blueprint, {**state['parameters'], **given})
+    new = reshaped(state, blueprint, site, [
+        name for name, value in values.items()
+        if state['parameters'].get(name) != value])
+    return recounted(new, blueprint, values, given)
+
+
+def recounted(state: State, blueprint: Blueprint, values: Mapping[str, Any],
+              given: Iterable[str]) -> State:
+    """The state with other parameters, and the slots that they count.
+
+    :param values: all parameters, checked.
+    :param given: those that decide anew how many slots there are.
+    :raises Invalid: too few or too many.
+    """
     new = copy.deepcopy(state)
-    new['parameters'] = values
+    new['parameters'] = dict(values)
     for group in blueprint.node_groups:
         if isinstance(group.count, str) and group.count in given:
             count = parameters.group_count(blueprint, group, values)
-            _within(group, count)
+            within(group, count)
             new['groups'][group.name] = _slots(
                 group.name, count, new['groups'][group.name])
+    return new
+
+
+def reshaped(state: State, blueprint: Blueprint, site: Site,
+             changed: Iterable[str]) -> State:
+    """The state in which the machines that parameters shape are replaced.
+
+    :param changed: parameters that have been changed.
+    :raises Invalid: one cannot be, or data would be lost.
+    """
+    new = copy.deepcopy(state)
+    findings: list[Finding] = []
+    groups: dict[str, None] = {}
+    for name in changed:
+        update = updates.of_parameter(blueprint, name, site.backend)
+        if update.kind == updates.FIXED:
+            findings.append(Finding(
+                'cannot be changed on a cluster that is there'
+                + (f': {update.reason.rstrip(".")}' if update.reason else '')
+                + '; make another cluster with it',
+                parameters.place((name,))))
+        groups |= dict.fromkeys(update.groups)
+    for group in groups:
+        try:
+            new = with_replaced(new, blueprint, group, [
+                slot['name'] for slot in new['groups'][group]], site)
+        except Invalid as exc:
+            findings += exc.findings
+    if findings:
+        raise Invalid(findings)
     return new
 
 
@@ -112,6 +161,34 @@ def with_slots(state: State, blueprint: Blueprint, group_name: str,
     return _with_slots(state, blueprint, group, slots)
 
 
+def with_replaced(state: State, blueprint: Blueprint, group_name: str,
+                  names: Iterable[str], site: Site = updates.NOWHERE
+                  ) -> State:
+    """The state in which these slots get another machine.
+
+    :raises Invalid: a name is no slot of the group, or data would be lost.
+    """
+    group = _group(blueprint, group_name)
+    there = {slot['name'] for slot in state['groups'][group_name]}
+    wanted = list(dict.fromkeys(names))
+    where = f'$.node_groups.{group_name}.replace'
+    findings = [Finding(f'there is no node "{name}" in group {group_name}',
+                        where) for name in wanted if name not in there]
+    lost = data_of(blueprint, group, site.volumes)
+    if lost and wanted and not site.force:
+        findings.append(Finding(
+            f'{", ".join(lost)} of group {group_name} is on no volume and '
+            'would be lost with the machine; force says that this is well',
+            where))
+    if findings:
+        raise Invalid(findings)
+    new = copy.deepcopy(state)
+    for slot in new['groups'][group_name]:
+        if slot['name'] in wanted:
+            slot['incarnation'] += 1
+    return new
+
+
 def deleted(state: State) -> State:
     """The state of a cluster that is to go."""
     return {**copy.deepcopy(state), 'deleted': True}
@@ -128,13 +205,33 @@ def slot_names(state: State) -> list[str]:
 def _with_slots(state: State, blueprint: Blueprint, group: NodeGroup,
                 slots: list[dict[str, Any]]) -> State:
     """Put slots into a group; the parameter that counts them follows."""
-    _within(group, len(slots))
+    within(group, len(slots))
     new = copy.deepcopy(state)
     new['groups'][group.name] = slots
     if isinstance(group.count, str):
         new['parameters'] = parameters.check(
             blueprint, {**new['parameters'], group.count: len(slots)})
     return new
+
+
+def data_of(blueprint: Blueprint, group: NodeGroup,
+            volumes: Iterable[VolumeUse]) -> list[str]:
+    """Paths whose data a group's machines alone hold.
+
+    An element's data lies with the role there is one of, or, when it has
+    none such, where people log in; volumes outlive machines.
+    """
+    paths = set()
+    for use in blueprint.elements:
+        owners = {name for role in use.element.roles
+                  if role.scope == 'cluster'
+                  for name in use.roles.get(role.name, ())}
+        if group.name in (owners or {blueprint.login}):
+            paths |= {path for path in use.element.data if not any(
+                group.name in volume.groups
+                and (path + '/').startswith(volume.mount.rstrip('/') + '/')
+                for volume in volumes)}
+    return sorted(paths)
 
 
 def _group(blueprint: Blueprint, name: str) -> NodeGroup:
@@ -147,7 +244,8 @@ def _group(blueprint: Blueprint, name: str) -> NodeGroup:
             f'{blueprint.name} has: {known}.', '$.node_groups')]) from None
 
 
-def _within(group: NodeGroup, count: int) -> None:
+def within(group: NodeGroup, count: int) -> None:
+    """Pass, or raise Invalid: a group takes so many nodes."""
     if not group.min_count <= count <= group.max_count:
         raise Invalid([Finding(
             f'{count} nodes asked for; group {group.name} takes '

@@ -20,7 +20,9 @@ same plan from what is there.
 The order: nodes that go are drained; nodes that come are provisioned; layers
 that are no longer wanted are reverted, the last first; wanted layers are
 applied, the first first; what was applied is verified; nodes that go are
-released.
+released. A node with work on it that would not outlive a change is drained
+before, and works again when all of it is done; :mod:`batches` sees to it
+that not too many are out at once.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ import dataclasses
 
 from hpcdirect.planning.wanted import LayerKey
 from hpcdirect.planning.wanted import Wanted
+from hpcdirect.planning.wanted import WantedLayer
 from hpcdirect.states import LayerState
 from hpcdirect.states import NodeStatus
 from hpcdirect.states import StepKind
@@ -38,12 +41,16 @@ from hpcdirect.states import StepKind
 
 @dataclasses.dataclass(frozen=True)
 class SeenNode:
-    """A machine that is there, or is being made."""
+    """A machine that is there, or is being made.
+
+    :param closed: it was drained to be changed, and is to work again.
+    """
 
     name: str
     group: str
     incarnation: int
     status: NodeStatus
+    closed: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +58,8 @@ class SeenLayer:
     """A layer as it was recorded.
 
     :param requires: elements it stood on when it was applied.
+    :param base: of what it was applied with and cannot change in place.
+    :param rolling: work that uses it does not outlive a change.
     """
 
     node: str
@@ -62,6 +71,8 @@ class SeenLayer:
     state: LayerState
     verified: bool = False
     requires: tuple[str, ...] = ()
+    base: str = ''
+    rolling: bool = False
 
     @property
     def key(self) -> LayerKey:
@@ -118,14 +129,18 @@ def plan(wanted: Wanted, observed: Observed) -> Plan:
     going = {name for name, node in observed.nodes.items()
              if name not in wanted.members
              or node.incarnation != wanted.members[name].incarnation}
-    steps = [*_drains(wanted, observed, going),
+    off = _reverted(wanted, observed, going)
+    reverts = list(_reverts(observed, off))
+    applies = list(_applies(wanted, observed, going, off))
+    verifies = list(_verifies(wanted, observed, applies))
+    changing = {key for step in (*reverts, *applies) for key in step.layers}
+    steps = [*_drains(wanted, observed, going,
+                      _in_service(wanted, observed, changing, off)),
              *_provision(wanted, observed, going),
-             *_resumes(wanted, observed, going)]
-    reverts = _reverted(wanted, observed, going)
-    steps += _reverts(observed, reverts)
-    applies = list(_applies(wanted, observed, going, reverts))
-    steps += applies
-    steps += _verifies(wanted, observed, going, applies)
+             *_resumes(wanted, observed, going, {
+                 key[0] for step in (*reverts, *applies, *verifies)
+                 for key in step.layers}),
+             *reverts, *applies, *verifies]
     leaving = tuple(sorted(going - set(wanted.members)))
     if leaving:
         steps.append(Step(StepKind.RELEASE, '', leaving,
@@ -139,44 +154,102 @@ def _alive(layer: SeenLayer, node: SeenNode | None) -> bool:
             and layer.state != LayerState.REVERTED)
 
 
-def _drains(wanted: Wanted, observed: Observed, going: set[str]
-            ) -> Iterable[Step]:
+def _drains(wanted: Wanted, observed: Observed, going: set[str],
+            turns: set[LayerKey]) -> Iterable[Step]:
     for element in reversed(wanted.elements):
         if not element.element.can('drain'):
             continue
         keys = [key for key, layer in sorted(observed.layers.items())
                 if layer.element == element.name and layer.node in going
-                and observed.nodes[layer.node].status == NodeStatus.UP
+                and _works(observed.nodes[layer.node])
                 and _alive(layer, observed.nodes[layer.node])]
-        if keys:
-            yield _with_assistants(StepKind.DRAIN, wanted, observed, keys,
-                                   'work is moved off before the node goes')
+        closing = sorted(key for key in turns if key[1] == element.name)
+        reasons = [text for there, text in (
+            (keys, 'work is moved off before the node goes'),
+            (closing, 'work is moved off before the node is changed'))
+            if there]
+        if reasons:
+            yield _with_assistants(
+                StepKind.DRAIN, wanted, observed, [*keys, *closing],
+                '; '.join(reasons))
 
 
-def _resumes(wanted: Wanted, observed: Observed, going: set[str]
-             ) -> Iterable[Step]:
+def _works(node: SeenNode) -> bool:
+    """Whether there may be work on a node that has to be moved off."""
+    return node.status == NodeStatus.UP or node.closed
+
+
+def _in_service(wanted: Wanted, observed: Observed, changing: set[LayerKey],
+                off: set[LayerKey]) -> set[LayerKey]:
+    """Layers that have to be drained before their nodes are changed.
+
+    Where what drains is itself taken off, or is not whole, there is nothing
+    to drain with, and no work that could be told to go elsewhere.
+    """
+    disturbed = {key[0] for key in changing & set(observed.layers)
+                 if observed.layers[key].digest
+                 and _rolls(observed.layers[key], wanted)
+                 and observed.nodes[key[0]].status == NodeStatus.UP}
+    found: set[LayerKey] = set()
+    for element in wanted.elements:
+        if not disturbed or not element.element.can('drain'):
+            continue
+        others = assistants(wanted, observed, element.name)
+        if element.element.drain_with and (not others or off & set(others)):
+            continue
+        found |= {
+            key for key, layer in observed.layers.items()
+            if layer.element == element.name and key[0] in disturbed
+            and layer.role not in element.element.drain_with
+            and layer.state == LayerState.APPLIED and key in wanted.layers
+            and _alive(layer, observed.nodes.get(key[0]))
+            and key not in off}
+    return found
+
+
+def _rolls(layer: SeenLayer, wanted: Wanted) -> bool:
+    element = wanted.element(layer.element)
+    return element.element.rolling if element else layer.rolling
+
+
+def _resumes(wanted: Wanted, observed: Observed, going: set[str],
+             unfinished: set[str]) -> Iterable[Step]:
     for element in wanted.elements:
         if not element.element.can('drain'):
             continue
-        keys = [key for key in wanted.layers if key[1] == element.name
-                and key[0] not in going and key[0] in observed.nodes
-                and observed.nodes[key[0]].status == NodeStatus.DRAINED]
+        nodes = {key[0]: observed.nodes[key[0]] for key in wanted.layers
+                 if key[1] == element.name and key[0] in observed.nodes
+                 and key[0] not in going}
+        back = [name for name, node in nodes.items()
+                if node.status == NodeStatus.DRAINED
+                and not (node.closed and name in unfinished)]
+        keys = [key for key in wanted.layers
+                if key[1] == element.name and key[0] in back]
         if keys:
-            yield _with_assistants(StepKind.RESUME, wanted, observed, keys,
-                                   'the node is wanted again')
+            yield _with_assistants(
+                StepKind.RESUME, wanted, observed, keys,
+                'the node is wanted again' if not all(
+                    nodes[name].closed for name in back)
+                else 'what was to be changed there is done')
+
+
+def assistants(wanted: Wanted, observed: Observed, name: str
+               ) -> list[LayerKey]:
+    """Layers of an element whose nodes take part when others drain."""
+    element = wanted.element(name)
+    return [key for key, layer in sorted(observed.layers.items())
+            if element is not None and layer.element == name
+            and layer.role in element.element.drain_with
+            and _alive(layer, observed.nodes.get(layer.node))]
 
 
 def _with_assistants(kind: StepKind, wanted: Wanted, observed: Observed,
                      keys: list[LayerKey], reason: str) -> Step:
     """A drain or resume: its nodes and those that take part in it."""
-    name = keys[0][1]
-    element = wanted.element(name)
     nodes = [key[0] for key in keys]
-    for role in element.element.drain_with if element else ():
-        nodes += [key[0] for key, layer in sorted(observed.layers.items())
-                  if layer.element == name and layer.role == role
-                  and _alive(layer, observed.nodes.get(layer.node))]
-    return Step(kind, name, tuple(dict.fromkeys(nodes)), tuple(keys), reason)
+    nodes += [key[0] for key in assistants(wanted, observed, keys[0][1])]
+    return Step(kind, keys[0][1], tuple(dict.fromkeys(nodes)), tuple(keys),
+                reason)
 
 
 def _provision(wanted: Wanted, observed: Observed, going: set[str]
@@ -193,11 +266,16 @@ def _provision(wanted: Wanted, observed: Observed, going: set[str]
 
 def _reverted(wanted: Wanted, observed: Observed, going: set[str]
               ) -> set[LayerKey]:
-    """Layers to take off: not wanted, or standing on one that is not."""
+    """Layers to take off.
+
+    Those not wanted, those that cannot be changed in place, and what stands
+    on one of them.
+    """
     there = {key: layer for key, layer in observed.layers.items()
              if key[0] not in going
              and _alive(layer, observed.nodes.get(key[0]))}
-    off = {key for key in there if key not in wanted.layers}
+    off = {key for key, layer in there.items()
+           if key not in wanted.layers or _other_base(layer, wanted)}
     grown = True
     while grown:
         # An element is gone from a node when its last role there goes.
@@ -210,14 +288,41 @@ def _reverted(wanted: Wanted, observed: Observed, going: set[str]
     return off
 
 
+def _other_base(layer: SeenLayer, wanted: Wanted) -> bool:
+    """Whether a layer has to go before it is applied with new inputs."""
+    base = wanted.layers[layer.key].base
+    return bool(base) and bool(layer.base) and base != layer.base
+
+
+def _from_above(layers: Iterable[SeenLayer]) -> list[str]:
+    """The elements of layers, each before all that it stands on."""
+    needs: dict[str, set[str]] = {}
+    for layer in layers:
+        needs.setdefault(layer.element, set()).update(layer.requires)
+    order: list[str] = []
+
+    def take(name: str) -> None:
+        if name in order:
+            return
+        for other in needs:
+            if other != name and name in needs[other]:
+                take(other)
+        if name not in order:
+            order.append(name)
+
+    for name in needs:
+        take(name)
+    return order
+
+
 def _reverts(observed: Observed, off: set[LayerKey]) -> Iterable[Step]:
     layers = sorted((observed.layers[key] for key in off),
                     key=lambda layer: (-layer.position, layer.key))
-    for name in dict.fromkeys(layer.element for layer in layers):
+    for name in _from_above(layers):
         keys = [layer.key for layer in layers if layer.element == name]
         nodes = tuple(dict.fromkeys(key[0] for key in keys))
         down = [node for node in nodes
-                if observed.nodes[node].status != NodeStatus.UP]
+                if not _works(observed.nodes[node])]
         yield Step(StepKind.REVERT, name, nodes, tuple(keys),
                    'no longer wanted, or what it stands on is not',
                    _waits_for(down))
@@ -226,12 +331,14 @@ def _reverts(observed: Observed, off: set[LayerKey]) -> Iterable[Step]:
 def _applies(wanted: Wanted, observed: Observed, going: set[str],
              off: set[LayerKey]) -> Iterable[Step]:
     up = {name for name, node in observed.nodes.items()
-          if name not in going and node.status == NodeStatus.UP}
+          if name not in going and _works(node)}
+    of_element: dict[str, list[WantedLayer]] = {}
+    for layer in wanted.layers.values():
+        of_element.setdefault(layer.element, []).append(layer)
     for element in wanted.elements:
         reasons: dict[LayerKey, str] = {}
-        for key, layer in wanted.layers.items():
-            if key[1] != element.name:
-                continue
+        for layer in of_element.get(element.name, ()):
+            key = layer.key
             seen = observed.layers.get(key)
             if key in off or seen is None or key[0] not in observed.nodes \
                     or not _alive(seen, observed.nodes[key[0]]) \
@@ -240,7 +347,8 @@ def _applies(wanted: Wanted, observed: Observed, going: set[str],
             elif seen.state != LayerState.APPLIED:
                 reasons[key] = 'an earlier attempt did not end well'
             elif not layer.digest or seen.digest != layer.digest:
-                reasons[key] = 'its inputs changed'
+                reasons[key] = 'its inputs changed' if layer.digest else \
+                    'it watches machines of which nothing is known yet'
         if reasons:
             nodes = tuple(dict.fromkeys(key[0] for key in reasons))
             blocked = _waits_for(sorted(set(nodes) - up))
@@ -252,8 +360,8 @@ def _applies(wanted: Wanted, observed: Observed, going: set[str],
                        '; '.join(dict.fromkeys(reasons.values())), blocked)
 
 
-def _verifies(wanted: Wanted, observed: Observed, going: set[str],
-              applies: list[Step]) -> Iterable[Step]:
+def _verifies(wanted: Wanted, observed: Observed, applies: list[Step]
+              ) -> Iterable[Step]:
     fresh = {key for step in applies for key in step.layers}
     for element in wanted.elements:
         keys = [key for key in wanted.layers if key[1] == element.name

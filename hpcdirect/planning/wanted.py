@@ -30,6 +30,7 @@ from hpcdirect.blueprints.model import Element
 from hpcdirect.blueprints.model import ElementUse
 from hpcdirect.blueprints.model import Role
 from hpcdirect.digests import digest
+from hpcdirect.planning import updates
 from hpcdirect.planning.desired import State
 
 #: node, element, role: what names a layer within a cluster
@@ -56,6 +57,7 @@ class WantedElement:
     :param members: role -> the nodes that are to play it.
     :param variables: its parameters with their values, None when one of
         them is wired to something not known yet.
+    :param reapplied: those of them that cannot be changed in place.
     """
 
     element: Element
@@ -63,6 +65,7 @@ class WantedElement:
     members: Mapping[str, tuple[Member, ...]]
     variables: Mapping[str, Any] | None
     outputs: Mapping[str, Any]
+    reapplied: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -75,6 +78,8 @@ class WantedLayer:
     """A layer as it is to stand on one node.
 
     :param digest: '' while an input is not known yet.
+    :param base: digest of those inputs that cannot be changed in place; ''
+        without any.
     """
 
     node: str
@@ -84,6 +89,7 @@ class WantedLayer:
     position: int
     version: str
     digest: str
+    base: str = ''
 
     @property
     def key(self) -> LayerKey:
@@ -93,12 +99,17 @@ class WantedLayer:
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """All that is wanted of a cluster, in the order it is to be applied."""
+    """All that is wanted of a cluster, in the order it is to be applied.
+
+    :param most_out: node group -> how many of its nodes may be out of
+        service at one time while they are changed.
+    """
 
     members: Mapping[str, Member]
     elements: tuple[WantedElement, ...]
     layers: Mapping[LayerKey, WantedLayer]
     deleted: bool = False
+    most_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def element(self, name: str) -> WantedElement | None:
         """The element of that name, when it is wanted."""
@@ -135,13 +146,18 @@ def build(blueprint: Blueprint, state: State,
     uses = [use for use in blueprint.elements
             if not use.when or state['parameters'].get(use.when)]
     for position, use in enumerate(uses):
-        wanted = _element(use, position, members, state, outputs)
+        wanted = dataclasses.replace(
+            _element(use, position, members, state, outputs),
+            reapplied=updates.reapplied(blueprint, use.variables,
+                                        use.element.parameters))
         elements.append(wanted)
         outputs |= {f'{wanted.name}.{key}': value
                     for key, value in wanted.outputs.items()}
         for layer in _layers(wanted, secret_versions):
             layers[layer.key] = layer
-    return Wanted(members, tuple(elements), layers)
+    return Wanted(members, tuple(elements), layers, most_out={
+        group.name: group.most_out(len(state['groups'].get(group.name, ())))
+        for group in blueprint.node_groups})
 
 
 def _element(use: ElementUse, position: int, members: Mapping[str, Member],
@@ -188,19 +204,34 @@ def _layers(wanted: WantedElement,
     layers = []
     for role in element.roles:
         facts = _watched(role, wanted.members)
-        text = ''
+        text, base = '', _base(wanted, role)
         if facts is not None and wanted.variables is not None:
             text = digest({
                 'element': element.digest, 'role': role.name,
-                'variables': wanted.variables, 'facts': facts,
+                'variables': _minded(role, wanted.variables),
+                'facts': facts,
                 'secrets': {secret.name: secret_versions.get(
                     (element.name, secret.name), 1)
                     for secret in element.secrets}})
         layers += [WantedLayer(member.name, member.incarnation, element.name,
                                role.name, wanted.position, element.version,
-                               text)
+                               text, base)
                    for member in wanted.members[role.name]]
     return layers
+
+
+def _minded(role: Role, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Those variables whose change is for this role."""
+    return {name: value for name, value in variables.items()
+            if role.parameters is None or name in role.parameters}
+
+
+def _base(wanted: WantedElement, role: Role) -> str:
+    """Stands for the variables that cannot be changed in place."""
+    if not wanted.reapplied or wanted.variables is None:
+        return ''
+    fixed = {name: wanted.variables.get(name) for name in wanted.reapplied}
+    return digest(_minded(role, fixed)) if _minded(role, fixed) else ''
 
 
 def _watched(role: Role, members: Mapping[str, tuple[Member, ...]]

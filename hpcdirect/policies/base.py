@@ -25,6 +25,10 @@ service
 
 Roles imply the ones below them, as Keystone sets them up: admin, manager,
 member, reader.
+
+Every rule takes a token for a project. Rules about what is there already also
+take an admin's token for the whole system, which has no project and sees all
+of them. Tokens for a domain are turned away before any rule is asked.
 """
 
 from __future__ import annotations
@@ -43,18 +47,21 @@ ALL_PROJECTS = 'hpcdirect:all_projects'
 def _persona(name: str, check: str, description: str) -> policy.RuleDefault:
     return policy.RuleDefault(f'hpcdirect:{name}', check,
                               description=description,
-                              scope_types=['project'])
+                              scope_types=['project', 'system'])
 
 
-def rule(name: str, check: str, description: str, *operations: str
-         ) -> policy.DocumentedRuleDefault:
-    """One rule; each operation is written ``GET /v1/clusters``."""
+def rule(name: str, check: str, description: str, *operations: str,
+         system: bool = False) -> policy.DocumentedRuleDefault:
+    """One rule; each operation is written ``GET /v1/clusters``.
+
+    :param system: whether a token for the whole system will do.
+    """
     paths = [one.partition(' ') for one in operations]
     return policy.DocumentedRuleDefault(
         name=name, check_str=check, description=description,
         operations=[{'method': method, 'path': path}
                     for method, _, path in paths],
-        scope_types=['project'])
+        scope_types=['project', 'system'] if system else ['project'])
 
 
 _OWN = 'project_id:%(project_id)s'
@@ -72,5 +79,6 @@ RULES: list[policy.RuleDefault] = [
     rule(ALL_PROJECTS, ADMIN,
          'See and change what any project has, not only the own one.',
          'GET /v1/clusters?all_projects=true', 'GET /v1/clusters/{cluster}',
-         'PATCH /v1/clusters/{cluster}', 'DELETE /v1/clusters/{cluster}'),
+         'PATCH /v1/clusters/{cluster}', 'DELETE /v1/clusters/{cluster}',
+         system=True),
 ]

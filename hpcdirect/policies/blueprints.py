@@ -22,7 +22,8 @@ BACKENDS = 'hpcdirect:backends:show'
 
 RULES = [
     base.rule(BLUEPRINTS, base.READER, 'See blueprints.',
-              'GET /v1/blueprints', 'GET /v1/blueprints/{blueprint}'),
+              'GET /v1/blueprints', 'GET /v1/blueprints/{blueprint}',
+              'GET /v1/blueprints/{blueprint}/template'),
     base.rule(ELEMENTS, base.READER, 'See elements.',
               'GET /v1/elements', 'GET /v1/elements/{element}'),
     base.rule(BACKENDS, base.READER,

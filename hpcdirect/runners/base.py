@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 import enum
 from typing import Any
@@ -68,6 +70,7 @@ class Task:
     :param facts: ``hpc``: what the element may know of the cluster (see the
         element author's guide): cluster, roles, leaving.
     :param secrets: secret's name -> value; they reach the element as files.
+    :param hidden: values among the variables that nobody is to read.
     """
 
     run_id: str
@@ -77,6 +80,7 @@ class Task:
     variables: Mapping[str, Any]
     facts: Mapping[str, Any]
     secrets: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    hidden: tuple[str, ...] = ()
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -152,6 +156,8 @@ class TaskOutcome:
     :param failed: node -> why, for the others that were begun.
     :param untouched: nodes never reached in this task, because an earlier
         task of the batch failed there.
+    :param died: the runner's own process was killed; what failed did not
+        fail by itself, and may well be done again.
     """
 
     run_id: str
@@ -159,6 +165,7 @@ class TaskOutcome:
     failed: Mapping[str, Cause] = dataclasses.field(default_factory=dict)
     untouched: tuple[str, ...] = ()
     changed: int = 0
+    died: bool = False
 
     @property
     def cause(self) -> Cause | None:
@@ -224,6 +231,22 @@ class ElementRunner(abc.ABC):
         :param stopped: asked at least once a second; when it says True the
             work is ended (between tasks when that is soon, else killed).
         """
+
+    def reach(self, hosts: Sequence[Host], names: Collection[str],
+              private_key: str) -> Mapping[str, str]:
+        """Which machines can be worked on; asked again and again, never waits.
+
+        A backend says that a machine runs; whether it can be worked on is
+        the runner's to know. A runner that needs no connection says so.
+
+        :param hosts: every machine of the cluster whose address is known.
+        :param names: the machines in question.
+        :returns: name -> '' when it can be, else why not, so far.
+        """
+        return dict.fromkeys(names, '')
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to do
+        """Nobody will ask any more; called once, when no batch is left."""
 
     @abc.abstractmethod
     def stop(self, process: Process) -> None:

@@ -13,7 +13,9 @@
 """A runner that runs nothing: it tells what a real one would tell.
 
 A task's parameters say how it goes: ``fake_delay`` seconds of work,
-``fake_fail`` a list of nodes on which it fails.
+``fake_fail`` a list of nodes on which it fails, or of ``VERB NODE``, and
+``fake_events`` that apply tells ``count`` results for its nodes by turns,
+``rate`` in a second.
 """
 
 from __future__ import annotations
@@ -60,6 +62,7 @@ class FakeRunner(base.ElementRunner):
             listener.begun(task.run_id)
             over = not _waited(
                 float(task.variables.get('fake_delay', 0)), stopped)
+            over = over or not _told(task, listener, lost, stopped)
             outcome = self._outcome(task, listener, lost, over)
             lost |= set(outcome.failed)
             listener.ended(outcome)
@@ -75,7 +78,7 @@ class FakeRunner(base.ElementRunner):
         for node in task.nodes:
             if node in lost:
                 continue
-            if over or node in failing:
+            if over or failing & {node, f'{task.verb} {node}'}:
                 reason = _STOPPED if over else 'It was told to fail.'
                 failed[node] = base.Cause(node, told, reason)
             listener.progress(_progress(task, node, told, failed.get(node)))
@@ -93,6 +96,28 @@ def _progress(task: base.Task, node: str, told: str,
     said = cause.message if cause else ''
     return base.Progress(task.run_id, node, told, result, 0.0, said,
                          f'{result}: [{node}] {said}'.rstrip() + '\n')
+
+
+def _told(task: base.Task, listener: base.Listener, lost: set[str],
+          stopped: Callable[[], bool]) -> bool:
+    """Whether all the events asked for were told, without a wish to stop.
+
+    The clock is kept from the first one on: what is late is told at once, so
+    the rate holds on the whole. Each tells its number on its node.
+    """
+    asked = task.variables.get('fake_events') or {}
+    nodes = [node for node in task.nodes if node not in lost]
+    if task.verb is not base.Verb.APPLY or not asked or not nodes:
+        return True
+    begun = time.monotonic()
+    for number in range(int(asked['count'])):
+        ahead = number / float(asked['rate']) - (time.monotonic() - begun)
+        if ahead > 0 and not _waited(ahead, stopped):
+            return False
+        listener.progress(_progress(
+            task, nodes[number % len(nodes)],
+            f'event {number // len(nodes)}', None))
+    return True
 
 
 def _waited(seconds: float, stopped: Callable[[], bool]) -> bool:

@@ -13,9 +13,8 @@
 
 """Packages, files and services of a layer: put on, and taken off again.
 
-An element is self-contained, so every element that uses this module carries
-a copy of this file. hpcdirect/tests/unit/test_elements.py holds the copies to
-be the same; "tools/copy-library" makes them so.
+The folders of elements that use it have a link to this file, which lies in
+element base; whoever copies an element's folder follows it (cp -rL).
 """
 
 import base64
@@ -24,6 +23,7 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import subprocess
 
@@ -43,6 +43,11 @@ options:
   layer: {description: A name of the layer on this node., required: true}
   state: {choices: [present, absent], default: present}
   packages: {description: Debian packages., type: list, elements: str}
+  archives:
+    description: Debian packages in files on the node, that are installed in
+      just that version.
+    type: list
+    elements: str
   directories:
     description: path, and owner, group, mode. Made ones go with their
       content at the revert.
@@ -50,8 +55,8 @@ options:
     elements: dict
   files:
     description: path; one of content, link (a target), seed (the file whose
-      text is taken when path is not there yet); owner, group, mode; restart
-      and reload (units to be told of a change).
+      text is taken when path is not there yet), first (the text then);
+      owner, group, mode; restart and reload (units to be told of a change).
     type: list
     elements: dict
   units: {description: Units to be enabled and running., type: list}
@@ -72,12 +77,14 @@ files: {description: Paths that changed., type: list, returned: always}
 HOME = pathlib.Path('/var/lib/hpcdirect')
 LAYERS = HOME / 'layers'
 NODE = HOME / 'node.json'
+SCRIPTS = pathlib.Path('/var/lib/dpkg/info')
 POLICY = pathlib.Path('/usr/sbin/policy-rc.d')
 # SKIP_SYSV: enabling init scripts as well would take long; FORCE_REMOVE: root
 # comes in by key, it needs no password to be without sudo
 ENVIRONMENT = dict(os.environ, LC_ALL='C', DEBIAN_FRONTEND='noninteractive',
                    SYSTEMCTL_SKIP_SYSV='1', SUDO_FORCE_REMOVE='yes')
 APT = ['apt-get', '-qq', '-y', '--no-install-recommends',
+       '--allow-downgrades',
        '-o', 'Dpkg::Options::=--force-unsafe-io',
        '-o', 'Dpkg::Options::=--force-confdef',
        '-o', 'Dpkg::Options::=--force-confold',
@@ -131,10 +138,37 @@ def accounts():
             for line in pathlib.Path(file).read_text().splitlines()}
 
 
-def install(wanted, node):
-    """Install what is missing, and remember all that came with it."""
+def forget_accounts():
+    """Have backups of the accounts tell of no account that is gone."""
+    for name in ('passwd', 'group', 'shadow', 'gshadow', 'subuid', 'subgid'):
+        file, backup = (pathlib.Path('/etc', name + end) for end in ('', '-'))
+        if file.exists() and backup.exists():
+            backup.write_bytes(file.read_bytes())
+
+
+def archived(paths):
+    """Package -> the file that it is in, of these files."""
+    return {run('dpkg-deb', '-f', path, 'Package').strip(): path
+            for path in paths}
+
+
+def outdated(archives):
+    """The files whose package is not there in their version."""
+    for name, path in sorted(archives.items()):
+        there = run('dpkg-query', '-W', '-f', '${db:Status-Status} ${Version}',
+                    name, check=False)
+        wanted = run('dpkg-deb', '-f', path, 'Version').strip()
+        if there != 'installed ' + wanted:
+            yield path
+
+
+def install(wanted, archives, node):
+    """Install what is missing, and remember all that came with it.
+
+    :param archives: package -> file.
+    """
     packages = installed()
-    missing = sorted(set(wanted) - packages)
+    missing = [*sorted(set(wanted) - packages), *outdated(archives)]
     if not missing:
         return []
     names, quiet = accounts(), not POLICY.exists()
@@ -158,17 +192,62 @@ def install(wanted, node):
     return ['installed ' + name for name in missing]
 
 
-def needed(roots):
-    """These packages and all that they depend on."""
-    roots = sorted(roots)
-    if not roots:
-        return set()
-    lines = run('apt-cache', 'depends', '--recurse', '--installed',
-                '--no-recommends', '--no-suggests', '--no-conflicts',
-                '--no-breaks', '--no-replaces', '--no-enhances',
-                *roots).splitlines()
-    return {line.partition(':')[0] for line in lines
-            if not line.startswith((' ', '<'))}
+def used(name):
+    """Whether a package that is there makes this account, too."""
+    word = re.compile(r'(?<![\w-])%s(?![\w-])' % re.escape(name))
+    return any(
+        'adduser' in text and word.search(text)
+        for text in (path.read_text(errors='replace')
+                     for path in SCRIPTS.glob('*.postinst')))
+
+
+def needed(roots, brought=()):
+    """These packages and all installed ones that they depend on."""
+    return closure(roots, run(
+        'dpkg-query', '-W', '-f', '${db:Status-Abbrev}|${Package}|'
+        '${Provides}|${Pre-Depends}, ${Depends}\n'.replace('|', '\t')),
+        brought)
+
+
+def closure(roots, table, brought=()):
+    """These packages and what they depend on, at any depth.
+
+    Of alternatives, and of those that provide the same, all that are
+    installed count, but for those that layers brought: one of them is kept
+    where nothing else would do. So what an image has (mawk) does for its own
+    packages, whatever came later (gawk). apt-cache is of no use: it stops at
+    "perl:any".
+    """
+    depends, offers = {}, {}
+    for line in table.splitlines():
+        state, name, provides, wanted = line.split('\t')
+        if state[1] not in 'iWt':
+            continue
+        depends[name] = [named(group) for group in wanted.split(',')]
+        for offer in {name, *named(provides)}:
+            offers.setdefault(offer, set()).add(name)
+    found, todo, later = set(), set(roots), []
+    while todo or later:
+        if not todo:
+            there = later.pop()
+            if not found.intersection(there):
+                todo.add(min(there))
+            continue
+        name = todo.pop()
+        found.add(name)
+        for group in depends.get(name, ()):
+            there = {one for wanted in group
+                     for one in offers.get(wanted, ())}
+            todo |= there - found - set(brought)
+            if there and there <= set(brought):
+                later.append(there)
+    return found
+
+
+def named(relations):
+    """The packages that a field such as Depends names."""
+    parts = (part.split() for part in relations.replace('|', ',').split(','))
+    return {words[0].partition(':')[0] for words in parts if words}
 
 
 def purge(node):
@@ -177,20 +256,21 @@ def purge(node):
     brought = here.intersection(node['packages'])
     actions = []
     if brought:
-        manual = set(run('apt-mark', 'showmanual').split())
-        roots = manual - brought
+        roots = here - brought  # the image, and what came by hand
         for file in LAYERS.glob('*.json'):
             roots.update(load(file, {})['packages'])
-        gone = sorted(brought - needed(roots & here))
+        gone = sorted(brought - needed(roots & here, brought))
         if gone:
             run(*APT, 'purge', *gone)
+            forget_accounts()
             actions = ['purged ' + name for name in gone]
             here = installed()
     node['packages'] = sorted(here.intersection(node['packages']))
     for name, packages in list(node['accounts'].items()):
-        if not here.intersection(packages):
+        if not here.intersection(packages) and not used(name):
             run('userdel', name, check=False)
             run('groupdel', name, check=False)
+            forget_accounts()
             del node['accounts'][name]
     return actions
 
@@ -218,7 +298,10 @@ def wanted_file(said):
     if 'link' in said:
         return {'link': said['link']}
     found = wanted_directory(said, '0644')
-    if 'seed' in said:
+    if 'first' in said:
+        content = (path.read_bytes() if path.exists()
+                   else said['first'].encode())
+    elif 'seed' in said:
         seed = path if path.exists() else pathlib.Path(said['seed'])
         content = seed.read_bytes() if seed.exists() else b''
     else:
@@ -360,11 +443,13 @@ def present(params, node):
     """Put the layer on; what changed."""
     file = LAYERS / (params['layer'] + '.json')
     old = load(file, empty())
-    record = dict(old, packages=params['packages'], litter=params['litter'],
+    archives = archived(params['archives'])
+    packages = sorted({*params['packages'], *archives})
+    record = dict(old, packages=packages, litter=params['litter'],
                   units=sorted(set(params['units'] + old['units'])))
     if record != old or not file.exists():
         save(file, record)  # before anything is done, so it can be undone
-    actions = install(params['packages'], node)
+    actions = install(params['packages'], archives, node)
     wanted = {}
     for said in params['directories']:
         wanted[said['path']] = (said, wanted_directory(said))
@@ -389,8 +474,8 @@ def present(params, node):
     running = units.bring_up(params['units'])
     record['units'] = params['units']
     save_if_new(file, record)
-    purged = purge(node) if set(old['packages']) - set(
-        params['packages']) else []
+    gone = set(old['packages']) - set(packages)
+    purged = purge(node) if gone else []
     actions += ['changed ' + path for path in units.files]
     return {'actions': actions + units.actions + purged,
             'files': units.files, 'running': running}
@@ -445,11 +530,16 @@ def give_back(record, paths, node, units):
 
 def tidy(node):
     """Remove folders that we made and nothing is in; keep what we know."""
+    kept = []
     for parent in sorted(set(node['parents']), reverse=True):
         path = pathlib.Path(parent)
-        if not path.exists() or not any(path.iterdir()):
-            remove(path)
-            node['parents'].remove(parent)
+        if path.is_symlink() or not path.is_dir():
+            continue  # somebody else's by now, or gone
+        if any(path.iterdir()):
+            kept.append(parent)
+        else:
+            path.rmdir()
+    node['parents'] = kept
 
 
 def main():
@@ -458,6 +548,7 @@ def main():
         'layer': {'type': 'str', 'required': True},
         'state': {'choices': ['present', 'absent'], 'default': 'present'},
         'packages': {'type': 'list', 'elements': 'str', 'default': []},
+        'archives': {'type': 'list', 'elements': 'str', 'default': []},
         'directories': {'type': 'list', 'elements': 'dict', 'default': []},
         'files': {'type': 'list', 'elements': 'dict', 'default': []},
         'units': {'type': 'list', 'elements': 'str', 'default': []},
@@ -468,8 +559,7 @@ def main():
     verb = present if module.params['state'] == 'present' else absent
     try:
         result = verb(module.params, node)
-        if verb is absent:
-            tidy(node)
+        tidy(node)
     except Problem as exc:
         module.fail_json(msg=str(exc))
     finally:

@@ -40,7 +40,7 @@ wait_for() {
 
 case $verb in
   close)
-    scontrol update nodename="$known" state=drain reason=leaving || exit 1
+    scontrol update nodename="$known" state=drain reason="$4" || exit 1
     if [ "$3" != - ]; then
       # its jobs go back to the queue at once
       for node in ${3//,/ }; do

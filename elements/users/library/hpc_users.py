@@ -16,13 +16,17 @@ Every node works out the same ids from the same list, so that no node has to
 ask another one.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import pwd
 import re
+import shutil
+import signal
 import subprocess
+import time
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -31,11 +35,15 @@ module: hpc_users
 short_description: Exactly these users, of those that this module made
 description:
   - Makes the accounts listed, and removes those that it made before and
-    that are no longer listed. Home folders are made once and never removed.
+    that are no longer listed. Home folders are made once.
+  - An account whose I(state) is C(off) is there, and nobody gets in. Of one
+    that is C(gone) it is noted what becomes of its I(home); that is done by
+    a call with I(homes), when no node has sessions of the user any more.
   - An id comes from the name alone, so it does not depend on who else is
     listed. Two names with one id are an error that asks for I(uid).
 options:
-  users: {type: list, elements: dict, required: true}
+  users: {type: list, elements: dict}
+  homes: {type: bool, description: Archive or purge the homes noted.}
 """
 
 STATE = pathlib.Path('/var/lib/hpcdirect/users.json')
@@ -64,12 +72,12 @@ class Problem(Exception):
     """Why the users cannot be as wanted, a sentence."""
 
 
-def run(*command, check=True):
-    """Run a command; Problem when it fails."""
+def run(*command, check=True, well=(0,)):
+    """Run a command; Problem when it ends otherwise than well."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           check=False)
-    if check and done.returncode:
+    if check and done.returncode not in well:
         raise Problem('%s failed: %s' % (command[0], done.stdout.strip()))
 
 
@@ -104,16 +112,22 @@ class Node:
     """The accounts of this node."""
 
     def __init__(self):
-        self.made = {'users': {}, 'groups': {}}
+        # homes: whose are to be archived or purged still, and how.
+        self.made = {'users': {}, 'groups': {}, 'homes': {}}
         if STATE.exists():
-            self.made = json.loads(STATE.read_text())
+            self.made.update(json.loads(STATE.read_text()))
         self.actions = []
 
-    def converge(self, users):
+    def converge(self, listed):
         """Have these users and, of those we made, no others."""
+        users = [user for user in listed if user.get('state') != 'gone']
+        gone = {user['name']: user for user in listed
+                if user.get('state') == 'gone'}
         uids, gids = ids(users)
         for name in set(self.made['users']) - set(uids):
-            self._remove_user(name)
+            self._remove_user(name, gone.get(name, {}))
+        for name in set(self.made['homes']) - set(gone):
+            self._forget('homes', name)
         for name in set(self.made['groups']) - set(gids):
             self._remove('groups', name, 'groupdel')
         groups = numbers('/etc/group')
@@ -124,9 +138,8 @@ class Node:
         for user in users:
             self._user(user, uids[user['name']], members)
             self._home(user, uids[user['name']])
-        for folder in (KEYS, STATE.parent):
-            if not users and folder.exists() and not any(folder.iterdir()):
-                folder.rmdir()
+            self._lock(user, uids[user['name']])
+        self._tidy()
 
     def _group(self, name, gid, now):
         if now is None:
@@ -180,8 +193,9 @@ class Node:
             as_user(name, uid, 'cp -rnT /etc/skel "$HOME"')
             self.actions.append('made %s' % home)
         own = as_user(name, uid, _KEY)
-        text = ''.join(line.strip() + '\n' for line in
-                       [*(user.get('keys') or ()), own] if line.strip())
+        keys = [] if off(user) else [*(user.get('keys') or ()), own]
+        text = ''.join(line.strip() + '\n' for line in keys
+                       if line.strip())
         file = KEYS / name
         if not file.exists() or file.read_text() != text:
             KEYS.mkdir(mode=0o755, exist_ok=True)
@@ -189,10 +203,61 @@ class Node:
             file.chmod(0o644)
             self.actions.append('wrote the keys of ' + name)
 
-    def _remove_user(self, name):
-        run('pkill', '-KILL', '-u', str(self.made['users'][name]),
-            check=False)
+    def _lock(self, user, uid):
+        """Nobody gets in with an account that is off, not even by a key
+        of the user's own; who is in is put out, and jobs run on."""
+        over = expired(user['name'])
+        if off(user) == over:
+            return
+        run('usermod', '--expiredate', '1' if off(user) else '',
+            user['name'])
+        if off(user):
+            end_processes(uid, jobs=False)
+        self.actions.append('%s %s' % (
+            'closed' if off(user) else 'opened', user['name']))
+
+    def leave_homes(self):
+        """Do with homes of people who are gone as was asked.
+
+        Homes may be shared by all nodes: whoever renames one does the rest,
+        and goes on with it after an interruption.
+        """
+        for name, said in sorted(self.made['homes'].items()):
+            home = HOMES / name
+            taken = HOMES / ('.%s.gone-%s' % (name, os.uname().nodename))
+            try:
+                if not taken.exists() and not home.is_symlink() \
+                        and home.stat().st_uid == said['uid']:
+                    home.rename(taken)
+            except FileNotFoundError:
+                pass
+            if taken.exists():
+                if said['wish'] == 'archive':
+                    archive(name, taken)
+                shutil.rmtree(str(taken))
+                self.actions.append('%sd the home of %s' % (
+                    said['wish'], name))
+            self._forget('homes', name)
+        self._tidy()
+
+    def _tidy(self):
+        """Leave no empty folder of ours, once there is nobody."""
+        for folder in (KEYS, STATE.parent):
+            if not any(self.made.values()) and folder.exists() \
+                    and not any(folder.iterdir()):
+                folder.rmdir()
+
+    def _remove_user(self, name, said):
+        """Nobody gets in any more; then who is in is put out."""
+        uid, jobs = self.made['users'][name], bool(said.get('end_jobs'))
+        if said.get('home', 'keep') != 'keep':
+            self._remember('homes', name, {'uid': uid, 'wish': said['home']})
         (KEYS / name).unlink(missing_ok=True)
+        if name in numbers('/etc/passwd'):
+            run('usermod', '--expiredate', '1', name)
+        if jobs and os.path.exists('/usr/bin/scancel'):
+            run('scancel', '-u', str(uid), check=False)
+        end_processes(uid, jobs)
         self._remove('users', name, 'userdel', '--force')
         if name in self.made['groups']:
             self._remove('groups', name, 'groupdel')
@@ -201,9 +266,13 @@ class Node:
         there = {'users': '/etc/passwd', 'groups': '/etc/group'}[kind]
         if name in numbers(there):
             run(*command, name)
+            forget_accounts()
+        self._forget(kind, name)
+        self.actions.append('removed %s %s' % (kind[:-1], name))
+
+    def _forget(self, kind, name):
         del self.made[kind][name]
         self._save()
-        self.actions.append('removed %s %s' % (kind[:-1], name))
 
     def _remember(self, kind, name, value):
         self.made[kind][name] = value
@@ -217,6 +286,85 @@ class Node:
         fresh = STATE.with_suffix('.new')
         fresh.write_text(json.dumps(self.made, sort_keys=True))
         fresh.replace(STATE)
+
+
+def forget_accounts():
+    """Have backups of the accounts tell of no account that is gone."""
+    for name in ('passwd', 'group', 'shadow', 'gshadow', 'subuid', 'subgid'):
+        file, backup = (pathlib.Path('/etc', name + end) for end in ('', '-'))
+        if file.exists() and backup.exists():
+            backup.write_bytes(file.read_bytes())
+
+
+def off(user):
+    """Whether nobody is to get in with this account."""
+    return user.get('state') == 'off'
+
+
+def expired(name):
+    """Whether the account's time is over, as /etc/shadow has it."""
+    for line in pathlib.Path('/etc/shadow').read_text().splitlines():
+        fields = line.split(':')
+        if fields[0] == name:
+            return fields[7] == '1'
+    return False
+
+
+def archive(name, folder):
+    """Pack a home folder; an archive of before is put aside, not over."""
+    file = HOMES / '.gone' / ('%s.tar.gz' % name)
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    work = file.with_suffix('.part')
+    # 1: something changed meanwhile, as where jobs run on.
+    run('tar', '-C', str(HOMES), '--transform',
+        's,^%s,%s,' % (re.escape(folder.name), name),
+        '-czf', str(work), folder.name, well=(0, 1))
+    work.chmod(0o600)
+    if file.exists():
+        number = 1
+        while (file.parent / ('%s.%d.tar.gz' % (name, number))).exists():
+            number += 1
+        file.rename(file.parent / ('%s.%d.tar.gz' % (name, number)))
+    work.rename(file)
+
+
+def end_processes(uid, jobs):
+    """End all that runs as a user; without *jobs*, spare what is theirs."""
+    for _ in range(50):  # what forks while it is looked for is found next
+        found = processes(uid, jobs)
+        if not found:
+            return
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.1)
+
+
+def processes(uid, jobs):
+    """Pids of all that runs as a user; without *jobs*, but for theirs.
+
+    A job's processes descend from the daemon that watches over its step.
+    """
+    found = {}
+    for folder in pathlib.Path('/proc').glob('[0-9]*'):
+        try:
+            stat = (folder / 'stat').read_text()
+            owner = folder.stat().st_uid
+        except OSError:
+            continue
+        word = stat[stat.index('(') + 1:stat.rindex(')')]
+        state, parent = stat.rpartition(')')[2].split()[:2]
+        found[int(folder.name)] = (owner, word, int(parent), state)
+
+    def of_job(pid):
+        while pid in found:
+            if found[pid][1].startswith('slurmstepd'):
+                return True
+            pid = found[pid][2]
+        return False
+
+    return [pid for pid, (owner, _, _, state) in found.items()
+            if owner == uid and state != 'Z' and (jobs or not of_job(pid))]
 
 
 def as_user(name, uid, script):
@@ -252,11 +400,17 @@ def supplementary(path):
 def main():
     """The module."""
     module = AnsibleModule(argument_spec={
-        'users': {'type': 'list', 'elements': 'dict', 'required': True}})
+        'users': {'type': 'list', 'elements': 'dict'},
+        'homes': {'type': 'bool', 'default': False},
+    }, required_one_of=[('users', 'homes')], mutually_exclusive=[
+        ('users', 'homes')])
     node = Node()
     try:
-        node.converge(module.params['users'])
-    except Problem as exc:
+        if module.params['homes']:
+            node.leave_homes()
+        else:
+            node.converge(module.params['users'])
+    except (Problem, OSError) as exc:
         module.fail_json(msg=str(exc), actions=node.actions)
     module.exit_json(changed=bool(node.actions), actions=node.actions)
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hpcdirect.api import creation
 from hpcdirect.api import validation
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import blueprints as schema
@@ -46,6 +47,9 @@ class Blueprint(Resource):
 
     param = 'blueprint'
 
+    def __init__(self, services: Services) -> None:
+        super().__init__(services, {'template': Template(services)})
+
     @validation.schemas(response=schema.SHOW)
     def get(self, blueprint: str) -> dict[str, Any]:
         """Show a blueprint with its parameters."""
@@ -53,3 +57,16 @@ class Blueprint(Resource):
         found = self.services.catalogue.blueprint(blueprint)
         return schema.view(found,
                            self.services.catalogue.versions(found.name))
+
+
+class Template(Resource):
+    """What a cloud would be asked for."""
+
+    @validation.schemas(query=schema.TEMPLATE_QUERY, response=schema.TEMPLATE)
+    def get(self, blueprint: str, query: dict[str, Any]) -> dict[str, Any]:
+        """Show what a backend makes of a blueprint's template."""
+        self.authorize(policies.BLUEPRINTS)
+        backend, text = creation.rendered(
+            self.services, self.context, blueprint, query.get('backend'),
+            query.get('parameters', '{}'))
+        return {'backend': backend, 'template': text}

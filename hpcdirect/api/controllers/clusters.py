@@ -18,25 +18,36 @@ from typing import Any
 
 import pecan
 
-from hpcdirect.api import change
 from hpcdirect.api import creation
+from hpcdirect.api import expiry
+from hpcdirect.api import matching
+from hpcdirect.api import plans
 from hpcdirect.api import surroundings
 from hpcdirect.api import validation
+from hpcdirect.api.controllers import cluster_elements
 from hpcdirect.api.controllers import deployments
 from hpcdirect.api.controllers import events
+from hpcdirect.api.controllers import generations
 from hpcdirect.api.controllers import layers
 from hpcdirect.api.controllers import nodes
 from hpcdirect.api.controllers import runs
+from hpcdirect.api.controllers import users
+from hpcdirect.api.controllers import wishes
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import clusters as schema
 from hpcdirect.api.services import Services
 from hpcdirect.api.waiting import Waiting
 from hpcdirect.db import clusters
 from hpcdirect.db import models
+from hpcdirect.exception import Finding
+from hpcdirect.exception import Invalid
+from hpcdirect.exception import NotFound
 from hpcdirect.policies import base
 from hpcdirect.policies import clusters as policies
 from hpcdirect.states import Operation
 
+#: Members of a PATCH that change nothing about the cluster itself.
+LABELS = ('name', 'description', 'protected', 'tags')
 _FILTERS = {name: name for name in schema.FILTERS}
 
 
@@ -53,7 +64,8 @@ class Clusters(Resource):
         project = self._project(query)
         page = self.page(query, _FILTERS, 'created_at:desc')
         with self.services.database.read() as session:
-            listing = clusters.listing(session, project, page)
+            listing = clusters.listing(session, project, page, filter(
+                None, query.get('tags', '').split(',')))
             around = surroundings.of(session, self.services.catalogue,
                                      listing.rows)
         return self.answer(
@@ -72,15 +84,16 @@ class Clusters(Resource):
         ident = creation.create(
             self.services, self.context, body,
             pecan.request.headers.get('Idempotency-Key'))
+        self.context.resource_uuid = ident
         self.services.conductor.advance(ident)
         pecan.response.headers['Location'] = (
             f'{pecan.request.host_url}/v1/clusters/{ident}')
-        return _show(self.services, ident)
+        return wishes.show(self.services, ident)
 
     def _project(self, query: dict[str, Any]) -> str | None:
         """The project whose clusters are listed; None for all."""
         if not query.get('all_projects'):
-            return str(self.context.project_id)
+            return self.project
         self.authorize(base.ALL_PROJECTS)
         return None
 
@@ -92,11 +105,14 @@ class Cluster(Resource):
 
     def __init__(self, services: Services, waiting: Waiting) -> None:
         super().__init__(services, {
+            'elements': cluster_elements.ClusterElements(services),
             'deployments': deployments.ClusterDeployments(services),
             'events': events.ClusterEvents(services, waiting),
+            'generations': generations.Generations(services),
             'layers': layers.Layers(services),
             'nodes': nodes.Nodes(services),
-            'runs': runs.ClusterRuns(services)})
+            'runs': runs.ClusterRuns(services),
+            'users': users.Users(services)})
 
     @validation.schemas(response=schema.SHOW)
     def get(self, cluster: str) -> dict[str, Any]:
@@ -104,48 +120,50 @@ class Cluster(Resource):
         with self.services.database.read() as session:
             row = clusters.get(session, self.context, self.reach, cluster)
             around = surroundings.of(session, self.services.catalogue, [row])
+        self.context.resource_uuid = row.id
         self.authorize(policies.SHOW, row.project_id)
+        pecan.response.headers['ETag'] = matching.tag(row)
         return schema.view(row, around[row.id], pecan.request.host_url)
 
     @validation.schemas(body=schema.UPDATE, response=schema.SHOW,
                         status=(202, 200))
     def patch(self, cluster: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Change what is wanted of a cluster: parameters, sizes.
+        """Change what is wanted of a cluster: parameters, sizes, elements.
+
+        Or all of it: as it was wanted at an earlier generation, or of
+        another version of the blueprint.
+
+        Name, description, tags, protection and expiry change at once,
+        whatever goes on with the cluster, and make no generation.
 
         200 when nothing is to be done for it, 202 otherwise.
         """
         found = self.cluster(cluster, policies.UPDATE)
-        wanted = change.wanted(self.services, found, body)
-        self._describe(found, body)
-        if wanted == found.desired:
-            pecan.response.status = 200
-            return _show(self.services, found.id)
-        order = self.order(change.operation(self.services, found, wanted),
-                           wanted)
-        with self.services.database.write() as session:
-            clusters.change(session, found, order)
-        self.services.conductor.advance(found.id)
-        return _show(self.services, found.id)
+        matching.check(found, pecan.request.headers.get('If-Match'))
+        if 'plan' in body:
+            body = _planned(self.services, found, body)
+        labels = {**{name: body[name] for name in LABELS if name in body},
+                  **expiry.columns(self.services, self.context, found, body)}
+        return wishes.carry_out(self, found, body, labels)
 
     @validation.schemas(response=schema.SHOW, status=(202,))
     def delete(self, cluster: str) -> dict[str, Any]:
         """Take a cluster away, whatever goes on with it."""
         found = self.cluster(cluster, policies.DELETE)
+        matching.check(found, pecan.request.headers.get('If-Match'))
         order = self.order(Operation.DELETE, {})
         with self.services.database.write() as session:
             clusters.delete(session, found.id, order)
         self.services.conductor.advance(found.id)
-        return _show(self.services, found.id)
-
-    def _describe(self, found: models.Cluster, body: dict[str, Any]) -> None:
-        if 'description' in body:
-            with self.services.database.write() as session:
-                clusters.describe(session, found.id, body['description'])
+        return wishes.show(self.services, found.id)
 
 
-def _show(services: Services, ident: str) -> dict[str, Any]:
-    """A cluster as it is now, be it gone meanwhile."""
-    with services.database.read() as session:
-        row = session.get_one(models.Cluster, ident)
-        around = surroundings.of(session, services.catalogue, [row])
-    return schema.view(row, around[row.id], pecan.request.host_url)
+def _planned(services: Services, found: models.Cluster, body: dict[str, Any]
+             ) -> dict[str, Any]:
+    """The body that a plan was shown of."""
+    if len(body) > 1:
+        raise Invalid([Finding('goes alone; the plan says it all', '$.plan')])
+    try:
+        return dict(plans.asked_by(services, found, body['plan']))
+    except NotFound as exc:
+        raise Invalid([Finding(str(exc), '$.plan')]) from exc

@@ -61,7 +61,7 @@ class Deployments(_Listed):
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List deployments, also of clusters that are gone."""
         self.authorize(policies.DEPLOYMENTS)
-        return self.listed(str(self.context.project_id), query, {})
+        return self.listed(self.project, query, {})
 
 
 class Deployment(Resource):
@@ -89,13 +89,15 @@ class ClusterDeployments(_Listed):
         found = self.cluster(cluster, policies.DEPLOYMENTS)
         return self.listed(self.reach, query, {'cluster': found.id})
 
-    @validation.schemas(body=schema.RETRY, response=schema.SHOW,
+    @validation.schemas(body=schema.AGAIN, response=schema.SHOW,
                         status=(202,))
     def post(self, cluster: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Try once more to reach what is wanted of a cluster."""
+        """Try again, check, repair or cancel: nothing else is wanted."""
         found = self.cluster(cluster, cluster_policies.UPDATE)
         order = self.order(Operation(body['operation']), {})
+        ask = clusters.cancel if order.operation == Operation.CANCEL \
+            else clusters.retry
         with self.services.database.write() as session:
-            row = clusters.retry(session, found.id, order)
+            row = ask(session, found.id, order)
         self.services.conductor.advance(found.id)
         return schema.view(row, Progress(), ())

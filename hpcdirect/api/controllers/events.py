@@ -56,7 +56,7 @@ class Events(_Listed):
         With ``wait`` and nothing to tell, the answer comes when there is.
         """
         self.authorize(policies.EVENTS)
-        return self.listed(str(self.context.project_id), query, {})
+        return self.listed(self.project, query, {})
 
 
 class ClusterEvents(_Listed):

@@ -23,10 +23,13 @@ from hpcdirect.api import openapi
 from hpcdirect.api import validation
 from hpcdirect.api.controllers import backends
 from hpcdirect.api.controllers import blueprints
+from hpcdirect.api.controllers import capacity
 from hpcdirect.api.controllers import clusters
 from hpcdirect.api.controllers import deployments
 from hpcdirect.api.controllers import elements
 from hpcdirect.api.controllers import events
+from hpcdirect.api.controllers import plans
+from hpcdirect.api.controllers import projects
 from hpcdirect.api.controllers import runs
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import versions as schema
@@ -55,11 +58,14 @@ class V1(Resource):
         super().__init__(services, {
             'backends': backends.Backends(services),
             'blueprints': blueprints.Blueprints(services),
+            'capacity': capacity.Capacity(services),
             'clusters': clusters.Clusters(services, waiting),
             'deployments': deployments.Deployments(services),
             'elements': elements.Elements(services),
             'events': events.Events(services, waiting),
             'openapi.json': Document(services, root),
+            'plans': plans.Plans(services),
+            'projects': projects.Projects(services),
             'runs': runs.Runs(services)})
 
     @validation.schemas(response=schema.ONE, public=True)

@@ -40,7 +40,7 @@ class Runs(Resource):
         self.authorize(policies.RUNS)
         page = self.page(query, _FILTERS, 'created_at:desc')
         with self.services.database.read() as session:
-            listing = runs.listing(session, self.context.project_id, page)
+            listing = runs.listing(session, self.project, page)
         return self.answer('runs', listing, schema.view, query)
 
 

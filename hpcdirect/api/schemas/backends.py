@@ -34,4 +34,5 @@ LIST_QUERY = common.closed({}, ())
 
 def view(name: str, capacity: Capacity) -> dict[str, Any]:
     """One backend and what a project could have of it."""
-    return {'name': name, 'capacity': dict(capacity.nodes)}
+    return {'name': name, 'capacity': {
+        kind.name: kind.free for kind in capacity.node_types}}

@@ -45,6 +45,8 @@ SHOW = common.closed({
     'elements': common.items(common.closed({
         'name': common.text('The element.'),
         'version': common.text('Its version.'),
+        'grade': common.text('What its revert leaves: A nothing, C some '
+                             'things, D it fails; "" when nobody tried.'),
         'roles': common.anything('Role, and the node groups that play it.'),
         'when': common.text('Boolean parameter that switches it on, or "".'),
     }), 'What is put on the machines, in order.'),
@@ -57,12 +59,27 @@ SHOW = common.closed({
             'The parameter that says how many, or null.')),
         'min_count': common.number('Fewest nodes.'),
         'max_count': common.number('Most nodes.'),
+        'max_unavailable': common.text(
+            'How many may be out of service at once while they are changed: '
+            'a number, or a share like 25%.'),
     }), 'Machines that are alike.'),
     'parameters': common.anything('JSON Schema (2020-12) of parameters.'),
     'readme': common.text('What the author says, reStructuredText.'),
     'login': common.text('Node group whose first node people log in to.'),
     'digest': common.text('sha256 of all its files, hexadecimal.'),
 })
+
+
+TEMPLATE = common.closed({
+    'backend': common.text('Whose template it is.'),
+    'template': common.text('In the language of its cloud; may be empty.'),
+})
+TEMPLATE_QUERY = common.closed({
+    'backend': common.text('The backend; the first enabled one that the '
+                           'blueprint supports when not given.'),
+    'parameters': common.text('A JSON object of the blueprint\'s '
+                              'parameters; defaults when not given.'),
+}, ())
 
 
 def _brief(blueprint: Blueprint, versions: Iterable[str]) -> dict[str, Any]:
@@ -91,7 +108,9 @@ def view(blueprint: Blueprint, versions: Iterable[str]) -> dict[str, Any]:
 
 
 def _use(use: ElementUse) -> dict[str, Any]:
+    grade = use.element.grade
     return {'name': use.element.name, 'version': use.element.version,
+            'grade': grade.grade if grade else '',
             'roles': {role: list(groups)
                       for role, groups in use.roles.items()},
             'when': use.when}
@@ -102,4 +121,5 @@ def _group(group: NodeGroup) -> dict[str, Any]:
     return {'name': group.name, 'label': group.label,
             'count': None if by_parameter else group.count,
             'count_parameter': group.count if by_parameter else None,
-            'min_count': group.min_count, 'max_count': group.max_count}
+            'min_count': group.min_count, 'max_count': group.max_count,
+            'max_unavailable': str(group.max_unavailable)}

@@ -15,12 +15,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 from typing import Any
 
 from hpcdirect.api.schemas import common
 from hpcdirect.api.schemas import deployments
 from hpcdirect.api.schemas.common import when
+from hpcdirect.blueprints import hiding
 from hpcdirect.db.deployments import Progress
 from hpcdirect.db.models import Deployment
 from hpcdirect.db.models import Node
@@ -29,36 +31,124 @@ from hpcdirect.states import ClusterStatus
 _NAME = common.text('The name, unique among the project\'s clusters.',
                     pattern=common.NAME_PATTERN, examples=['demo'])
 _DESCRIPTION = common.text('A note for people.', maxLength=1000)
+_PROTECTED = {'type': 'boolean', 'description': 'It cannot be deleted.'}
+TAG = '[A-Za-z0-9][A-Za-z0-9._:=-]{0,63}'
+_TAGS = {'type': 'array', 'description': 'Words to find it by.',
+         'maxItems': 50, 'uniqueItems': True, 'items': common.text(
+             'A word.', pattern=f'^{TAG}$', examples=['course'])}
+_EXPIRES = common.maybe(common.text(
+    'When it goes by itself, ISO 8601, UTC unless it says otherwise; null is '
+    'never.', format='date-time'))
 _STATUS = common.text('How it stands at a glance.', enum=list(ClusterStatus))
 
+_CLONE = common.closed({
+    'cluster': common.text('Id or name of the cluster it is to be like.',
+                           minLength=1, maxLength=255),
+    'generation': common.number('As it was wanted then; now, when not given.',
+                                minimum=1, maximum=2**31 - 1),
+}, ('cluster',), description='A cluster to be like; instead of a blueprint.')
+
 CREATE = common.closed({
-    'name': _NAME,
+    'name': _NAME, 'clone': _CLONE,
     'blueprint': common.text('Name, or name@version.', minLength=1,
                              maxLength=255, examples=['slurm']),
     'parameters': common.anything('What the blueprint asks for.'),
     'backend': common.text(
         'The backend; the first enabled that the blueprint supports when '
         'not given.', minLength=1, maxLength=64),
-    'description': _DESCRIPTION,
-}, ('name', 'blueprint'))
+    'description': _DESCRIPTION, 'protected': _PROTECTED, 'tags': _TAGS,
+    'expires_at': _EXPIRES,
+}, ('name',), oneOf=[{'required': ['blueprint']}, {'required': ['clone']}])
 
 _GROUP_CHANGE = {
-    'description': 'How many nodes, or which slots.',
+    'description': 'How many nodes, which slots, or which of them get '
+                   'another machine.',
     'oneOf': [
         common.closed({'count': common.number('Nodes wanted.', minimum=0,
                                               maximum=100000)}),
         common.closed({'slots': {
             **common.words('Names of just the slots wanted.'),
             'maxItems': 10000, 'uniqueItems': True}}),
+        common.closed({
+            'replace': {
+                **common.words('Names of the nodes to get a new machine.'),
+                'minItems': 1, 'maxItems': 10000, 'uniqueItems': True},
+            'force': {'type': 'boolean', 'description': 'Although data on '
+                      'the old machines is lost.'},
+        }, ('replace',)),
     ],
 }
 
-UPDATE = common.closed({
+_ELEMENT_CHANGE = common.maybe(common.closed({
+    'parameters': common.anything(
+        'Parameters of the element itself; others stay, null is the default '
+        'again.'),
+    'version': common.text('The version; the highest there is when it is '
+                           'put on and none is said.', maxLength=64),
+    'roles': {
+        'type': 'object', 'description': 'Role, and the node groups that '
+        'play it.', 'additionalProperties': common.words('Node groups.')},
+}, (), description='How it is to be; null takes it off.'))
+
+LOGIN_NAME = '^[a-z_][a-z0-9_-]{0,30}$'
+ACCOUNT = {
+    'keys': {**common.words('Public ssh keys, one OpenSSH line each.'),
+             'maxItems': 100, 'items': {
+                 'type': 'string', 'pattern': r'^[^\r\n]+$',
+                 'maxLength': 16384}},
+    'uid': common.number('User id; made from the name when not given, and '
+                         'never another one afterwards.', minimum=1000,
+                         maximum=2000000000),
+    'groups': {**common.words('Further groups.'), 'maxItems': 100,
+               'items': {'type': 'string', 'pattern': LOGIN_NAME}},
+    'shell': common.text('Login shell.', pattern='^/[A-Za-z0-9/._-]+$',
+                         maxLength=255),
+    'sudo': {'type': 'boolean', 'description': 'Whether it may become root.'},
+    'expires_at': common.maybe(common.text(
+        'When it is switched off, ISO 8601; null is never.',
+        format='date-time', maxLength=40)),
+    'state': common.text('on; off: nobody gets in; gone: taken off.',
+                         enum=['on', 'off', 'gone']),
+    'home': common.text('What becomes of the home of one that is gone.',
+                        enum=['keep', 'archive', 'purge']),
+    'end_jobs': {'type': 'boolean', 'description': 'Whether the jobs of one '
+                 'that is gone are ended.'},
+}
+
+#: What can be wanted otherwise of a cluster.
+CHANGE = {
     'parameters': common.anything('Parameters to change; others stay.'),
     'node_groups': {
         'type': 'object', 'description': 'Node group, and what it is to be.',
         'additionalProperties': _GROUP_CHANGE},
-    'description': _DESCRIPTION,
+    'elements': {
+        'type': 'object', 'description': 'Element, and how it is to be; '
+        'null takes it off, and what stands on it with it.',
+        'additionalProperties': _ELEMENT_CHANGE},
+    'users': {
+        'type': 'object', 'description': 'User, and how the account is to '
+        'be; what is not said stays, null takes it off.',
+        'maxProperties': 1000,
+        'propertyNames': {'pattern': LOGIN_NAME},
+        'additionalProperties': common.maybe(common.closed(
+            ACCOUNT, (), description='How it is to be; null takes it off.'))},
+    'generation': common.number(
+        'All as it was wanted then; goes alone, but for force.', minimum=1,
+        maximum=2**31 - 1),
+    'version': common.text(
+        'Another version of the blueprint; goes with parameters and force '
+        'only. A parameter that is null goes.', minLength=1, maxLength=64),
+    'force': {'type': 'boolean', 'description': 'Although data that is on '
+              'the machines only is lost.'},
+}
+
+UPDATE = common.closed({
+    **CHANGE,
+    'name': _NAME, 'description': _DESCRIPTION, 'protected': _PROTECTED,
+    'tags': _TAGS, 'expires_at': _EXPIRES,
+    'plan': common.text(
+        'Id of a plan that was shown: just that is done, unless something '
+        'has changed since. Goes alone.', maxLength=36),
 }, (), minProperties=1)
 
 _LOGIN = common.maybe(common.closed({
@@ -81,6 +171,7 @@ _DEPLOYMENT = common.maybe(common.closed({
 
 SHOW = common.closed({
     'id': common.ID, 'name': _NAME, 'description': _DESCRIPTION,
+    'protected': _PROTECTED, 'tags': _TAGS, 'expires_at': _EXPIRES,
     'project_id': common.text('Whose it is.'),
     'user_id': common.text('Who made it.'), 'status': _STATUS,
     'status_reason': common.text('Why, a sentence; may be empty.'),
@@ -111,6 +202,8 @@ FILTERS = {
 }
 LIST_QUERY = common.query(SHOW, {
     **FILTERS,
+    'tags': common.text('All of which it carries, with commas between.',
+                        pattern=f'^{TAG}(,{TAG}){{0,49}}$'),
     'all_projects': {'type': 'boolean',
                      'description': 'Every project\'s; for the operator.'},
 }, ('created_at', 'updated_at', 'name', 'status', 'blueprint', 'backend'))
@@ -122,12 +215,22 @@ class Around:
 
     :param ready: node group -> nodes that are up.
     :param login: the node people log in to, once it is up.
+    :param schema: of its parameters; None when nobody knows it any more.
     """
 
     ready: Mapping[str, int]
     login: Node | None = None
     deployment: Deployment | None = None
     progress: Progress = dataclasses.field(default_factory=Progress)
+    tags: Sequence[str] = ()
+    schema: Any = None
+
+
+def _parameters(values: Mapping[str, Any], schema: Any) -> dict[str, Any]:
+    """Values as they are shown; all are hidden when nobody knows which."""
+    if schema is None:
+        return dict.fromkeys(values, hiding.HIDDEN)
+    return dict(hiding.hidden(schema, values))
 
 
 def view(row: Any, around: Around, base: str) -> dict[str, Any]:
@@ -135,11 +238,13 @@ def view(row: Any, around: Around, base: str) -> dict[str, Any]:
     deployment, login = around.deployment, around.login
     return {
         'id': row.id, 'name': row.name, 'description': row.description,
+        'protected': row.protected, 'tags': list(around.tags),
+        'expires_at': when(row.expires_at),
         'project_id': row.project_id, 'user_id': row.user_id,
         'status': row.status, 'status_reason': row.status_reason,
         'blueprint': row.blueprint,
         'blueprint_version': row.blueprint_version, 'backend': row.backend,
-        'parameters': row.desired['parameters'],
+        'parameters': _parameters(row.desired['parameters'], around.schema),
         'generation': row.generation,
         'node_groups': [
             {'name': name, 'count': len(slots),

@@ -27,12 +27,19 @@ from hpcdirect.states import StepKind
 from hpcdirect.states import WorkStatus
 
 FAILURES = common.items(common.closed({
-    name: common.maybe(common.text(description)) for name, description in (
-        ('code', 'A word for the kind of failure.'),
-        ('step', 'The step, in words.'), ('element', 'The element.'),
-        ('node', 'The node.'), ('task', 'The task.'),
-        ('message', 'What went wrong.'), ('hint', 'What to do.'),
-        ('run_id', 'The run whose log tells more.'))
+    **{name: common.maybe(common.text(description))
+       for name, description in (
+           ('code', 'A word for the kind of failure.'),
+           ('class', 'The likely class of the cause, by its message: '
+                     'disk_full, network, ...; unknown at worst.'),
+           ('step', 'The step, in words.'), ('element', 'The element.'),
+           ('node', 'The node.'), ('task', 'The task.'),
+           ('message', 'What went wrong.'), ('hint', 'What to do.'),
+           ('run_id', 'The run whose log tells more.'))},
+    'log': common.words('The lines of the log up to it; told with the first '
+                        'failure of a run.'),
+    'fine': common.words('Nodes on which the run went well; told with the '
+                         'first failure of a run.'),
 }, ()), 'Why it failed; empty when it did not.')
 
 PROGRESS = common.closed({
@@ -88,9 +95,14 @@ LIST_QUERY = common.query(
     _ENTRY, {**FILTERS, 'cluster': common.text(
         'Id of the cluster, which may be gone.', maxLength=36)}, SORTABLE)
 
-RETRY = common.closed({
-    'operation': common.text('Only retry can be asked for.',
-                             enum=[Operation.RETRY.value]),
+AGAIN = common.closed({
+    'operation': common.text(
+        'retry goes on from what failed; check verifies every layer and '
+        'compares machines, and changes nothing; repair mends what a check '
+        'found, and is done by the same steps as a retry; cancel ends what '
+        'is under way, between two tasks.',
+        enum=[Operation.RETRY.value, Operation.CHECK.value,
+              Operation.REPAIR.value, Operation.CANCEL.value]),
 })
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from hpcdirect.api.schemas import common
+from hpcdirect.blueprints import grading
 from hpcdirect.blueprints.model import Element
 from hpcdirect.states import StepKind
 
@@ -35,7 +36,24 @@ _BRIEF = {
     'roles': common.words('The parts nodes play in it.'),
     'verbs': common.words('What can be done with it.'),
     'digest': common.text('sha256 of all its files, hexadecimal.'),
+    'grade': common.text(
+        'What a revert leaves, as a trial of these very files found: A '
+        'nothing, C some things, D it fails; "" when nobody tried.',
+        enum=['', 'A', 'C', 'D']),
 }
+
+_TRIAL = common.maybe(common.closed({
+    'left': common.anything('Role, and what stays on its nodes.'),
+    'data': common.words('Paths under its data that stayed.'),
+    'nodes': common.anything('Node group, and how many nodes there were.'),
+    'elements': common.words('What it stood on, name@version.'),
+    'parameters': common.anything('The parameters it was given.'),
+    'seconds': common.anything('Verb, and the seconds it took.'),
+    'packages': common.number('Debian packages that its nodes fetched.'),
+    'mib': {'type': 'number', 'description': 'How much, in MiB.'},
+    'operating_system': common.text('What the nodes ran.'),
+    'tested_at': common.text('When, ISO 8601, UTC.'),
+}, description='What that trial found; null when nobody tried.'))
 
 LIST = common.listed('elements', common.closed(_BRIEF),
                      'The highest version of each.')
@@ -48,6 +66,7 @@ SHOW = common.closed({
     'data': common.words('Paths that survive a revert.'),
     'secrets': common.words('Names of what is generated for it.'),
     'outputs': common.anything('What others can be wired to.'),
+    'trial': _TRIAL,
 })
 
 
@@ -61,6 +80,7 @@ def entry(element: Element) -> dict[str, Any]:
         'roles': [role.name for role in element.roles],
         'verbs': [verb.value for verb in _VERBS if element.can(verb)],
         'digest': element.digest,
+        'grade': element.grade.grade if element.grade else '',
     }
 
 
@@ -69,4 +89,12 @@ def view(element: Element) -> dict[str, Any]:
     return {**entry(element), 'parameters': dict(element.parameters),
             'readme': element.readme, 'data': list(element.data),
             'secrets': [secret.name for secret in element.secrets],
-            'outputs': dict(element.outputs)}
+            'outputs': dict(element.outputs), 'trial': _trial(element)}
+
+
+def _trial(element: Element) -> dict[str, Any] | None:
+    if element.grade is None:
+        return None
+    return {name: value for name, value
+            in grading.plain(element.grade).items()
+            if name not in ('grade', 'digest')}

@@ -19,7 +19,7 @@ from typing import Any
 from hpcdirect.api.schemas import common
 from hpcdirect.api.schemas.common import when
 
-_LEVEL = common.text('How bad it is.', enum=['info', 'error'])
+_LEVEL = common.text('How bad it is.', enum=['info', 'warning', 'error'])
 
 _ENTRY = common.closed({
     'id': common.number('The marker of what comes after it.'),

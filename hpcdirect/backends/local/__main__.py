@@ -69,7 +69,7 @@ def main() -> int:
 
 def _do(backend: LocalBackend, given: argparse.Namespace) -> int:
     if given.verb == 'sweep':
-        backend.sweep()
+        backend.clear()
         return 0
     if given.verb == 'down':
         backend.delete(given.cluster)

@@ -61,6 +61,7 @@ class LocalBackend(base.Backend):
     """
 
     name = 'local'
+    keeps_addresses = True
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         options.register_opts(conf)
@@ -79,7 +80,7 @@ class LocalBackend(base.Backend):
         self._workers: dict[str, threading.Thread] = {}
         self._guard = threading.Lock()
 
-    def reference(self, cluster_id: str) -> str:
+    def reference(self, cluster_id: str, project_id: str) -> str:
         """The cluster's id itself."""
         return cluster_id
 
@@ -95,7 +96,8 @@ class LocalBackend(base.Backend):
 
     def capacity(self, project_id: str) -> base.Capacity:
         """Machines that ``[local] max_nodes`` and free memory leave."""
-        return base.Capacity({'local': self._spare('')})
+        return base.Capacity((base.NodeType(
+            'local', self._spare(''), int(self._conf.max_nodes)),))
 
     def _spare(self, cluster_id: str) -> int:
         """How many machines that cluster may have."""
@@ -214,7 +216,7 @@ class LocalBackend(base.Backend):
                 f'its init process ended; {machine.console()}')
         return base.Machine(
             name, made or (slot.incarnation if slot else 1), status,
-            ref=machine.space, address=machine.address, fault=fault,
+            ref=machine.ref(), address=machine.address, fault=fault,
             ssh=base.Ssh(machine.address, host_key=machine.host_key()))
 
     # -- the worker -------------------------------------------------------
@@ -368,7 +370,11 @@ class LocalBackend(base.Backend):
             thread.join()
         self._mirror.stop()
 
-    def sweep(self) -> None:
+    def sweep(self, leftover: base.Leftover) -> None:
+        """Take the whole cluster away that it is of."""
+        self.delete(leftover.cluster_id)
+
+    def clear(self) -> None:
         """Take away all that carries this state path's tag; wait for it.
 
         Works from what the machine shows where the files are gone.

@@ -34,7 +34,7 @@ from hpcdirect.backends.local import mounts
 from hpcdirect.exception import BackendError
 
 # Raise it when the way a base is prepared changes.
-_RECIPE = '3'
+_RECIPE = '4'
 _BASE = ('openssh-server', 'python3', 'python3-apt', 'iproute2',
          'systemd-sysv', 'dbus', 'iputils-ping', 'ca-certificates', 'procps')
 # Units that make no sense on such a machine, or only make its boot longer.
@@ -120,6 +120,10 @@ class Images:
             'APT::Install-Recommends "false";\nAcquire::Languages "none";\n')
         with _prepared(new):
             _chroot(new, ['apt-get', *_through(proxy), 'update', '-qq'])
+            # The lists name updates too: what is installed later may need
+            # them, and would bring them to a machine that had them not.
+            _chroot(new, ['apt-get', *_through(proxy), 'upgrade', '-qq',
+                          '-y'])
         for unit in _MASKED:
             link = new / 'etc/systemd/system' / unit
             link.unlink(missing_ok=True)

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import pathlib
 import socket
 import subprocess
@@ -94,6 +95,15 @@ class Machine:
             return (self.folder / 'host_key.pub').read_text().strip()
         except OSError:
             return ''
+
+    def ref(self) -> str:
+        """Which machine it is: another one once its disk is another.
+
+        '' while it has none; each disk is made with a host key of its own.
+        """
+        key = self.host_key()
+        return f'{self.space}.{hashlib.sha256(key.encode()).hexdigest()[:8]}' \
+            if key else ''
 
     def console(self) -> str:
         """The last of what it printed."""

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 import itertools
+import re
 import sys
 from typing import Any
 from typing import ClassVar
@@ -35,7 +36,18 @@ from hpcdirect.client import errors
 #: The exit codes besides 0: usage or HTTP, deployment failed, timed out.
 WRONG, FAILED, TIMED_OUT = 1, 2, 3
 
+#: What the service's ids look like.
+_ID = re.compile('[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
+
 Columns = tuple[tuple[str, ...], Any]
+
+
+class _Paragraphs(argparse.HelpFormatter):
+    """Keeps a description's paragraphs apart."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return '\n\n'.join(super(_Paragraphs, self)._fill_text(
+            paragraph, width, indent) for paragraph in text.split('\n\n'))
 
 
 class Base(command.Command):
@@ -47,6 +59,9 @@ class Base(command.Command):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """A parser that exits with 1: 2 is a deployment that failed."""
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        usual: Any = parser.formatter_class
+        kept: Any = type('Formatter', (_Paragraphs, usual), {})
+        parser.formatter_class = kept
 
         def error(message: str) -> NoReturn:
             parser.print_usage(sys.stderr)
@@ -109,8 +124,15 @@ class Lister(Base, command.Lister):
         """What to ask the service for."""
         names = ['limit', 'marker', 'sort', *self.filters]
         found = {name: getattr(parsed_args, name) for name in names}
+        if found.get('cluster'):
+            found['cluster'] = self.cluster_id(found['cluster'])
         return {name: value for name, value in found.items()
                 if value is not None}
+
+    def cluster_id(self, name: str) -> str:
+        """The id of a cluster; an id is one, also when it is gone."""
+        return name if _ID.fullmatch(name) \
+            else str(self.api.get_cluster(name).id)
 
     def table(self, parsed_args: argparse.Namespace,
               fetch: Callable[..., Iterable[Any]], **query: Any) -> Columns:

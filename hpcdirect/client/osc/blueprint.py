@@ -15,12 +15,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 from typing import Any
 from typing import ClassVar
 
 from hpcdirect.client import errors
 from hpcdirect.client import resources
 from hpcdirect.client.osc import base
+from hpcdirect.client.osc import values
 
 _SHOWN = ('name', 'version', 'label', 'description', 'versions', 'backends',
           'node_groups', 'elements', 'login', 'parameters', 'digest')
@@ -53,14 +55,29 @@ class ShowBlueprint(base.ShowOne):
                            help='Only what can be chosen, one a row')
         which.add_argument('--readme', action='store_true',
                            help='Only the readme, as it is')
+        which.add_argument('--template', action='store_true',
+                           help='Only what the cloud will be asked for, such '
+                                'as the HOT that Heat gets')
+        parser.add_argument('--backend', metavar='<name>',
+                            help='Whose template; default the first that is '
+                                 'enabled')
+        values.add_parameter_options(parser)
         return parser
 
     def run(self, parsed_args: argparse.Namespace) -> int:
-        """The readme is text, so no table goes around it."""
-        if not parsed_args.readme:
+        """Readme and template are text, so no table goes around them."""
+        if parsed_args.template:
+            query = {'parameters': json.dumps(
+                values.parameters(parsed_args))}
+            if parsed_args.backend:
+                query['backend'] = parsed_args.backend
+            text = self.api.get_template(parsed_args.blueprint,
+                                         **query)['template']
+        elif parsed_args.readme:
+            text = self.api.get_blueprint(parsed_args.blueprint).readme or ''
+        else:
             return super().run(parsed_args)
-        found = self.api.get_blueprint(parsed_args.blueprint)
-        self.app.stdout.write(f'{(found.readme or "").rstrip()}\n')
+        self.app.stdout.write(f'{text.rstrip()}\n')
         return 0
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:

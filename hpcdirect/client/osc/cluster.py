@@ -21,16 +21,14 @@ from typing import Any
 from typing import ClassVar
 
 from osc_lib import exceptions
+from osc_lib.command import command
 
 from hpcdirect.client import resources
 from hpcdirect.client.osc import base
+from hpcdirect.client.osc import change
+from hpcdirect.client.osc import label
 from hpcdirect.client.osc import progress
 from hpcdirect.client.osc import values
-
-_SHOWN = ('id', 'name', 'description', 'status', 'status_reason',
-          'blueprint', 'blueprint_version', 'backend', 'parameters',
-          'node_groups', 'login', 'outputs', 'generation', 'deployment',
-          'failures', 'project_id', 'user_id', 'created_at', 'updated_at')
 
 
 class ListCluster(base.Lister):
@@ -42,12 +40,15 @@ class ListCluster(base.Lister):
     more: ClassVar = {
         'Version': 'blueprint_version', 'Backend': 'backend',
         'Reason': 'status_reason', 'Login': 'login_address',
+        'Tags': 'tags', 'Protected': 'protected',
+        'Expires': 'expires_at',
         'Project': 'project_id', 'Created': 'created_at'}
     filters: ClassVar = {
         'name': 'Only the cluster of this name',
         'status': 'Only clusters in this status',
         'blueprint': 'Only clusters of this blueprint',
-        'backend': 'Only clusters of this backend'}
+        'backend': 'Only clusters of this backend',
+        'tags': 'Only clusters that carry all of these, comma separated'}
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Adds --all-projects."""
@@ -91,34 +92,15 @@ class ShowCluster(base.ShowOne):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Which one."""
-        return _one(super().get_parser(prog_name))
+        return change.one(super().get_parser(prog_name))
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
         found = resources.plain(self.api.get_cluster(parsed_args.cluster))
-        return base.pairs(found, _SHOWN)
+        return base.pairs(found, change.SHOWN)
 
 
-class _Change(base.ShowOne):
-    """A command that changes a cluster and may wait until it is done."""
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Which one, and how to wait."""
-        parser = _one(super().get_parser(prog_name))
-        progress.add_options(parser)
-        return parser
-
-    def finish(self, cluster: Any, parsed_args: argparse.Namespace
-               ) -> base.Columns:
-        """Wait when asked to; the cluster as it stands then."""
-        ident = (cluster.deployment or {}).get('id')
-        if ident and (parsed_args.wait or parsed_args.follow):
-            self.exit_code, _ = progress.wait(self.api, ident, parsed_args)
-            cluster = self.api.get_cluster(cluster.id)
-        return base.pairs(resources.plain(cluster), _SHOWN)
-
-
-class CreateCluster(_Change):
+class CreateCluster(change.Change):
     """Create a cluster from a blueprint"""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -129,7 +111,7 @@ class CreateCluster(_Change):
                             help='What to make it from')
         parser.add_argument('--backend', metavar='<name>',
                             help='What is to make the machines')
-        parser.add_argument('--description', metavar='<text>')
+        label.add_options(parser)
         values.add_options(parser)
         return parser
 
@@ -141,20 +123,25 @@ class CreateCluster(_Change):
             given['users'] = values.users(parsed_args.user, schema or {},
                                           given.get('users', []))
         body = {'name': parsed_args.cluster, 'parameters': given,
-                'blueprint': parsed_args.blueprint}
-        for name in ('backend', 'description'):
-            if getattr(parsed_args, name) is not None:
-                body[name] = getattr(parsed_args, name)
+                'blueprint': parsed_args.blueprint,
+                **label.said(parsed_args)}
+        if parsed_args.backend is not None:
+            body['backend'] = parsed_args.backend
+        if parsed_args.dry_run:
+            return self.planned({'create': body})
         return self.finish(self.api.create_cluster(**body), parsed_args)
 
 
-class UpdateCluster(_Change):
+class UpdateCluster(change.Change):
     """Change a cluster's parameters or description"""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """What to change."""
         parser = super().get_parser(prog_name)
         parser.add_argument('--description', metavar='<text>')
+        parser.add_argument('--plan', metavar='<id>',
+                            help='Do just what this plan has shown')
+        change.add_force(parser)
         values.add_options(parser)
         return parser
 
@@ -170,18 +157,20 @@ class UpdateCluster(_Change):
                               (cluster.parameters or {}).get('users', []))
             given['users'] = values.users(parsed_args.user, schema, known)
         body: dict[str, Any] = {'parameters': given} if given else {}
-        if parsed_args.description is not None:
-            body['description'] = parsed_args.description
-        if not body:
+        if parsed_args.plan:
+            body['plan'] = parsed_args.plan
+        if not body and parsed_args.description is None:
             raise exceptions.CommandError(
                 'Nothing to change: give --parameter, --parameter-file, '
-                '--user or --description')
-        return self.finish(
-            self.api.change_cluster(parsed_args.cluster, **body),
-            parsed_args)
+                '--user, --plan or --description')
+        if parsed_args.force:
+            body['force'] = True
+        if parsed_args.description is not None and not parsed_args.dry_run:
+            body['description'] = parsed_args.description
+        return self.change(parsed_args, body)
 
 
-class ScaleCluster(_Change):
+class ScaleCluster(change.Change):
     """Change how many nodes a cluster has"""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -220,9 +209,7 @@ class ScaleCluster(_Change):
                     f'{", ".join(known)}')
             now = known[name]['count'] if sign else 0
             groups[name] = {'count': now + number}
-        return self.finish(
-            self.api.change_cluster(parsed_args.cluster, node_groups=groups),
-            parsed_args)
+        return self.change(parsed_args, {'node_groups': groups})
 
 
 def _count(text: str) -> tuple[str, tuple[int, bool]]:
@@ -250,17 +237,63 @@ def _without(nodes: Iterable[str], known: dict[str, Any]) -> dict[str, Any]:
     return groups
 
 
-class RetryCluster(_Change):
+class RetryCluster(base.ShowOne):
     """Try again what failed"""
+
+    operation = 'retry'
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Which one, and how to wait."""
+        parser = change.one(super().get_parser(prog_name))
+        progress.add_options(parser)
+        return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """Two requests: the second for the cluster as it is then."""
-        deployment = self.api.retry_cluster(parsed_args.cluster)
+        deployment = self.api.retry_cluster(parsed_args.cluster,
+                                            self.operation)
         if parsed_args.wait or parsed_args.follow:
             self.exit_code, _ = progress.wait(self.api, deployment.id,
                                               parsed_args)
         cluster = self.api.get_cluster(parsed_args.cluster)
-        return base.pairs(resources.plain(cluster), _SHOWN)
+        return base.pairs(resources.plain(cluster), change.SHOWN)
+
+
+class RepairCluster(RetryCluster):
+    """Mend what a check found, and nothing else"""
+
+    operation = 'repair'
+
+
+class CancelCluster(RetryCluster):
+    """End what is under way, between two tasks; a retry goes on from there"""
+
+    operation = 'cancel'
+
+
+class CheckCluster(base.Base, command.Lister):
+    """Say what is not as it is wanted; nothing is changed
+
+    Every layer is verified on its nodes, machines are compared with the
+    cloud's. Waits for the answer; the exit code is 2 when something
+    disagrees.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Which one."""
+        parser = change.one(super().get_parser(prog_name))
+        progress.add_options(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """Check, wait, and show each disagreement."""
+        deployment = self.api.retry_cluster(parsed_args.cluster, 'check')
+        self.exit_code, found = progress.wait(self.api, deployment.id,
+                                              parsed_args)
+        return ('Node', 'Layer', 'What disagrees', 'Run'), [
+            [base.cell(one[name] or '') for name in (
+                'node', 'element', 'message', 'run_id')]
+            for one in found.get('failures') or []]
 
 
 class DeleteCluster(base.Base):
@@ -294,6 +327,9 @@ class DeleteCluster(base.Base):
             except Exception as exc:
                 from hpcdirect.client import errors
                 self.say(f'{name}: {errors.text(exc)}')
+                if 'cluster_protected' in errors.codes(exc):
+                    self.say('  openstack hpc cluster set --unprotect '
+                             + name)
                 self.exit_code = base.WRONG
                 continue
             self.say(f'Deleting cluster {name}')
@@ -310,8 +346,3 @@ class DeleteCluster(base.Base):
         if code == 0:
             self.say(f'Cluster {name} is deleted')
         self.exit_code = self.exit_code or code
-
-
-def _one(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    parser.add_argument('cluster', metavar='<cluster>', help='Name or id')
-    return parser

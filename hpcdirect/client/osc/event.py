@@ -37,7 +37,7 @@ class ListEvent(base.Lister):
         'Run': 'run_id', 'Step': 'step_id'}
     filters: ClassVar = {
         'deployment': 'Only of this deployment', 'run': 'Only of this run',
-        'level': 'Only of this level: info or error'}
+        'level': 'Only of this level: info, warning or error'}
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Of which cluster, and how to follow."""
@@ -60,7 +60,7 @@ class ListEvent(base.Lister):
         """The filters, and the cluster."""
         found = super().query(parsed_args)
         if parsed_args.cluster:
-            found['cluster'] = parsed_args.cluster
+            found['cluster'] = self.cluster_id(parsed_args.cluster)
         return found
 
     def run(self, parsed_args: argparse.Namespace) -> int:

@@ -18,8 +18,12 @@ import argparse
 from typing import Any
 from typing import ClassVar
 
+from osc_lib import exceptions
+
 from hpcdirect.client import resources
 from hpcdirect.client.osc import base
+from hpcdirect.client.osc import change
+from hpcdirect.client.osc import progress
 
 _SHOWN = ('id', 'name', 'group', 'incarnation', 'status', 'address', 'ssh',
           'fault', 'ref', 'layers', 'created_at', 'updated_at')
@@ -65,6 +69,50 @@ class ShowNode(base.ShowOne):
         found = resources.plain(self.api.get_node(parsed_args.cluster,
                                                   parsed_args.node))
         return base.pairs(found, _SHOWN)
+
+
+class ReplaceNode(change.Change):
+    """Give nodes another machine, under the same names
+
+    Work is moved off first where an element knows how; the new machine gets
+    every layer that the old one had.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Which ones, and how to wait."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument('node', metavar='<node>', nargs='+',
+                            help='Name, such as compute-0')
+        parser.add_argument(
+            '--force', action='store_true',
+            help='Although data that is on the old machine only is lost')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """One request, and one to learn the nodes' groups."""
+        found = self.api.get_cluster(parsed_args.cluster)
+        groups: dict[str, dict[str, Any]] = {}
+        for name in parsed_args.node:
+            group = next((group['name'] for group in found.node_groups or []
+                          if name in group['slots']), None)
+            if group is None:
+                raise exceptions.CommandError(
+                    f'{parsed_args.cluster} has no node {name}')
+            asked = groups.setdefault(group, {'replace': []})
+            asked['replace'].append(name)
+            if parsed_args.force:
+                asked['force'] = True
+        if parsed_args.dry_run:
+            return self.planned({'cluster': parsed_args.cluster,
+                                 'change': {'node_groups': groups}})
+        changed = self.api.change_cluster(parsed_args.cluster,
+                                          node_groups=groups)
+        ident = (changed.deployment or {}).get('id')
+        if ident and (parsed_args.wait or parsed_args.follow):
+            self.exit_code, _ = progress.wait(self.api, ident, parsed_args)
+        rows = {node.name: f'{node.status}, machine {node.incarnation}'
+                for node in self.api.nodes(changed.id)}
+        return base.pairs(rows, rows)
 
 
 class ListLayer(base.Lister):

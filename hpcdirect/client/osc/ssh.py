@@ -10,15 +10,12 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""``openstack hpc cluster ssh``: ssh that knows the nodes' keys."""
+"""``hpc cluster ssh``"""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from collections.abc import Sequence
-import contextlib
-import getpass
 import os
 import pathlib
 import shlex
@@ -29,7 +26,10 @@ from typing import Any
 
 from osc_lib import exceptions
 
+from hpcdirect.client import places
+from hpcdirect.client import resources
 from hpcdirect.client.osc import base
+from hpcdirect.client.places import Place
 
 #: A key kept for clusters alone; tried beside the user's other ones.
 OWN_KEY = pathlib.Path('~/.config/hpcdirect/id_ed25519')
@@ -38,7 +38,8 @@ OWN_KEY = pathlib.Path('~/.config/hpcdirect/id_ed25519')
 class SshCluster(base.Base):
     """Log in to a cluster, or run a command there
 
-    The nodes' host keys come from the service, so that a node is known the
+    Nodes that cannot be reached from here are reached through the one that
+    can. Their host keys come from the service, so that a node is known the
     first time it is met. The exit code is that of ssh.
     """
 
@@ -50,7 +51,7 @@ class SshCluster(base.Base):
         parser.add_argument('--node', metavar='<node>',
                             help='Not the login node but this one')
         parser.add_argument(
-            '--login-user', metavar='<name>',
+            '--user', '--login-user', dest='login_user', metavar='<name>',
             help="User on the node; default: you, when you are a user of "
                  "the cluster, else its first user, else the node's own")
         parser.add_argument('--identity', metavar='<file>',
@@ -58,7 +59,7 @@ class SshCluster(base.Base):
                                  f"ssh's own, and {OWN_KEY} if it is there")
         parser.add_argument('--print-only', action='store_true',
                             help='Print the ssh command, do not run it')
-        parser.usage = (f'{prog_name} [-h] [--node <node>] [--login-user '
+        parser.usage = (f'{prog_name} [-h] [--node <node>] [--user '
                         '<name>]\n  [--identity <file>] [--print-only] '
                         '<cluster> [-- <command> ...]')
         # All after -- is the command, its options too; argparse would look
@@ -76,72 +77,117 @@ class SshCluster(base.Base):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
-        """One request, two with --node."""
+        """One request; two with --node or a login node behind another."""
         cluster = self.api.get_cluster(parsed_args.cluster)
-        login = cluster.login
-        target = login
-        if parsed_args.node:
-            node = self.api.get_node(parsed_args.cluster, parsed_args.node)
-            target = node.ssh and {
-                **node.ssh, 'address': node.ssh['host'], 'node': node.name}
-        if not target or not target.get('host_key'):
-            raise exceptions.CommandError(
-                f'Cluster {cluster.name} is {cluster.status}: '
-                f'{parsed_args.node or "its login node"} is not up')
-        user = (parsed_args.login_user or _user(cluster.parameters or {})
-                or target.get('user') or 'root')
+        try:
+            target = self._target(cluster, parsed_args.node)
+            user = places.user(parsed_args.login_user,
+                               cluster.parameters or {}, target)
+        except places.Strange as exc:
+            raise exceptions.CommandError(str(exc)) from exc
         if parsed_args.print_only:
-            file = _kept(cluster.id)
-            file.write_text(known_hosts(target, login))
-            argv = arguments(target, login, user, str(file), parsed_args)
+            file = kept(cluster.id)
+            remember(file, places.known_hosts([target]))
+            argv = arguments(target, user, str(file), parsed_args)
             self.app.stdout.write(f'{shlex.join(argv)}\n')
             return
         with tempfile.TemporaryDirectory(prefix='hpc-ssh-') as folder:
             file = pathlib.Path(folder, 'known_hosts')
-            file.write_text(known_hosts(target, login))
-            argv = arguments(target, login, user, str(file), parsed_args)
-            self.exit_code = _run(argv)
+            remember(file, places.known_hosts([target]))
+            self.exit_code = _run(arguments(target, user, str(file),
+                                            parsed_args))
+
+    def _target(self, cluster: resources.Cluster, node: str | None) -> Place:
+        """Where to go; the whole way is known, if the cluster knows it."""
+        login = cluster.login or {}
+        name = node or login.get('node')
+        found = [login] if login else []
+        if node or login.get('via'):
+            found = [resources.plain(one)
+                     for one in self.api.nodes(cluster.id)]
+        known = places.nodes(cluster.id, found)
+        if node and not any(node == one.get('name') for one in found):
+            raise exceptions.CommandError(
+                f'Cluster {cluster.name} has no node {node}')
+        if name not in known:
+            raise exceptions.CommandError(
+                f'Cluster {cluster.name} is {cluster.status}: '
+                f'{node or "its login node"} is not up')
+        return known[name]
 
 
-def known_hosts(*places: Mapping[str, Any] | None) -> str:
-    """The lines by which ssh knows nodes."""
-    return ''.join(sorted({
-        f'{_host(place)} {place["host_key"].strip()}\n'
-        for place in places if place and place.get('host_key')}))
+def checks(place: Place, file: str) -> list[str]:
+    """Options by which ssh takes a host's key from a file, and no other.
+
+    A site's own jump host is known to the user, or not at all.
+    """
+    if not place.alias:
+        return []
+    said = (f'HostKeyAlias={place.alias}',
+            f'UserKnownHostsFile={quoted(file)}',
+            'GlobalKnownHostsFile=/dev/null', 'StrictHostKeyChecking=yes')
+    return [word for one in said for word in ('-o', one)]
 
 
-def arguments(target: Mapping[str, Any], login: Mapping[str, Any] | None,
-              user: str, file: str, parsed_args: argparse.Namespace
-              ) -> list[str]:
+def identity(file: str | None) -> list[str]:
+    """Options that say what key to log in with."""
+    if file:
+        return ['-i', os.path.expanduser(file), '-o', 'IdentitiesOnly=yes']
+    own = OWN_KEY.expanduser()
+    return ['-i', str(own)] if own.exists() else []
+
+
+def through(place: Place, user: str, file: str, key: list[str]) -> list[str]:
+    """Options that lead ssh over the host on the way to a place, if any.
+
+    Not ``-J``: that would check the key of the host on the way by other
+    files than ours.
+    """
+    if place.way is None:
+        return []
+    who = user if place.way.alias else place.way.user or user
+    return ['-o', 'ProxyCommand=' + shlex.join([
+        'ssh', *checks(place.way, file), *key, '-W', '[%h]:%p',
+        '-p', str(place.way.port), '-l', who, place.way.host])]
+
+
+def arguments(target: Place, user: str, file: str,
+              parsed_args: argparse.Namespace) -> list[str]:
     """The whole ssh command."""
-    checks = ['-o', f'UserKnownHostsFile={file}',
-              '-o', 'GlobalKnownHostsFile=/dev/null',
-              '-o', 'StrictHostKeyChecking=yes']
-    identity = []
-    if parsed_args.identity:
-        identity = ['-i', os.path.expanduser(parsed_args.identity),
-                    '-o', 'IdentitiesOnly=yes']
-    elif OWN_KEY.expanduser().exists():
-        identity = ['-i', str(OWN_KEY.expanduser())]
-    argv = ['ssh', *checks, *identity]
-    if target.get('via'):
-        via = _via(target['via'])
-        # The login node's key is known; an operator's own jump host is
-        # known to the user, or not at all.
-        ours = login and (via['address'], via['port']) == (
-            login['address'], int(login.get('port') or 22))
-        argv += ['-o', 'ProxyCommand=' + shlex.join(
-            ['ssh', *(checks if ours else []), *identity, '-W', '[%h]:%p',
-             '-p', str(via['port']), '-l', via['user'] or user,
-             via['address']])]
-    argv += ['-p', str(target.get('port') or 22), '-l', user,
-             target['address']]
+    key = identity(parsed_args.identity)
+    argv = ['ssh', *checks(target, file), *key,
+            *through(target, user, file, key),
+            '-p', str(target.port), '-l', user, target.host]
     command = parsed_args.command
     # ssh joins words with spaces for a shell there; quoted, they arrive
     # as they were given. One word is taken for a line of shell.
     if len(command) > 1:
         command = [shlex.join(command)]
     return [*argv, '--', *command] if command else argv
+
+
+def quoted(path: str) -> str:
+    """A path as an ssh option or a line of its files takes it."""
+    if '"' in path or '\n' in path:
+        raise exceptions.CommandError(f'ssh cannot use the file {path!r}')
+    escaped = path.replace('%', '%%')
+    return f'"{escaped}"' if ' ' in path else escaped
+
+
+def kept(cluster_id: str) -> pathlib.Path:
+    """A private file that is still there when the command is used."""
+    folder = pathlib.Path(os.environ.get('XDG_CACHE_HOME')
+                          or '~/.cache').expanduser() / 'hpcdirect'
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / f'known_hosts-{cluster_id}'
+
+
+def remember(file: pathlib.Path, lines: str) -> None:
+    """Put lines of known hosts in a file, for those of the same names."""
+    old = file.read_text() if file.exists() else ''
+    found: dict[str, Any] = {line.split()[0]: line for line
+                             in f'{old}{lines}'.splitlines() if line.split()}
+    file.write_text(''.join(f'{line}\n' for line in found.values()))
 
 
 def _run(argv: list[str]) -> int:
@@ -154,36 +200,3 @@ def _run(argv: list[str]) -> int:
         raise exceptions.CommandError('There is no ssh here') from None
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _host(place: Mapping[str, Any]) -> str:
-    port = int(place.get('port') or 22)
-    address = str(place['address'])
-    return address if port == 22 else f'[{address}]:{port}'
-
-
-def _via(text: str) -> dict[str, Any]:
-    """The parts of ``user@host[:port]``."""
-    user, _, rest = text.rpartition('@')
-    host, colon, port = rest.rpartition(':')
-    if not colon or (':' in host and not host.startswith('[')):
-        host, port = rest, '22'
-    return {'user': user, 'address': host.strip('[]'), 'port': int(port)}
-
-
-def _user(parameters: Mapping[str, Any]) -> str:
-    """You, when you are a user of the cluster; else its first user."""
-    names = [str(one.get('name')) for one in parameters.get('users') or []
-             if isinstance(one, dict)]
-    with contextlib.suppress(KeyError, OSError):
-        if getpass.getuser() in names:
-            return getpass.getuser()
-    return names[0] if names else ''
-
-
-def _kept(cluster_id: str) -> pathlib.Path:
-    """A private file that is still there when the command is used."""
-    folder = pathlib.Path(os.environ.get('XDG_CACHE_HOME')
-                          or '~/.cache').expanduser() / 'hpcdirect'
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder / f'known_hosts-{cluster_id}'

@@ -27,6 +27,16 @@ from osc_lib import exceptions
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """--parameter, --parameter-file and --user."""
+    add_parameter_options(parser)
+    parser.add_argument(
+        '--user', metavar='<name>[,key=<file>][,sudo]', action='append',
+        default=[],
+        help='User of the cluster with a public key, put into the '
+             'parameter "users" (repeat for several)')
+
+
+def add_parameter_options(parser: argparse.ArgumentParser) -> None:
+    """--parameter and --parameter-file."""
     parser.add_argument(
         '--parameter', metavar='<name>=<value>', action='append', default=[],
         help='Parameter of the blueprint; the value is read as YAML or JSON '
@@ -35,11 +45,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         '--parameter-file', metavar='<file>', action='append', default=[],
         help='YAML or JSON file of parameters, - for standard input; '
              '--parameter wins (repeat for several)')
-    parser.add_argument(
-        '--user', metavar='<name>[,key=<file>][,sudo]', action='append',
-        default=[],
-        help='User of the cluster with a public key, put into the '
-             'parameter "users" (repeat for several)')
 
 
 def parameters(parsed_args: argparse.Namespace) -> dict[str, Any]:

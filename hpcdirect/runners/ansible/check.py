@@ -26,6 +26,7 @@ from hpcdirect.runners.ansible.folder import ansible_name
 from hpcdirect.runners.base import Verb
 
 _NEEDED = (Verb.APPLY, Verb.REVERT, Verb.VERIFY)
+_Loader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 _LOCAL = ('localhost', '127.0.0.1', '::1')
 _RESERVED = ('hpc', 'hpc_node', 'hpc_secrets', 'tags')
 _VARIABLE = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
@@ -126,7 +127,7 @@ def _documents(element: Element, path: pathlib.Path, found: list[Finding]
     try:
         text = path.read_text(encoding='utf-8')
         return [node for node in yaml.compose_all(
-            text, Loader=yaml.SafeLoader) if node is not None]
+            text, Loader=_Loader) if node is not None]
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else 1
         found.append(Finding(f'This is no YAML: {exc.problem}.',

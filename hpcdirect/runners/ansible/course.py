@@ -41,6 +41,9 @@ _RESULTS = {'runner_on_failed': Result.FAILED,
             'runner_on_skipped': Result.SKIPPED,
             'runner_on_unreachable': Result.UNREACHABLE}
 _INDEX = re.compile(r'/project/(\d+)-[^/]+/')
+# What ansible-playbook says before it gives up because one of the processes
+# that it forks was killed (ansible/plugins/strategy/__init__.py).
+_DEAD = 'A worker was found in a dead state'
 
 
 @dataclasses.dataclass
@@ -84,6 +87,7 @@ class Course:
         self._complete = False
         self._failed_nodes: set[str] = set()
         self._said: list[str] = []
+        self._died = False
         self.unclosed: list[str] = []
         self.started = False
         self.over = False
@@ -92,11 +96,13 @@ class Course:
         """One record of the worker's."""
         getattr(self, f'_take_{record["kind"]}')(record)
 
-    def finish(self, reason: str = '') -> None:
+    def finish(self, reason: str = '', died: bool = False) -> None:
         """Tell the end of every task of which it was not told.
 
         :param reason: why the batch was cut short; '' when it was not.
+        :param died: it was because the process that plays it was killed.
         """
+        self._died |= died
         if reason and not any(leg.begun for leg in self._legs):
             self._begin(0)
         for leg in self._legs:
@@ -162,7 +168,7 @@ class Course:
         leg, node = self._legs[self._current], record['node']
         changed = Result.CHANGED if record['changed'] else Result.OK
         result = _RESULTS.get(record['event'], changed)
-        said = record.get('said', '')
+        said = message.complete(record.get('said', ''), self._said)
         if result is Result.UNREACHABLE:
             said = fence.explain(node, said, self._connect_timeout)
         said = self._redact(said)
@@ -172,6 +178,8 @@ class Course:
         task = self._redact(str(record['task']))
         if result in (Result.FAILED, Result.UNREACHABLE
                       ) and not record['ignored']:
+            # A rescued failure keeps no place in the order.
+            leg.doubted.pop(node, None)
             leg.doubted[node] = Cause(node, task, said)
         self._listener.progress(Progress(
             leg.task.run_id, node, task, result, float(record['seconds']),
@@ -188,12 +196,21 @@ class Course:
 
     def _take_segment_over(self, record: dict[str, Any]) -> None:
         legs = [self._legs[number] for number in self._segment]
-        if not any(leg.seen for leg in legs) and record['code']:
+        if not self._complete and (record['code'] is None or any(
+                _DEAD in line for line in self._said)):
+            # ansible-playbook was killed and so has no code (pexpect tells
+            # the signal elsewhere), or one of its forks was.
+            self._died = True
+        if not any(leg.seen for leg in legs) and record['code'] != 0:
             text = message.problem(self._said, self._project)
             for number, leg in zip(self._segment, legs, strict=True):
                 self._begin(number)
                 self._fail(leg, leg.task.nodes, text)
-        for node in self._failed_nodes:
+        # In the order in which they failed: the first is told as the cause.
+        doubted = dict.fromkeys(node for leg in legs for node in leg.doubted)
+        for node in [*(node for node in doubted if node in
+                       self._failed_nodes),
+                     *sorted(self._failed_nodes - doubted.keys())]:
             self._settle(node, legs)
         for leg in legs:
             leg.doubted = {}
@@ -275,4 +292,5 @@ class Course:
                 leg.task.run_id,
                 tuple(node for node in leg.task.nodes
                       if node not in leg.failed and node not in untouched),
-                dict(leg.failed), tuple(untouched), leg.changed))
+                dict(leg.failed), tuple(untouched), leg.changed,
+                died=self._died))

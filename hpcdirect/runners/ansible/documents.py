@@ -38,9 +38,22 @@ class _AnsibleDumper(_Dumper):
         return True
 
 
-_AnsibleDumper.add_representer(
-    _Data, lambda dumper, data: dumper.represent_scalar(
-        '!unsafe', str(data), style='"'))
+_TEXT = 'tag:yaml.org,2002:str'
+
+
+def _represented(dumper: Any, text: _Data) -> Any:
+    """A scalar that Ansible reads as just this text.
+
+    Ansible 2.19 asks of what is ``!unsafe`` what it would be without quotes:
+    "on" would be true, "1.10" a number and "" nothing. Whatever looks like
+    that is no template, and needs no tag.
+    """
+    looks_like = dumper.resolve(yaml.ScalarNode, str(text), (True, False))
+    return dumper.represent_scalar(
+        '!unsafe' if looks_like == _TEXT else _TEXT, str(text), style='"')
+
+
+_AnsibleDumper.add_representer(_Data, _represented)
 
 
 def data(value: Any) -> Any:

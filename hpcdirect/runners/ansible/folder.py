@@ -136,6 +136,26 @@ def made(conf: cfg.ConfigOpts, batch: Batch, over: tuple[str, ...]
             shutil.rmtree(path, ignore_errors=True)
 
 
+def of_contact(conf: cfg.ConfigOpts, batch: Batch) -> pathlib.Path:
+    """A folder with what ssh needs to reach the batch's hosts.
+
+    :returns: its path, ``ssh_config`` in it; the caller removes it.
+    :raises RunnerError: it cannot be made.
+    """
+    try:
+        path = pathlib.Path(tempfile.mkdtemp(
+            dir=_base(conf.ansible.work_path), prefix=_prefix() + 'ssh-'))
+        _write(path / 'key', batch.private_key.rstrip('\n') + '\n')
+        _write(path / 'known_hosts', ssh.known_hosts(batch))
+        _write(path / 'ssh_config', ssh.config(
+            batch, str(path), conf.ansible, shared=False))
+    except OSError as exc:
+        raise RunnerError(plugin='ansible', reason=(
+            f'The work folder {conf.ansible.work_path} cannot be used: '
+            f'{exc}')) from exc
+    return path
+
+
 def sweep(work_path: str) -> None:
     """Remove folders whose process has died on this machine."""
     with contextlib.suppress(OSError):

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from typing import Any
 
 _LONGEST = 500
-_TELLING = ('E: ', 'dpkg: error', 'Err:', 'No package ', 'Error: ')
+_TELLING = ('E: ', 'dpkg: error', 'Err:', 'No package ', 'Error: ', 'Job for ')
 _GENERIC = ('non-zero return code', 'MODULE FAILURE', 'Module failed',
             'One or more items failed', 'Task failed: Module failed')
 HIDDEN = 'The result is hidden, because it may hold a secret (no_log).'
@@ -45,6 +45,23 @@ def sentence(result: dict[str, Any]) -> str:
         if lines:
             return shorten(f'{_code(result)}{lines[-1]}')
     return shorten(f'{_code(result)}{said}') or 'The task failed.'
+
+
+def complete(said: str, lines: Iterable[str]) -> str:
+    """A sentence with what was behind it, where only the output tells that.
+
+    Since ansible-core 2.19 the cause of "Error executing command." is in no
+    field of the result, but on the line that the user sees.
+
+    :param lines: what was written before and with the result.
+    """
+    if not said.startswith('Error executing command.'):
+        return said
+    for line in reversed(list(lines)):
+        _, found, cause = line.partition('Error executing command: ')
+        if found:
+            return shorten(f'Error executing command: {cause}')
+    return said
 
 
 def shorten(text: str) -> str:

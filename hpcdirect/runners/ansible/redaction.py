@@ -21,9 +21,14 @@ import base64
 from collections.abc import Iterable
 import json
 import re
+import shlex
+import urllib.parse
 
 _SHORTEST = 6
+_LEAST = 3
 _STARS = '***'
+#: Where the runner cut a text short, maybe in the middle of a secret.
+_CUT = re.compile(r'…|\n\[\.\.\. \d+ characters\]')
 
 
 class Redaction:
@@ -35,6 +40,7 @@ class Redaction:
             forms |= _forms(secret)
         words = sorted((form for form in forms if len(form) >= _SHORTEST),
                        key=len, reverse=True)
+        self._words = words
         self._pattern = re.compile('|'.join(map(re.escape, words))
                                    ) if words else None
 
@@ -42,7 +48,23 @@ class Redaction:
         """*text* with every secret replaced by ``***``."""
         if self._pattern is None or not text:
             return text
-        return self._pattern.sub(_STARS, text)
+        return self._halves(self._pattern.sub(_STARS, text))
+
+    def _halves(self, text: str) -> str:
+        """Without what is left of a secret that was cut through."""
+        for cut in reversed(list(_CUT.finditer(text))):
+            before = text[:cut.start()]
+            part = max((_overlap(before, word) for word in self._words),
+                       default=0)
+            if part:
+                text = before[:-part] + _STARS + text[cut.start():]
+        return text
+
+
+def _overlap(text: str, word: str) -> int:
+    """How many of a word's first characters the text ends with."""
+    return next((size for size in range(len(word) - 1, _LEAST - 1, -1)
+                 if text.endswith(word[:size])), 0)
 
 
 def _forms(secret: str) -> set[str]:
@@ -53,6 +75,8 @@ def _forms(secret: str) -> set[str]:
         found |= {text, json.dumps(text)[1:-1], repr(text)[1:-1],
                   json.dumps(json.dumps(text)[1:-1])[1:-1],
                   json.dumps(text, ensure_ascii=False)[1:-1],
+                  ' '.join(text.split()), text.encode().hex(),
+                  urllib.parse.quote(text, safe=''), shlex.quote(text),
                   base64.b64encode(text.encode()).decode(),
                   base64.b64encode(f'{text}\n'.encode()).decode()}
     # Markers that every key of a kind has are no secrets.

@@ -15,7 +15,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
 import contextlib
 import json
 import os
@@ -29,6 +32,7 @@ from typing import IO
 
 from oslo_config import cfg
 
+from hpcdirect.blueprints import hiding
 from hpcdirect.blueprints.model import Element
 from hpcdirect.conf import ansible as options
 from hpcdirect.exception import Finding
@@ -37,6 +41,7 @@ from hpcdirect.runners import base
 from hpcdirect.runners.ansible import check
 from hpcdirect.runners.ansible import folder as folders
 from hpcdirect.runners.ansible import processes
+from hpcdirect.runners.ansible.contact import Contact
 from hpcdirect.runners.ansible.course import Course
 from hpcdirect.runners.ansible.redaction import Redaction
 
@@ -59,6 +64,7 @@ class AnsibleRunner(base.ElementRunner):
         # Batches that are over although a node was not told, by cluster.
         self._unclosed: dict[str, set[str]] = {}
         self._lock = threading.Lock()
+        self._contact = Contact(conf)
         folders.sweep(conf.ansible.work_path)
 
     def validate(self, element: Element) -> list[Finding]:
@@ -78,15 +84,27 @@ class AnsibleRunner(base.ElementRunner):
             over = tuple(sorted(self._unclosed.get(batch.cluster_id, ())))
         redact = Redaction([batch.private_key, *(
             value for task in batch.tasks
-            for value in task.secrets.values())])
+            for value in (*task.secrets.values(), *task.hidden)), *(
+            value for task in batch.tasks for value in hiding.secrets(
+                task.element.parameters, task.variables))])
         with folders.made(self._conf, batch, over) as folder:
             course = Course(batch, listener, redact, folder.project,
                             self._conf.ansible.connect_timeout)
             try:
-                reason = self._played(folder, listener, course, stopped)
+                reason, died = self._played(folder, listener, course,
+                                            stopped)
             finally:
                 self._close(batch, folder, course)
-            course.finish(redact(reason))
+            course.finish(redact(reason), died)
+
+    def reach(self, hosts: Sequence[base.Host], names: Collection[str],
+              private_key: str) -> Mapping[str, str]:
+        """Log in to them, once each, in the background."""
+        return self._contact.reached(hosts, names, private_key)
+
+    def close(self) -> None:
+        """End the attempts to reach machines."""
+        self._contact.close()
 
     def stop(self, process: base.Process) -> None:
         """End a worker that an earlier owner left, and all it started.
@@ -103,8 +121,12 @@ class AnsibleRunner(base.ElementRunner):
         folders.sweep(self._conf.ansible.work_path)
 
     def _played(self, folder: folders.Folder, listener: base.Listener,
-                course: Course, stopped: Callable[[], bool]) -> str:
-        """Let a worker play the batch; '' or why it was cut short."""
+                course: Course, stopped: Callable[[], bool]
+                ) -> tuple[str, bool]:
+        """Let a worker play the batch.
+
+        :returns: '' or why it was cut short, and whether the worker died.
+        """
         with _errors() as errors, self._worker(folder, errors) as worker:
             started = processes.status(worker.pid)
             listener.starting(base.Process(
@@ -114,9 +136,9 @@ class AnsibleRunner(base.ElementRunner):
             with contextlib.suppress(BrokenPipeError):
                 os.write(_pipe(worker.stdin).fileno(), b'go\n')
             if not _follow(_pipe(worker.stdout), course, stopped):
-                return _STOPPED
+                return _STOPPED, False
             if course.over:
-                return ''
+                return '', False
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.wait(2)
             errors.seek(0)
@@ -124,7 +146,7 @@ class AnsibleRunner(base.ElementRunner):
             last = next((line for line in reversed(said) if line.strip()),
                         'it said nothing')
             return ('The process that runs Ansible died (exit '
-                    f'{worker.returncode}): {last}')
+                    f'{worker.returncode}): {last}'), True
 
     @contextlib.contextmanager
     def _worker(self, folder: folders.Folder, errors: IO[bytes]

@@ -30,10 +30,7 @@ Host *
   BatchMode yes
   CheckHostIP no
   ConnectTimeout {connect}
-  ControlMaster auto
-  ControlPath {folder}/c/%n
-  ControlPersist 60
-  ForwardAgent no
+{sharing}  ForwardAgent no
   ForwardX11 no
   GlobalKnownHostsFile /dev/null
   GSSAPIAuthentication no
@@ -49,6 +46,12 @@ Host *
   UserKnownHostsFile {files}
 """
 
+_SHARED = """\
+  ControlMaster auto
+  ControlPath {folder}/c/%n
+  ControlPersist 60
+"""
+
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]*')
 _ADDRESS = re.compile(r'[A-Za-z0-9:][A-Za-z0-9:._-]*')
 _USER = re.compile(r'[A-Za-z_][A-Za-z0-9._-]*')
@@ -57,10 +60,12 @@ _VIA = re.compile(r'(?:(?P<user>[^@]+)@)?'
                   r'(?P<host>\[[^]]+\]|[^:@]+)(?::(?P<port>\d+))?')
 
 
-def config(batch: Batch, folder: str, options: Any) -> str:
+def config(batch: Batch, folder: str, options: Any, shared: bool = True
+           ) -> str:
     """Text of ssh_config.
 
     :param folder: the batch's folder, without blanks.
+    :param shared: whether connections are kept for the next command.
     :raises RunnerError: a name or address that is none.
     """
     lines = []
@@ -78,7 +83,8 @@ def config(batch: Batch, folder: str, options: Any) -> str:
                                    options.known_hosts)))
     return '\n'.join(lines) + '\n' + _COMMON.format(
         connect=options.connect_timeout, alive=options.alive_interval,
-        folder=folder, files=files)
+        folder=folder, files=files,
+        sharing=_SHARED.format(folder=folder) if shared else '')
 
 
 def known_hosts(batch: Batch) -> str:

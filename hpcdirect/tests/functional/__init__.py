@@ -11,3 +11,10 @@
 # under the License.
 
 """Tests through the front door, with real processes."""
+
+import faulthandler
+import os
+
+# A test that waits for ever ends its worker, and says where it waited.
+if not os.environ.get('HPCDIRECT_SOAK'):
+    faulthandler.dump_traceback_later(25 * 60, exit=True)

@@ -27,18 +27,32 @@ from hpcdirect import conf as options
 from hpcdirect import policies
 from hpcdirect.api import app
 from hpcdirect.backends.fake import FakeBackend
-from hpcdirect.db import migration
 from hpcdirect.db import models
 from hpcdirect.db.session import Database
 from hpcdirect.keys import KeyRing
 from hpcdirect.sources.catalogue import Catalogue
 from hpcdirect.sources.directory import DirectorySource
+from hpcdirect.tests.functional import databases
 from hpcdirect.tests.unit.blueprints import folders
 
 BLUEPRINT = folders.changed(
     folders.BLUEPRINT, 'infrastructure', to={
         'fake': {'groups': {'head': {}, 'compute': {}}},
         'other': {'groups': {'head': {}, 'compute': {}}}})
+
+
+#: Not of the blueprint; makes accounts.
+PEOPLE = {
+    'name': 'people', 'version': '1.0.0', 'label': 'People',
+    'description': 'Accounts.', 'accounts': 'users', 'data': ['/people'],
+    'parameters': {
+        'type': 'object', 'additionalProperties': False, 'properties': {
+            'users': {'type': 'array', 'default': [], 'items': {
+                'type': 'object', 'properties': {
+                    name: {} for name in (
+                        'name', 'uid', 'keys', 'groups', 'shell', 'sudo',
+                        'state', 'home', 'end_jobs')}}}}},
+}
 
 
 class Recorder:
@@ -87,7 +101,8 @@ class Api(fixtures.Fixture):
     def _setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix='hd-'))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        folders.write_tree(self.folder, BLUEPRINT)
+        folders.write_tree(self.folder, BLUEPRINT, (
+            folders.MUNGE, folders.SLURM, PEOPLE))
         self.conf = cfg.ConfigOpts()
         options.register_opts(self.conf)
         self.conf([], project='hpcdirect', default_config_files=[],
@@ -100,7 +115,7 @@ class Api(fixtures.Fixture):
                                    'database')
         for name, value in self._options.items():
             self.conf.set_override(name, value, 'api')
-        migration.upgrade(self.conf)
+        databases.make_tables(self.conf)
         self.database = Database(self.conf)
         self.addCleanup(self.database.engine.dispose)
         self.conductor = Recorder()

@@ -34,7 +34,7 @@ FIRST = 300
 CACHE = '/var/cache/hpcdirect'
 
 
-def wait_for(what, seconds=60.0):
+def wait_for(what, seconds=60.0, interval=0.02):
     """What *what* returns, as soon as it is true."""
     end = time.monotonic() + seconds
     pause = threading.Event()
@@ -44,24 +44,32 @@ def wait_for(what, seconds=60.0):
             return got
         if time.monotonic() > end:
             raise AssertionError(f'not within {seconds} s: {what}')
-        pause.wait(0.02)
+        pause.wait(interval)
 
 
-def settled(backend, ref, seconds=FIRST):
-    """The cluster when it is READY and every machine is UP."""
+def settled(backend, ref, seconds=FIRST, request=None, interval=0.02):
+    """The cluster when it is READY and every machine is UP.
+
+    As a conductor does, it asks again for what nobody is making.
+    """
     def ready():
         infra = backend.observe(ref)
+        if request is not None and any(
+                machine.status == base.MachineStatus.ABSENT
+                for machine in infra.machines):
+            backend.ensure(request)
+            return None
         faults = [m for m in infra.machines if m.fault]
         if faults:
             raise AssertionError(f'machines failed: {faults}')
         return infra if infra.status == base.InfraStatus.READY else None
-    return wait_for(ready, seconds)
+    return wait_for(ready, seconds, interval)
 
 
-def gone(backend, ref, seconds=60.0):
+def gone(backend, ref, seconds=60.0, interval=0.02):
     """Wait until nothing is left of a cluster."""
     wait_for(lambda: backend.observe(ref).status == base.InfraStatus.GONE,
-             seconds)
+             seconds, interval)
 
 
 def machines(infra):
@@ -132,5 +140,5 @@ class Bed(fixtures.Fixture):
         for backend in self.backends:
             backend.close()
         last = self.backend()
-        last.sweep()
+        last.clear()
         subprocess.run(['rm', '-rf', '--one-file-system', str(self.state)])

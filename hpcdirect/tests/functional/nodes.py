@@ -100,4 +100,4 @@ class Leftovers(fixtures.Fixture):
         conf.set_override('state_path', str(self.service.folder / 'local'),
                           'local')
         self.service.stop()
-        LocalBackend(conf).sweep()
+        LocalBackend(conf).clear()

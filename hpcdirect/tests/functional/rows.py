@@ -62,3 +62,34 @@ def converged(database, cluster_id):
                 level='error' if number == 2 else 'info', element='munge',
                 verb='apply', task='install', result='ok', seconds=0.5))
         return run.id
+
+
+#: A user, as the state has it.
+ANN = {'uid': 20001, 'keys': [], 'groups': [], 'shell': '/bin/bash',
+       'sudo': False, 'expires_at': None, 'state': 'on'}
+
+
+def peopled(database, cluster_id):
+    """A cluster has what makes accounts, and one of them."""
+    with database.write() as session:
+        cluster = session.get_one(models.Cluster, cluster_id)
+        cluster.desired = {
+            **cluster.desired, 'elements': [{
+                'name': 'people', 'version': '1.0.0',
+                'roles': {'node': ['head', 'compute']}}],
+            'users': {'ann': ANN}}
+
+
+def plan(database, cluster_id):
+    """A plan that was shown of a cluster; its id."""
+    with database.write() as session:
+        cluster = session.get_one(models.Cluster, cluster_id)
+        row = models.Plan(
+            cluster_id=cluster_id, project_id=cluster.project_id,
+            user_id='someone', generation=cluster.generation,
+            fingerprint='f', change={'parameters': {}}, shown={
+                'refused': False, 'seconds': None, 'changes': [],
+                'steps': []})
+        session.add(row)
+        session.flush()
+        return row.id

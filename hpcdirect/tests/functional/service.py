@@ -203,7 +203,8 @@ class Service(fixtures.Fixture):
             raise AssertionError(answer.text)
         return answer.json
 
-    def settled(self, name='demo', seconds=240):
+    def settled(self, name='demo', seconds=240,
+                statuses=('ACTIVE', 'ERROR')):
         """Wait until a cluster is at rest; its view, None when it is gone.
 
         Events are waited for, so that nobody is asked again and again.
@@ -214,7 +215,7 @@ class Service(fixtures.Fixture):
         while time.monotonic() < end:
             if cluster.status == 404:
                 return None
-            if cluster.json['status'] in ('ACTIVE', 'ERROR'):
+            if cluster.json['status'] in statuses:
                 return cluster.json
             ident = cluster.json['id']
             events = self.get(f'/v1/events?cluster={ident}&marker={marker}'

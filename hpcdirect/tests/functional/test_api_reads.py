@@ -20,6 +20,9 @@ from openapi_spec_validator import validate
 import sqlalchemy as sa
 import testtools
 
+from hpcdirect.api.controllers import root
+from hpcdirect.blueprints import grading
+from hpcdirect.blueprints.model import Grade
 from hpcdirect.db import models
 from hpcdirect.tests.functional import rows
 from hpcdirect.tests.functional.api import Api
@@ -357,8 +360,10 @@ class ProtocolTests(Case):
     def test_document_is_valid(self):
         document = self.get('/v1/openapi.json')
         validate(document)
-        self.assertEqual(28, sum(len(one) for one
-                                 in document['paths'].values()))
+        described = {(path, verb) for path, operations
+                     in document['paths'].items() for verb in operations}
+        self.assertEqual({route[:2] for route in root.Root(
+            self.api.services).walk()}, described)
 
     def test_catalogue(self):
         self.assertEqual(['small'], [one['name'] for one in self.get(
@@ -369,10 +374,34 @@ class ProtocolTests(Case):
             [(one['count'], one['count_parameter'])
              for one in shown['node_groups']])
         self.assertEqual('object', shown['parameters']['type'])
-        self.assertEqual(['munge', 'slurm'], [one['name'] for one in self.get(
-            '/v1/elements')['elements']])
+        self.assertEqual(['munge', 'people', 'slurm'], [
+            one['name'] for one in self.get('/v1/elements')['elements']])
         self.assertEqual(['key'], self.get('/v1/elements/munge')['secrets'])
         self.assertEqual([{'name': 'fake', 'capacity': {'fake': None}}],
                          self.get('/v1/backends')['backends'])
+
+    def test_a_grade_is_shown_as_long_as_it_holds(self):
+        element = self.api.services.catalogue.element('munge')
+        self.assertEqual(('', None), self.grade('munge'))
+        grading.write(element.folder, Grade(
+            'C', element.digest, {'node': ('/etc/x stays',)}, packages=4))
+        letter, trial = self.grade('munge')
+        self.assertEqual(('C', ['/etc/x stays'], 4), (
+            letter, trial['left']['node'], trial['packages']))
+        self.assertEqual(['C', ''], [one['grade'] for one in self.get(
+            '/v1/blueprints/small')['elements']])
+        with element.playbook('apply').open('a') as file:
+            file.write('- {name: Another, hosts: all}\n')
+        self.assertEqual(('', None), self.grade('munge'))
+
+    def grade(self, name):
+        """Of an element: its grade, as listed and as shown, and the rest."""
+        shown = self.get(f'/v1/elements/{name}')
+        listed = {one['name']: one['grade'] for one in self.get(
+            '/v1/elements')['elements']}
+        self.assertEqual(shown['grade'], listed[name])
+        return shown['grade'], shown['trial']
+
+    def test_backends(self):
         self.assertEqual(404, self.api.call(
             'GET', '/v1/backends/other').status)

@@ -26,33 +26,65 @@ from hpcdirect.backends.local import checks
 from hpcdirect.tests.functional import local_bed as bed
 
 
-class BackendContract:
-    """The tests; ``restarted()`` gives a new object over the same state."""
+class BackendCase:
+    """What they share; ``restarted()`` gives a new object over old state."""
+
+    #: Seconds that machines may take to come, and to go.
+    coming, going = bed.FIRST, 60.0
+    #: Seconds in which two calls are answered, and between two looks.
+    answer, interval = 2.0, 0.02
+    #: Whose machines they are.
+    project = 'project'
+    #: Values that say nothing, and how many findings they make.
+    wrong, findings = {'colour': 'red', 'size': 'much'}, 4
 
     def setUp(self):
         super().setUp()
+        self.requests = {}
         self.backend = self.restarted()
+
+    def request(self, *slots, **values):
+        """A request that this backend understands."""
+        return bed.request(*slots, **values)
+
+    def asked(self, request):
+        """Ask for machines; the reference."""
+        ref = self.backend.ensure(request)
+        self.requests[ref] = request
+        return ref
 
     def ensure(self, *slots, **values):
         """Ask for machines and see to it that they go in the end."""
-        request = bed.request(*slots, **values)
-        ref = self.backend.ensure(request)
-        self.addCleanup(self.delete, ref)
-        return request, ref
+        request = self.request(*slots, **values)
+        self.addCleanup(self.delete, self.backend.reference(
+            request.cluster_id, request.project_id))
+        return request, self.asked(request)
+
+    def settled(self, ref):
+        """The cluster when it is all there."""
+        return bed.settled(self.backend, ref, self.coming,
+                           self.requests.get(ref), self.interval)
+
+    def gone(self, ref, seconds=None):
+        """Wait until nothing of it is left."""
+        bed.gone(self.backend, ref, seconds or self.going, self.interval)
 
     def delete(self, ref):
-        backend = self.restarted()
-        backend.delete(ref)
-        bed.gone(backend, ref)
+        self.restarted().delete(ref)
+        self.gone(ref)
 
     def again(self, request, *slots):
         """The same cluster with other slots."""
-        return self.backend.ensure(bed.request(
+        return self.asked(self.request(
             *slots, cluster_id=request.cluster_id,
             public_key=request.public_key))
 
+
+class BackendContract(BackendCase):
+    """The tests."""
+
     def test_what_was_never_there(self):
-        ref = self.backend.reference(str(uuid.uuid4()))
+        ref = self.backend.reference(str(uuid.uuid4()), self.project)
         self.assertEqual(base.Infra(base.InfraStatus.GONE),
                          self.backend.observe(ref))
         self.backend.delete(ref)
@@ -61,8 +93,9 @@ class BackendContract:
 
     def test_machines_come_and_stay_the_same(self):
         request, ref = self.ensure('head-0', 'compute-0', 'compute-1')
-        self.assertEqual(ref, self.backend.reference(request.cluster_id))
-        infra = bed.settled(self.backend, ref)
+        self.assertEqual(ref, self.backend.reference(
+            request.cluster_id, request.project_id))
+        infra = self.settled(ref)
         seen = bed.machines(infra)
         self.assertEqual({'head-0', 'compute-0', 'compute-1'}, set(seen))
         for machine in seen.values():
@@ -77,26 +110,29 @@ class BackendContract:
         self.assertEqual(3, len({m.ssh.host_key for m in seen.values()}))
 
         self.assertEqual(ref, self.backend.ensure(request))
-        self.assertEqual(infra, bed.settled(self.backend, ref))
+        self.assertEqual(infra, self.settled(ref))
         self.backend = self.restarted()
-        self.assertEqual(infra, bed.settled(self.backend, ref))
+        self.assertEqual(infra, self.settled(ref))
 
     def test_a_machine_is_replaced(self):
         request, ref = self.ensure('compute-0', 'compute-1')
-        before = bed.machines(bed.settled(self.backend, ref))
+        before = bed.machines(self.settled(ref))
         self.again(request, 'compute-0@2', 'compute-1')
-        after = bed.machines(bed.settled(self.backend, ref))
+        after = bed.machines(self.settled(ref))
         self.assertEqual(before['compute-1'], after['compute-1'])
         self.assertEqual(2, after['compute-0'].incarnation)
         self.assertNotEqual(before['compute-0'].ssh.host_key,
                             after['compute-0'].ssh.host_key)
+        self.assertNotEqual(before['compute-0'].ref, after['compute-0'].ref)
+        if self.backend.keeps_addresses:
+            self.assertEqual(before['compute-0'].address,
+                             after['compute-0'].address)
 
     def test_machines_come_and_go(self):
         request, ref = self.ensure('compute-0', 'compute-1')
-        before = bed.machines(bed.settled(self.backend, ref))
+        before = bed.machines(self.settled(ref))
         self.again(request, 'compute-1', 'compute-2')
-        after = bed.machines(bed.wait_for(lambda: bed.settled(
-            self.backend, ref)))
+        after = bed.machines(self.settled(ref))
         self.assertEqual({'compute-1', 'compute-2'}, set(after))
         self.assertEqual(before['compute-1'], after['compute-1'])
 
@@ -104,65 +140,63 @@ class BackendContract:
         begun = time.monotonic()
         _, ref = self.ensure('compute-0')
         infra = self.backend.observe(ref)
-        self.assertLess(time.monotonic() - begun, 2)
+        self.assertLess(time.monotonic() - begun, self.answer)
         self.assertEqual(['compute-0'], [m.slot for m in infra.machines])
         # Somebody is making it: nothing to ask for again.
         self.assertNotIn(base.MachineStatus.ABSENT,
                          [machine.status for machine in infra.machines])
-        bed.settled(self.backend, ref)
+        self.settled(ref)
 
     def test_deleted_while_it_is_made(self):
-        _, ref = self.ensure('compute-0', 'compute-1')
+        request, ref = self.ensure('compute-0', 'compute-1')
         self.backend.delete(ref)
-        bed.gone(self.backend, ref, bed.FIRST)
+        self.gone(ref, self.coming)
         self.backend.delete(ref)
         self.assertEqual(base.InfraStatus.GONE,
                          self.backend.observe(ref).status)
-        self.assertNotIn(ref, [left.cluster_id
-                               for left in self.backend.leftovers()])
+        self.assertNotIn(request.cluster_id, [
+            left.cluster_id for left in self.backend.leftovers()])
 
     def test_two_clusters(self):
         _, one = self.ensure('compute-0')
         _, other = self.ensure('compute-0')
-        first, = bed.settled(self.backend, one).machines
-        second, = bed.settled(self.backend, other).machines
+        first, = self.settled(one).machines
+        second, = self.settled(other).machines
         self.assertNotEqual(first.address, second.address)
         self.assertNotEqual(first.ref, second.ref)
         self.assertNotEqual(first.ssh.host_key, second.ssh.host_key)
         self.delete(one)
-        self.assertEqual(second, bed.settled(
-            self.backend, other).machines[0])
+        self.assertEqual(second, self.settled(other).machines[0])
 
     def test_made_again_after_it_went(self):
         request, ref = self.ensure('compute-0')
-        before, = bed.settled(self.backend, ref).machines
+        before, = self.settled(ref).machines
         self.delete(ref)
-        self.assertEqual(ref, self.backend.ensure(request))
-        after, = bed.settled(self.backend, ref).machines
+        self.assertEqual(ref, self.asked(request))
+        after, = self.settled(ref).machines
         self.assertNotEqual(before.ssh.host_key, after.ssh.host_key)
 
     def test_leftovers_name_what_is_there(self):
         request, ref = self.ensure('compute-0')
-        bed.settled(self.backend, ref)
+        self.settled(ref)
         mine = [left for left in self.backend.leftovers()
                 if left.cluster_id == request.cluster_id]
         self.assertIn('machine', [left.kind for left in mine])
         self.assertEqual(len(mine), len(set(mine)))
 
     def test_every_finding_at_once(self):
-        request = bed.request('compute-0', 'head-0', colour='red',
-                              size='much')
+        request = self.request('compute-0', 'head-0', **self.wrong)
         findings = self.backend.validate(request)
-        self.assertGreaterEqual(len(findings), 4)
+        self.assertGreaterEqual(len(findings), self.findings)
         for finding in findings:
             self.assertRegex(finding.where, r'^\$\.')
         self.assertEqual([], self.backend.validate(
-            bed.request('compute-0')))
+            self.request('compute-0')))
 
     def test_capacity(self):
-        for kind, free in self.backend.capacity('project').nodes.items():
-            self.assertIsInstance(kind, str)
-            self.assertTrue(free is None or free >= 0)
+        for kind in self.backend.capacity(self.project).node_types:
+            self.assertTrue(kind.name)
+            self.assertTrue(kind.free is None or kind.free >= 0)
 
 
 class FakeContractTest(BackendContract, testtools.TestCase):

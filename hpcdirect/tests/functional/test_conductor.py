@@ -15,8 +15,12 @@
 import contextlib
 import json
 import pathlib
+import shutil
 import sqlite3
+import subprocess
+import sys
 
+import fixtures
 import testtools
 
 from hpcdirect.tests.functional import service
@@ -104,3 +108,126 @@ class ConductorTest(testtools.TestCase):
         self.assertEqual('node-0', cluster['failures'][0]['node'])
         self.assertIn('provision, node-0: The machine was not up within 2 s',
                       cluster['status_reason'])
+
+
+class WatchTest(testtools.TestCase):
+    """Machines change behind our back; nodes are replaced on demand."""
+
+    def setUp(self):
+        super().setUp()
+        # The same blueprint, with elements that are carried out nowhere.
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        shutil.copytree(TINY, folder, dirs_exist_ok=True)
+        element = folder / 'elements/mark/element.yaml'
+        element.write_text(element.read_text() + 'runner: fake\n')
+        self.service = self.useFixture(service.Service(
+            backend='fake', runner='fake', directories=(folder,),
+            conductor={'watch_interval': 0.3})).start()
+        self.service.create('demo', 'tiny', count=2)
+        self.cluster = self.service.settled('demo')
+        self.assertEqual('ACTIVE', self.cluster['status'])
+
+    def machines(self, change):
+        """Let somebody else change what is there."""
+        path = self.service.folder / 'fake.json'
+        clusters = json.loads(path.read_text())
+        change(clusters)
+        fresh = path.with_suffix('.new')
+        fresh.write_text(json.dumps(clusters))
+        fresh.replace(path)
+
+    def nodes(self):
+        return {node['name']: node for node in self.service.get(
+            '/v1/clusters/demo/nodes')['nodes']}
+
+    def retried(self):
+        self.service.call('POST', '/v1/clusters/demo/deployments',
+                          {'operation': 'retry'})
+        cluster = self.service.settled('demo')
+        self.assertEqual(('ACTIVE', ''), (cluster['status'],
+                                          cluster['status_reason']))
+        return self.service.get('/v1/deployments/{id}'.format(
+            **cluster['deployment']))
+
+    def test_a_machine_that_vanishes_is_told_of_and_made_again(self):
+        before = self.nodes()
+        self.machines(lambda clusters: [
+            machines.pop('node-1') for machines in clusters.values()])
+        cluster = self.service.settled('demo', 30, ('DEGRADED',))
+        self.assertIn('node-1: the machine is gone.',
+                      cluster['status_reason'])
+        nodes = self.nodes()
+        self.assertEqual('FAILED', nodes['node-1']['status'])
+        self.assertEqual(before['node-0'], nodes['node-0'])
+        self.assertIn('error', [
+            event['level'] for event in self.service.events(cluster['id'])
+            if event['kind'] == 'node' and event['node'] == 'node-1'])
+        done = self.retried()
+        self.assertIn(('provision', ['node-1']), [
+            (step['kind'], step['nodes']) for step in done['steps']])
+        # The new machine gets its layers; nobody else is touched.
+        for step in done['steps']:
+            self.assertEqual(['node-1'], step['nodes'])
+        self.assertIn('apply', {step['kind'] for step in done['steps']})
+
+    def test_all_of_it_vanishes(self):
+        self.machines(dict.clear)
+        cluster = self.service.settled('demo', 30, ('DEGRADED',))
+        self.assertIn('everything of this cluster is gone',
+                      cluster['status_reason'])
+        self.retried()
+        self.service.call('DELETE', '/v1/clusters/demo')
+        self.assertIsNone(self.service.settled('demo'))
+
+    def test_another_machine_in_its_place_gets_every_layer(self):
+        def swap(clusters):
+            for machines in clusters.values():
+                machines['node-0'] |= {'number': 9000, 'seed': 'other'}
+
+        before = self.nodes()['node-0']
+        self.machines(swap)
+        self.service.settled('demo', 30, ('DEGRADED',))
+        done = self.retried()
+        self.assertEqual({'apply', 'verify'},
+                         {step['kind'] for step in done['steps']})
+        self.assertNotEqual(before['ref'], self.nodes()['node-0']['ref'])
+
+    def test_a_node_is_replaced(self):
+        answer = self.service.call('PATCH', '/v1/clusters/demo', {
+            'node_groups': {'node': {'replace': ['node-1', 'node-7']}}})
+        self.assertEqual(400, answer.status)
+        self.assertIn('node-7', answer.text)
+        answer = self.service.call('PATCH', '/v1/clusters/demo', {
+            'node_groups': {'node': {'replace': ['node-1']}}})
+        self.assertEqual(202, answer.status, answer.text)
+        self.assertEqual('ACTIVE', self.service.settled('demo')['status'])
+        nodes = self.nodes()
+        self.assertEqual((1, 2), (nodes['node-0']['incarnation'],
+                                  nodes['node-1']['incarnation']))
+
+    def test_a_cloud_that_was_away_is_asked_again(self):
+        self.service.create('late', 'tiny', count=1, away=1)
+        cluster = self.service.settled('late')
+        self.assertEqual('ACTIVE', cluster['status'])
+        self.assertIn('fake: it was told to be away Trying again.', [
+            event['message'] for event in self.service.events(cluster['id'])])
+
+    def test_leftovers_are_told_of_and_swept(self):
+        self.machines(lambda clusters: clusters.update({
+            'fake-of-nobody': {'node-0': {
+                'incarnation': 1, 'number': 77, 'up_at': 0.0, 'fail': False,
+                'seed': 'x'}}}))
+        command = [sys.executable, '-c', 'from hpcdirect.cmd import manage; '
+                   'raise SystemExit(manage.main())', '--config-file',
+                   str(self.service.folder / 'hpcdirect.conf'), 'leftovers']
+        for options in ((), ('--sweep',)):
+            done = subprocess.run([*command, *options], capture_output=True,
+                                  text=True)
+            self.assertEqual(['fake', 'of-nobody', 'machine', 'node-0'],
+                             done.stdout.split(), done.stderr)
+            self.assertEqual(0, done.returncode)
+        done = subprocess.run(command, capture_output=True, text=True)
+        self.assertEqual('', done.stdout)
+        # What belongs to a cluster that is alive was left alone.
+        self.assertEqual(['UP', 'UP'], [node['status'] for node
+                                        in self.nodes().values()])

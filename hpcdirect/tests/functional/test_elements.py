@@ -10,12 +10,14 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The elements of the slurm blueprint, on real nodes, by plain Ansible.
+"""The elements of our blueprints, on real nodes, by plain Ansible.
 
 No service takes part: what is tested is what the elements do to a machine.
 """
 
+import hashlib
 import importlib.util
+import json
 import os
 import pathlib
 import shutil
@@ -27,31 +29,20 @@ import unittest
 import uuid
 
 from oslo_config import cfg
+import yaml
 
 from hpcdirect.backends import base
 from hpcdirect.backends import request
 from hpcdirect.backends.local import LocalBackend
 from hpcdirect.conf import local as options
+from hpcdirect.trials import difference
+from hpcdirect.trials import snapshot
 
 ROOT = pathlib.Path(__file__).parents[3]
-BLUEPRINT = ROOT / 'blueprints' / 'slurm'
-SLOTS = ('head-0', 'compute-0', 'compute-1')
-
-# What is on a node, but for what any run leaves behind (logs, backups).
-LIST = r"""
-dpkg-query -W -f '${db:Status-Abbrev}${Package}\n'
-cut -d: -f1,3 /etc/passwd | sed 's/^/user /'
-cut -d: -f1,3 /etc/group | sed 's/^/group /'
-systemctl list-unit-files --state=enabled --no-legend --no-pager |
-    awk '{print "enabled " $1}'
-systemctl list-units --type=service --state=running --no-legend --no-pager |
-    awk '{print "running " $1}'
-find /etc /usr/local /var/lib /var/spool /root -xdev \
-    \( -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/lib/systemd \
-       -o -path /root/.ansible -o -name '*-' -o -name '*.bin' \) -prune \
-    -o -type f -printf '%p %m %u ' -exec md5sum {} \; \
-    -o -printf '%p %m %u %l\n'
-"""
+BLUEPRINTS = ROOT / 'blueprints'
+EXAMPLES = BLUEPRINTS / 'slurm' / 'examples'
+SOAK = bool(os.environ.get('HPCDIRECT_SOAK'))
+LONG = unittest.skipUnless(SOAK, 'takes its time; set HPCDIRECT_SOAK')
 
 
 def plain_ansible():
@@ -72,10 +63,11 @@ def keygen(file):
 
 
 @unittest.skipUnless(os.geteuid() == 0, 'needs root to make nodes')
-class SlurmElementsTest(unittest.TestCase):
-    """One cluster, from bare nodes to jobs and back to bare nodes."""
+class Case(unittest.TestCase):
+    """A cluster of real nodes, without any service."""
 
     maxDiff = None
+    slots = ('head-0', 'compute-0')
 
     def setUp(self):
         # Short, since ssh's control sockets lie below it; not on an overlay.
@@ -88,41 +80,23 @@ class SlurmElementsTest(unittest.TestCase):
         conf.set_override('state_path', str(self.folder / 'state'), 'local')
         self.backend = LocalBackend(conf)
         self.addCleanup(self.backend.close)
-        self.addCleanup(self.backend.sweep)
+        self.addCleanup(self.backend.clear)
 
-    def test_apply_verify_work_and_revert(self):
-        cluster = self.make()
-        bare = {name: self.listing(name) for name in SLOTS}
-
-        first = self.play(cluster, 'apply')
-        self.assertGreater(len(first.changed), 20)
-        self.assertEqual((), self.play(cluster, 'apply').changed)
-        self.play(cluster, 'verify')
-        self.check_ssh()
-        self.check_job()
-        self.check_leaving(cluster)
-        self.play(cluster, 'revert')
-
-        for name in SLOTS:
-            now = self.listing(name)
-            self.assertEqual([], sorted(set(now) ^ set(bare[name])), name)
-        self.assertEqual('alice\n', self.ssh('head-0', 'ls /home').stdout,
-                         'the homes are data and stay')
-
-    def make(self):
-        """Boot the nodes; the cluster as plain Ansible plays it."""
+    def make(self, name, **more):
+        """Boot a blueprint's nodes; the cluster as plain Ansible plays it."""
         plain = plain_ansible()
         public = keygen(self.folder / 'root')
         given = {'users': [{'name': 'alice', 'sudo': True, 'keys': [
-            keygen(self.folder / 'alice')]}]}
+            keygen(self.folder / 'alice')]}], **more}
         cluster = plain.Plain(
-            BLUEPRINT, self.folder / 'work', (), self.folder / 'root', given,
+            BLUEPRINTS / name, self.folder / 'work', (),  # or a path
+            self.folder / 'root', given,
             program=str(pathlib.Path(sys.executable).with_name(
                 'ansible-playbook')))
         ident = str(uuid.uuid4())
         self.backend.ensure(request.build(
             cluster.blueprint, {'parameters': cluster.parameters}, 'local',
-            [base.Slot(name, name.partition('-')[0]) for name in SLOTS],
+            [base.Slot(slot, slot.partition('-')[0]) for slot in self.slots],
             cluster_id=ident, cluster_name='elements', project_id='none',
             public_key=public))
         self.machines = self.wait_for(ident)
@@ -167,8 +141,45 @@ class SlurmElementsTest(unittest.TestCase):
         self.assertEqual(0, done.returncode, done.stdout + done.stderr)
         return done
 
-    def listing(self, node):
-        return sorted(self.ssh(node, LIST).stdout.splitlines())
+    def snapshot(self, node):
+        """All that is on a node, and where the secrets are on it."""
+        secrets = {file.name: file.read_text() for file in (
+            self.folder / 'work' / 'secrets').glob('*.*')
+            if file.suffix in ('.munge_key', '.database_password')}
+        return snapshot.read(self.ssh(
+            node, snapshot.COMMAND, text=snapshot.program(secrets)).stdout)
+
+    def check_bare(self, bare):
+        """Nothing is left but what is data."""
+        for name in self.slots:
+            found = difference.between(bare[name], self.snapshot(name),
+                                       data=['/home', '/var/lib/mysql'])
+            self.assertEqual([], [*map(str, found.left)], name)
+
+
+class SlurmElementsTest(Case):
+    """One cluster, from bare nodes to jobs and back to bare nodes."""
+
+    slots = ('head-0', 'compute-0', 'compute-1')
+
+    def test_apply_verify_work_and_revert(self):
+        cluster = self.make('slurm', accounting=SOAK)
+        bare = {name: self.snapshot(name) for name in self.slots}
+
+        first = self.play(cluster, 'apply')
+        self.assertGreater(len(first.changed), 20)
+        self.assertEqual((), self.play(cluster, 'apply').changed)
+        self.play(cluster, 'verify')
+        self.check_ssh()
+        self.check_job()
+        self.check_leaving(cluster)
+        if SOAK:
+            self.check_accounting(cluster)
+        self.play(cluster, 'revert')
+
+        self.check_bare(bare)
+        self.assertEqual('alice\n', self.ssh('head-0', 'ls /home').stdout,
+                         'the homes are data and stay')
 
     def check_ssh(self):
         """From node to node without a question, by short and full name."""
@@ -182,7 +193,7 @@ class SlurmElementsTest(unittest.TestCase):
         """The example job, as a user would hand it in."""
         for name in ('ring.c', 'job.sh'):
             self.ssh('head-0', f'cat > {name}', 'alice',
-                     (BLUEPRINT / 'examples' / name).read_text())
+                     (EXAMPLES / name).read_text())
         job = self.ssh('head-0', 'sbatch --parsable job.sh',
                        'alice').stdout.strip()
         out = self.ssh('head-0', (
@@ -216,6 +227,159 @@ class SlurmElementsTest(unittest.TestCase):
             'head-0', 'until sinfo -h -n compute-1 -o %T | grep -q idle; do '
             'sleep 0.1; done; srun -w compute-1 hostname', 'alice').stdout)
         self.assertEqual(before, self.ssh('compute-0', daemon).stdout)
+
+    def check_accounting(self, cluster):
+        """It goes and comes back; a job that runs does not notice."""
+        self.ssh('head-0', 'scancel -u alice; until [ -z "$(squeue -h)" ]; do '
+                           'sleep 0.1; done')
+        job = self.ssh('head-0', 'sbatch --parsable --wrap "sleep 600"',
+                       'alice').stdout.strip()
+        self.ssh('head-0', 'until squeue -h -t R | grep -q .; do '
+                           'sleep 0.1; done')
+        daemons = [self.ssh(name, 'systemctl show -p MainPID slurmd').stdout
+                   for name in self.slots[1:]]
+        self.play(cluster, 'revert', 'slurm-accounting')
+        self.assertIn('accounting_storage/none', self.ssh(
+            'head-0', 'scontrol show config').stdout)
+        self.play(cluster, 'verify', 'slurm')
+        self.play(cluster, 'apply', 'slurm-accounting')
+        self.play(cluster, 'verify', 'slurm-accounting')
+        self.assertEqual(f'{job} RUNNING\n', self.ssh(
+            'head-0', 'squeue -h -o "%i %T"').stdout)
+        self.assertEqual(daemons, [
+            self.ssh(name, 'systemctl show -p MainPID slurmd').stdout
+            for name in self.slots[1:]])
+        self.assertIn('ring|alice|COMPLETED\n', self.ssh(
+            'compute-1', 'sacct -X -n -P -a -o jobname,user,state').stdout)
+        self.assertEqual('alice\n', self.ssh(
+            'head-0', 'sacctmgr -nP list assoc account=users format=user '
+            '| grep .').stdout)
+        cluster.parameters['users'] = []
+        self.play(cluster, 'apply', 'slurm-accounting')
+        self.assertEqual('', self.ssh(
+            'head-0', 'sacctmgr -nP list assoc user=alice; squeue -h -t R'
+        ).stdout)
+
+
+@LONG
+class BlueprintsTest(Case):
+    """Our other blueprints of a head and compute nodes, all of each."""
+
+    def check(self, name, **more):
+        cluster = self.make(name, modules=True, **more)
+        bare = {slot: self.snapshot(slot) for slot in self.slots}
+        self.play(cluster, 'apply')
+        self.assertEqual((), self.play(cluster, 'apply').changed)
+        self.play(cluster, 'verify')
+        yield
+        self.play(cluster, 'revert')
+        self.check_bare(bare)
+
+    def test_mpi(self):
+        for _ in self.check('mpi', prometheus=True, mpi_slots=2):
+            self.ssh('head-0', 'cat > ring.c', 'alice',
+                     (EXAMPLES / 'ring.c').read_text())
+            said = self.ssh(
+                'head-0', 'bash -lc "mpicc -o ring ring.c && '
+                'mpirun -x PMIX_MCA_gds ./ring"', 'alice').stdout
+            self.assertIn('right: ring 1, sum 1, wanted 1', said)
+            self.assertIn('on compute-0', said)
+
+    def test_genomics(self):
+        for _ in self.check('genomics', accounting=True, prometheus=True):
+            self.assertEqual('1\n', self.ssh(
+                'head-0', 'srun --mpi=none bash -c "bwa 2>&1" | '
+                'grep -c ^Program', 'alice').stdout)
+
+    def test_molecular_dynamics(self):
+        for _ in self.check('molecular-dynamics', lammps=True):
+            self.ssh('head-0', 'cat > melt.in', 'alice', (
+                ROOT / 'elements/lammps/files/melt.in').read_text())
+            said = self.ssh('head-0', 'bash -lc "srun -n2 lmp -in melt.in"',
+                            'alice').stdout
+            self.assertIn('on 2 procs for 100 steps with 4000 atoms', said)
+
+    def test_engineering(self):
+        for _ in self.check('engineering'):
+            self.assertIn('/usr/bin/icoFoam', self.ssh(
+                'head-0', 'srun --mpi=none which icoFoam', 'alice').stdout)
+
+
+@LONG
+class ProgramTest(Case):
+    """Programs of somebody's own: two versions of each kind, then none."""
+
+    slots = ('node-0',)
+
+    def test_versions_come_and_go(self):
+        home = self.folder / 'theirs'
+        shutil.copytree(ROOT / 'elements', home / 'elements')
+        shutil.copytree(BLUEPRINTS / 'single', home / 'blueprints/single')
+        self.files = home / 'elements/program/files'
+        file = home / 'blueprints/single/blueprint.yaml'
+        said = yaml.safe_load(file.read_text())
+        said['parameters']['properties']['programs'] = {
+            'type': 'array', 'default': []}
+        said['elements'].append({'name': 'program', 'variables': {
+            'programs': {'parameter': 'programs'}}})
+        file.write_text(json.dumps(said))
+        both = {one: [self.archive(one), self.package(one)]
+                for one in ('1.0', '2.0')}
+        cluster = self.make(file.parent)
+        self.play(cluster, 'apply')
+        bare = {'node-0': self.snapshot('node-0')}
+        for one in ('1.0', '2.0', '1.0'):
+            cluster.parameters['programs'] = both[one]
+            self.assertNotEqual((), self.play(
+                cluster, 'apply', 'program').changed)
+            self.play(cluster, 'verify', 'program')
+            self.assertEqual((), self.play(
+                cluster, 'apply', 'program').changed)
+        broken = dict(both['2.0'][0], sha256='0' * 64)
+        cluster.parameters['programs'] = [broken, both['1.0'][1]]
+        outcome = cluster.play('apply', ['program'])
+        self.assertNotEqual(0, outcome.code)
+        self.assertIn('another sha256', outcome.output)
+        self.assertEqual('solver 1.0\n',
+                         self.ssh('node-0', '/opt/solver/bin/solver').stdout)
+        cluster.parameters['programs'] = []
+        self.play(cluster, 'apply', 'program')
+        self.check_bare(bare)
+
+    def archive(self, version):
+        """An archive, as the element is told of it."""
+        name = f'solver-{version}.tar.gz'
+        made = self.folder / f'solver-{version}' / 'bin' / 'solver'
+        made.parent.mkdir(parents=True)
+        made.write_text(f'#!/bin/sh\necho solver {version}\n')
+        made.chmod(0o755)
+        subprocess.run(['tar', '-czf', self.files / name, '-C', self.folder,
+                        f'solver-{version}'], check=True)
+        return self.told('solver', version, name,
+                         f'solver | grep -qx "solver {version}"')
+
+    def package(self, version):
+        """A Debian package that needs another one, likewise."""
+        name = f'their-tool_{version}_all.deb'
+        root = self.folder / f'tool-{version}'
+        for path, text in (
+                ('DEBIAN/control',
+                 f'Package: their-tool\nVersion: {version}\n'
+                 'Architecture: all\nMaintainer: T <t@example.org>\n'
+                 'Depends: tree\nDescription: A tool\n'),
+                ('usr/share/their-tool/version', version)):
+            (root / path).parent.mkdir(parents=True)
+            (root / path).write_text(text)
+        subprocess.run(['dpkg-deb', '--root-owner-group', '-b', root,
+                        self.files / name], check=True)
+        return self.told(
+            'their-tool', version, name,
+            f'grep -qx {version} /usr/share/their-tool/version && tree .')
+
+    def told(self, name, version, file, check):
+        return {'name': name, 'version': version, 'file': file,
+                'check': check, 'sha256': hashlib.sha256(
+                    (self.files / file).read_bytes()).hexdigest()}
 
 
 if __name__ == '__main__':

@@ -12,7 +12,9 @@
 
 """Never two playbooks at work on one node, and never an older one."""
 
+import contextlib
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -70,22 +72,40 @@ class FenceTest(NodesCase):
         for outcome in told.outcomes.values():
             self.assertEqual(self.names, outcome.succeeded, told.log)
 
+    def freeze(self, process):
+        """Stop a run and all it started; parents first, so none is missed.
+
+        Processes that live for a moment may be gone when they are stopped.
+        """
+        frozen = {}
+        self.addCleanup(self.thaw, frozen)
+        while True:
+            fresh = [pid for pid in (process.pid, *processes.family(
+                process.pid, process.started)) if pid not in frozen]
+            if not fresh:
+                return frozen
+            for pid in fresh:
+                frozen[pid] = True
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+
+    @staticmethod
+    def thaw(frozen):
+        for pid in frozen:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
     def test_an_older_run_that_wakes_up_does_nothing_more(self):
         runner = AnsibleRunner(self.conf)
         told, thread = self.begun(runner, self.batch(self.marking('old')))
         self.eventually(lambda: self.marked('old') >= 2, 60)
-        process = told.process
-        frozen = [process.pid,
-                  *processes.family(process.pid, process.started)]
-        for pid in frozen:
-            os.kill(pid, signal.SIGSTOP)
+        frozen = self.freeze(told.process)
         time.sleep(1)
         before = self.marked('old')
         newer = self.carried_out(runner, self.batch(
             self.marking('new', 2, 0), epoch=2))
         self.assert_succeeded(newer)
-        for pid in frozen:
-            os.kill(pid, signal.SIGCONT)
+        self.thaw(frozen)
         thread.join()
         self.assertEqual(before, self.marked('old'))
         self.assertEqual(2, self.marked('new'))
@@ -133,6 +153,38 @@ class FenceTest(NodesCase):
         os.kill(told.process.pid, signal.SIGKILL)
         thread.join()
         self.assert_nothing_left(told.process)
+
+    def killed(self, forked):
+        """How a batch ends whose ansible-playbook, or its fork, is killed."""
+        told, thread = self.begun(AnsibleRunner(self.conf), self.batch(
+            self.marking('old')))
+        self.eventually(lambda: self.marked('old') >= 1, 60)
+        found = self.plays(told.process)
+        os.kill(next(pid for pid, parent in found.items()
+                     if (parent in found) == forked), signal.SIGKILL)
+        thread.join()
+        outcome = next(iter(told.outcomes.values()))
+        self.assertTrue(outcome.died, told.log)
+        self.assertEqual(['compute-0'], list(outcome.failed))
+        self.assert_nothing_left(told.process)
+
+    def test_ansible_is_killed(self):
+        self.killed(forked=False)
+
+    def test_a_fork_of_ansible_is_killed(self):
+        self.killed(forked=True)
+
+    @staticmethod
+    def plays(process):
+        """Of ansible-playbook and what it has forked: pid -> parent."""
+        parents = {}
+        for pid in processes.family(process.pid, process.started):
+            folder = pathlib.Path(f'/proc/{pid}')
+            with contextlib.suppress(OSError):
+                if b'ansible-playbook' in (folder / 'cmdline').read_bytes():
+                    stat = (folder / 'stat').read_text()
+                    parents[pid] = int(stat.rpartition(')')[2].split()[1])
+        return parents
 
     def stamp(self):
         return self.task(self.element('next', apply=f"""

@@ -389,7 +389,8 @@ class EndTest(LocalTest):
         request, machines = self.up('head-0', 'compute-0')
         self.run_on(machines['head-0'], 'echo kept > /root/file')
         cgroups.kill(f'{request.cluster_id}/head-0')
-        ref = self.backend.reference(request.cluster_id)
+        ref = self.backend.reference(request.cluster_id,
+                                     request.project_id)
         seen = bed.machines(self.backend.observe(ref))
         self.assertEqual(base.MachineStatus.FAILED, seen['head-0'].status)
         self.assertIn('init', seen['head-0'].fault)
@@ -403,7 +404,8 @@ class EndTest(LocalTest):
     def test_a_machine_turns_itself_off(self):
         request, machines = self.up('head-0')
         self.bed.ssh(machines['head-0'], 'systemctl poweroff', check=False)
-        ref = self.backend.reference(request.cluster_id)
+        ref = self.backend.reference(request.cluster_id,
+                                     request.project_id)
         bed.wait_for(lambda: self.backend.observe(ref).machines[0].status
                      == base.MachineStatus.FAILED, 30)
         self.backend.ensure(request)
@@ -481,7 +483,7 @@ class EndTest(LocalTest):
         request, _ = self.up('head-0')
         record = self.bed.state / 'clusters' / request.cluster_id
         (record / 'record.json').unlink()
-        self.backend.sweep()
+        self.backend.clear()
         self.assertEqual([], list(self.backend.leftovers()))
         self.assertFalse(record.exists())
 

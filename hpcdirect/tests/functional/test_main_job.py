@@ -60,7 +60,9 @@ class MainJobTest(testtools.TestCase):
         self.run_mpi()
         self.grow()
         self.shrink_under_a_job()
+        self.replace()
         self.do_nothing()
+        self.a_user_comes_and_goes()
         self.switch_monitoring()
         self.delete()
 
@@ -101,7 +103,7 @@ class MainJobTest(testtools.TestCase):
             self.service.call('POST', '/v1/clusters/demo/deployments',
                               {'operation': 'retry'})))
         cluster = self.settled()
-        self.assertEqual({'head': 1, 'compute': 2}, {
+        self.assertEqual({'head': 1, 'compute': 2, 'special': 0}, {
             group['name']: group['ready']
             for group in cluster['node_groups']})
         self.assertEqual('head-0', cluster['login']['node'])
@@ -162,6 +164,21 @@ class MainJobTest(testtools.TestCase):
         self.assertEqual({'head-0', 'compute-1'}, self.touched(before))
         self.assertEqual(pids, self.pids('compute-0', 'compute-2'))
 
+    def replace(self):
+        """A node gets another machine; the others do not notice."""
+        before, pids = self.last_event(), self.pids('compute-0')
+        machine = nodes.Machine(self.service, self.uuid, 'compute-2')
+        machine.run('touch', '/root/mine')
+        self.changed('PATCH', '/v1/clusters/demo', {
+            'node_groups': {'compute': {'replace': ['compute-2']}}})
+        self.assertEqual({'compute-0': 'idle', 'compute-2': 'idle'},
+                         self.sinfo())
+        self.assertEqual('compute-2\n',
+                         self.ssh('srun -w compute-2 hostname'))
+        self.assertNotIn('mine', machine.run('ls', '/root'))
+        self.assertEqual({'head-0', 'compute-2'}, self.touched(before))
+        self.assertEqual(pids, self.pids('compute-0'))
+
     def do_nothing(self):
         """Converging what has converged touches nothing."""
         before = self.last_event()
@@ -173,6 +190,38 @@ class MainJobTest(testtools.TestCase):
         self.assertEqual([], self.service.get(
             f'/v1/runs?deployment={deployment["id"]}')['runs'])
         self.assertEqual(set(), self.touched(before))
+
+    def a_user_comes_and_goes(self):
+        """One account is made and taken away; nobody else notices."""
+        before, pids = self.last_event(), self.pids('compute-0', 'compute-2')
+        public = self.keys.with_suffix('.pub').read_text().strip()
+        self.changed('POST', '/v1/clusters/demo/users',
+                     {'name': 'bob', 'keys': [public]})
+        uid = self.service.get('/v1/clusters/demo/users/bob')['uid']
+        names = ('head-0', 'compute-0', 'compute-2')
+        self.assertEqual({f'{uid}\n'}, {
+            self.on(name).run('id', '-u', 'bob') for name in names})
+        self.assertEqual('bob compute-2\n', self.ssh(
+            'echo $(whoami) $(srun -w compute-2 hostname)', user='bob'))
+        self.ssh('echo mine > file', user='bob')
+        session = subprocess.Popen(
+            self.login_as('bob', 'echo in; sleep 600'), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.addCleanup(session.kill)
+        self.assertEqual('in\n', session.stdout.readline())
+        self.changed('DELETE', '/v1/clusters/demo/users/bob?home=archive',
+                     None)
+        self.assertNotEqual(0, session.wait(30))
+        session.stdout.close()
+        for name in names:
+            self.assertNotIn('bob', self.on(name).run(
+                'sh', '-c', 'getent passwd; ls /home /etc/ssh/users'))
+        self.assertEqual('mine\n', self.on('head-0').run(
+            'tar', '-xzOf', '/home/.gone/bob.tar.gz', 'bob/file'))
+        self.assertEqual({'users'}, {
+            event['element'] for event in self.service.events(self.uuid)
+            if event['id'] > before and event['kind'] == 'task'})
+        self.assertEqual(pids, self.pids('compute-0', 'compute-2'))
 
     def switch_monitoring(self):
         """An element is taken off, and put on again."""
@@ -272,8 +321,11 @@ class MainJobTest(testtools.TestCase):
 
     # -- the machines -----------------------------------------------------
 
-    def ssh(self, command, text=''):
-        """Run a shell command at the login node, as alice; its output."""
+    def on(self, name):
+        return nodes.Machine(self.service, self.uuid, name)
+
+    def login_as(self, user, command):
+        """The words that run a shell command at the login node."""
         address, port = self.login['address'], self.login['port']
         known = self.keys.with_name('known_hosts')
         name = address if port == 22 else f'[{address}]:{port}'
@@ -282,11 +334,15 @@ class MainJobTest(testtools.TestCase):
             f'UserKnownHostsFile={known}', 'GlobalKnownHostsFile=/dev/null',
             'StrictHostKeyChecking=yes', 'BatchMode=yes',
             'IdentitiesOnly=yes', 'IdentityAgent=none')
+        return ['ssh', '-F', '/dev/null', '-i', self.keys, '-p', str(port),
+                *(word for option in options for word in ('-o', option)),
+                f'{user}@{address}', command]
+
+    def ssh(self, command, text='', user='alice'):
+        """Run a shell command at the login node; its output."""
         done = subprocess.run(
-            ['ssh', '-F', '/dev/null', '-i', self.keys, '-p', str(port),
-             *(word for option in options for word in ('-o', option)),
-             f'alice@{address}', command],
-            input=text, text=True, capture_output=True, timeout=120)
+            self.login_as(user, command), input=text, text=True,
+            capture_output=True, timeout=120)
         self.assertEqual(0, done.returncode, done.stdout + done.stderr)
         return done.stdout
 

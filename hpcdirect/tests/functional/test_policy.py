@@ -26,12 +26,18 @@ from hpcdirect.api.controllers.root import Root
 from hpcdirect.context import RequestContext
 from hpcdirect.policies import base
 from hpcdirect.tests.functional import rows
+from hpcdirect.tests.functional import tracing
 from hpcdirect.tests.functional.api import Api
 
 PERSONAS = ('reader', 'member', 'manager', 'admin', 'service', '')
+#: With a token for the whole system, which has no project.
+SYSTEM = ('reader', 'member', 'admin')
 BODIES = {
     ('post', '/v1/clusters'): {'name': 'new', 'blueprint': 'small'},
     ('patch', '/v1/clusters/{cluster}'): {'description': 'x'},
+    ('post', '/v1/plans'): {'create': {'name': 'n', 'blueprint': 'small'}},
+    ('post', '/v1/clusters/{cluster}/users'): {'name': 'bob'},
+    ('patch', '/v1/clusters/{cluster}/users/{user}'): {'sudo': True},
     ('post', '/v1/clusters/{cluster}/deployments'): {'operation': 'retry'},
 }
 
@@ -41,6 +47,7 @@ class PolicyWalk(testtools.TestCase):
 
     def setUp(self):
         super().setUp()
+        tracing.off(self)
         self.api = self.useFixture(Api())
         self.names = itertools.count()
 
@@ -48,9 +55,12 @@ class PolicyWalk(testtools.TestCase):
         """What the words in paths stand for, in a project."""
         view = self.api.create(f'demo{next(self.names)}', project=project)
         run = rows.converged(self.api.database, view['id'])
-        return {'cluster': view['id'], 'node': 'head-0', 'run': run,
-                'deployment': view['deployment']['id'], 'backend': 'fake',
-                'blueprint': 'small', 'element': 'munge'}
+        rows.peopled(self.api.database, view['id'])
+        return {'project': project, 'cluster': view['id'], 'node': 'head-0',
+                'user': 'ann', 'generation': '1',
+                'plan': rows.plan(self.api.database, view['id']),
+                'run': run, 'deployment': view['deployment']['id'],
+                'backend': 'fake', 'blueprint': 'small', 'element': 'munge'}
 
     def rule(self, verb, path):
         """The rule that says it is about a route."""
@@ -66,7 +76,8 @@ class PolicyWalk(testtools.TestCase):
         context = RequestContext(user_id='me', project_id='ours',
                                  roles=implied([persona]))
         owned = any(word in path for word in
-                    ('{cluster}', '{deployment}', '{run}'))
+                    ('{cluster}', '{deployment}', '{plan}', '{run}',
+                     '{project}'))
         project = 'theirs' if foreign and owned else 'ours'
         enforcer = self.api.services.policy
         if enforcer.allows(context, self.rule(verb, path),
@@ -75,8 +86,9 @@ class PolicyWalk(testtools.TestCase):
         own = enforcer.allows(context, self.rule(verb, path),
                               {'project_id': 'ours'})
         # Whether something is there is told before what may be done to
-        # it only where the path names a cluster.
-        if foreign and owned and (own or '{cluster}' in path):
+        # it only where the path names a cluster or a project.
+        if foreign and owned and (own or '{cluster}' in path
+                                  or '{project}' in path):
             return 404
         return 403
 
@@ -84,9 +96,12 @@ class PolicyWalk(testtools.TestCase):
         routes = [route for route in Root(self.api.services).walk()
                   if not route[2].schemas.public]
         tried = 0
+        seen = {project: self.words(project) for project in ('ours', 'theirs')}
         for (path, verb, _), persona, foreign in itertools.product(
                 routes, PERSONAS, (False, True)):
-            words = self.words('theirs' if foreign else 'ours')
+            project = 'theirs' if foreign else 'ours'
+            # What is only looked at is the next one's as well.
+            words = seen[project] if verb == 'get' else self.words(project)
             body = BODIES.get((verb, path))
             if body and 'name' in body:
                 body = {**body, 'name': f'new{next(self.names)}'}
@@ -99,6 +114,36 @@ class PolicyWalk(testtools.TestCase):
                 f'{"foreign" if foreign else "own"}: {answer.body}')
             tried += 1
         self.assertEqual(len(routes) * 12, tried)
+
+    def test_system(self):
+        """An admin of the whole system gets to all that is there already."""
+        rules = {rule.name: rule for rule in policies.list_rules()}
+        reached = set()
+        for path, verb, method in Root(self.api.services).walk():
+            if method.schemas.public:
+                continue
+            words, body = self.words('theirs'), BODIES.get((verb, path))
+            for role in SYSTEM:
+                answer = self.api.call(
+                    verb.upper(), path.format(**words), body, roles=role,
+                    project='', OPENSTACK_SYSTEM_SCOPE='all')
+                may = role == 'admin' and 'system' in rules[
+                    self.rule(verb, path)].scope_types
+                said = f'{role}, {verb} {path}: {answer.body}'
+                if path == '/v1/capacity' and may:
+                    # It has to say whose.
+                    self.assertEqual(400, answer.status, said)
+                    continue
+                self.assertEqual(may, answer.status < 300, said)
+                if may:
+                    reached.add((verb, path))
+                else:
+                    self.assertEqual(403, answer.status, said)
+        self.assertEqual(set(), {
+            ('get', '/v1/clusters'), ('delete', '/v1/clusters/{cluster}'),
+            ('get', '/v1/projects/{project}'), ('get', '/v1/runs/{run}/log'),
+        } - reached)
+        self.assertNotIn(('post', '/v1/clusters'), reached)
 
     def test_anonymous(self):
         for path, verb, method in Root(self.api.services).walk():

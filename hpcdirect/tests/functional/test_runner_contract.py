@@ -15,6 +15,7 @@
 The ansible runner works on real sshd processes.
 """
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -197,6 +198,25 @@ class AnsibleRunnerTest(Contract, NodesCase):
         for part in ('canary', 'second-line', 'quoted'):
             self.assertNotIn(part, said)
 
+    def test_parameters_that_are_secret_are_taken_out_as_well(self):
+        element = dataclasses.replace(self.element(apply="""
+            - hosts: probe_node
+              tasks:
+                - name: leak {{ licence }}
+                  fail: {msg: "{{ licence }} {{ deep.word }} {{ plain }}"}
+            """), parameters={'properties': {
+                'licence': {'type': 'string', 'x-secret': True},
+                'deep': {'properties': {'word': {'format': 'password'}}},
+                'plain': {'type': 'string'}}})
+        task = self.task(element, variables={
+            'licence': 'canary-one', 'deep': {'word': 'canary-two'},
+            'plain': 'nothing-to-hide'})
+        told = self.carried_out(self.runner(), self.batch(task))
+        self.assertEqual(set(self.names),
+                         set(told.outcomes[task.run_id].failed))
+        self.assertIn('nothing-to-hide', told.log)
+        self.assertNotIn('canary', repr(told.told))
+
     def test_ignored_and_rescued_failures_do_not_count(self):
         outcome, told = self.play("""
     - name: ignored
@@ -240,6 +260,23 @@ class AnsibleRunnerTest(Contract, NodesCase):
         self.assertEqual(4, len(self.shape(told)))
         for outcome in told.outcomes.values():
             self.assertEqual(self.names, outcome.succeeded)
+
+    def test_the_first_failure_is_the_cause_whatever_was_rescued(self):
+        outcome, _told = self.play("""
+    - block:
+        - name: try
+          fail:
+      rescue:
+        - name: never mind
+          debug:
+    - name: first
+      fail:
+      when: inventory_hostname == 'compute-1'
+    - name: later
+      fail:
+""")
+        self.assertEqual(('compute-1', 'first'),
+                         (outcome.cause.node, outcome.cause.task))
 
     def test_messages_are_sentences(self):
         outcome, _told = self.play("""
@@ -357,6 +394,35 @@ class AnsibleRunnerTest(Contract, NodesCase):
         self.assertEqual(['compute-1'],
                          list(told.outcomes[task.run_id].failed))
 
+    def test_machines_are_reached_through_the_head_and_keys_are_checked(self):
+        runner = self.runner()
+        head, other = (self.nodes[name] for name in self.names)
+        hosts = [head.host(), other.host(
+            ssh_via=f'root@127.0.0.1:{head.port}'),
+            self.unreachable('closed-0', free_port()),
+            other.host(name='changed-0', host_key='ssh-ed25519 '
+                       + head.host_key.split()[1])]
+        key = self.batch(self.work('probe')).private_key
+        said = runner.reach(hosts, [host.name for host in hosts], key)
+        self.assertTrue(all(said.values()), said)
+        self.eventually(lambda: '' == said['compute-1'] == said['compute-0']
+                        if said.update(runner.reach(
+                            hosts, [host.name for host in hosts], key))
+                        is None else False)
+        self.eventually(lambda: 'refused' in runner.reach(
+            hosts, ['closed-0'], key)['closed-0'])
+        self.eventually(lambda: 'verification failed' in runner.reach(
+            hosts, ['changed-0'], key)['changed-0'])
+        # Once reached, nobody is asked again.
+        os.kill(head.process.pid, signal.SIGSTOP)
+        try:
+            self.assertEqual({'compute-0': ''},
+                             runner.reach(hosts, ['compute-0'], key))
+        finally:
+            os.kill(head.process.pid, signal.SIGCONT)
+        runner.close()
+        self.assertEqual([], list((self.folder / 'w').glob('*')))
+
     def test_a_node_that_stops_answering_ends_as_unreachable(self):
         node = self.nodes['compute-1']
         task = self.task(self.element(apply=f"""
@@ -378,9 +444,10 @@ class AnsibleRunnerTest(Contract, NodesCase):
     def freeze(self, node):
         self.eventually((self.marks / 'up').exists)
         frozen = [node.process.pid, *node.sessions()]
-        for pid in frozen:
-            os.kill(pid, signal.SIGSTOP)
         self.addCleanup(self.thaw, frozen)
+        for pid in frozen:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
 
     def thaw(self, pids):
         for pid in pids:
@@ -412,6 +479,7 @@ class AnsibleRunnerTest(Contract, NodesCase):
         outcome = told.outcomes[task.run_id]
         self.assertEqual(set(self.names), set(outcome.failed))
         self.assertIn('died', outcome.cause.message)
+        self.assertTrue(outcome.died)
         again = self.work('again')
         told = self.carried_out(runner, self.batch(again))
         self.assertEqual(self.names, told.outcomes[again.run_id].succeeded)

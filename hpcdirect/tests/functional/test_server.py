@@ -25,6 +25,7 @@ import testtools
 
 from hpcdirect.api import server
 from hpcdirect.cmd import db_manage
+from hpcdirect.db.migrations import versions
 from hpcdirect.tests.functional.api import Api
 
 
@@ -98,10 +99,14 @@ class DatabaseCommandTests(testtools.TestCase):
         return output.getvalue().strip()
 
     def test_commands(self):
-        self.assertEqual('empty, newest 0001', self.run_command('version'))
-        self.assertEqual('0001', self.run_command('upgrade'))
-        self.assertEqual('0001', self.run_command('upgrade'))
-        self.assertEqual('0001, newest 0001', self.run_command('version'))
+        newest = sorted(path.name for path in pathlib.Path(
+            versions.__file__).parent.glob('0*.py'))[-1][:4]
+        self.assertEqual(f'empty, newest {newest}',
+                         self.run_command('version'))
+        self.assertEqual(newest, self.run_command('upgrade'))
+        self.assertEqual(newest, self.run_command('upgrade'))
+        self.assertEqual(f'{newest}, newest {newest}',
+                         self.run_command('version'))
         path = pathlib.Path(self.run_command('create-key'))
         self.assertEqual(0o600, path.stat().st_mode & 0o777)
         before = path.read_bytes()

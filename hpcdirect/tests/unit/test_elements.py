@@ -12,12 +12,22 @@
 
 """The elements and blueprints that we ship, without any node."""
 
+import functools
+import hashlib
 import importlib.util
 import pathlib
 import shutil
+import subprocess
 import tempfile
 import unittest
+from unittest import mock
 
+from ansible.plugins.filter import mathstuff
+from jinja2 import nativetypes
+import yaml
+
+from hpcdirect.blueprints import load
+from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints import validate
 from hpcdirect.runners.ansible import check
 
@@ -39,16 +49,82 @@ def module(path):
 class ShippedTest(unittest.TestCase):
 
     def test_all_are_well_formed(self):
+        # It raises all that is wrong.
+        find = functools.cache(validate.Finder([ROOT / 'elements']))
         for folder in (*ELEMENTS, *BLUEPRINTS):
             with self.subTest(folder.name):
-                self.assertEqual([], validate.validate_folder(folder))
                 self.assertTrue((folder / 'README.rst').is_file())
+                if folder in ELEMENTS:
+                    self.assertEqual(folder, find(folder.name).folder)
+                else:
+                    load.load_blueprint(folder, find)
 
     def test_the_runner_accepts_every_playbook(self):
         find = validate.Finder([ROOT / 'elements'])
         for folder in ELEMENTS:
             with self.subTest(folder.name):
                 self.assertEqual([], check.findings(find(folder.name)))
+
+    def test_grades_are_of_these_very_files(self):
+        find = validate.Finder([ROOT / 'elements'])
+        for folder in ELEMENTS:
+            if not (folder / 'grade.yaml').exists():
+                continue
+            with self.subTest(folder.name):
+                grade = find(folder.name).grade
+                self.assertIsNotNone(grade, (
+                    'It has changed since it was graded: openstack hpc '
+                    f'element test elements/{folder.name} --record'))
+                self.assertEqual('A', grade.grade)
+
+    def test_every_element_is_tried(self):
+        tried = (ROOT / 'hpcdirect/tests/functional/test_trials.py'
+                 ).read_text()
+        for folder in ELEMENTS:
+            self.assertIn(f"'{folder.name}'", tried)
+
+    def test_what_blueprints_share_they_say_alike(self):
+        slurm = yaml.safe_load(
+            (ROOT / 'blueprints/slurm/blueprint.yaml').read_text())
+        for folder in BLUEPRINTS:
+            said = yaml.safe_load((folder / 'blueprint.yaml').read_text())
+            if 'compute' not in said['node_groups']:
+                continue
+            with self.subTest(folder.name):
+                self.assertEqual(ROOT / 'blueprints/slurm/stack.yaml',
+                                 (folder / 'stack.yaml').resolve())
+                for key in ('node_groups', 'volumes', 'login'):
+                    self.assertEqual(slurm[key], said[key])
+                self.assertEqual(slurm['infrastructure']['heat'],
+                                 said['infrastructure']['heat'])
+                ours = said['parameters']['properties']
+                for name, schema in slurm['parameters']['properties'].items():
+                    if name in ours and name != 'modules':
+                        self.assertEqual(schema, ours[name], name)
+
+    def test_a_copied_program_element_is_whole(self):
+        """The steps of its README, with a file of somebody's own."""
+        folder = pathlib.Path(self.enterContext(
+            tempfile.TemporaryDirectory())) / 'elements'
+        folder.mkdir()
+        subprocess.run(['cp', '-rL', ROOT / 'elements/program', folder],
+                       check=True)
+        self.assertEqual([], [path for path in folder.rglob('*')
+                              if path.is_symlink()])
+        find = validate.Finder([folder, ROOT / 'elements'])
+        before = find('program').digest
+        (folder / 'program/files/solver-2.tar').write_bytes(b'x')
+        after = validate.Finder([folder, ROOT / 'elements'])('program')
+        self.assertEqual(folder / 'program', after.folder)
+        self.assertNotEqual(before, after.digest)
+
+    def test_the_example_of_a_program_is_what_is_said(self):
+        folder = ROOT / 'elements/program'
+        trial = validate.Finder([ROOT / 'elements'])('program').trial
+        one, = trial.parameters['programs']
+        self.assertEqual(one['sha256'], hashlib.sha256(
+            (folder / 'files' / one['file']).read_bytes()).hexdigest())
+        self.assertIn(one['sha256'], (folder / 'README.rst').read_text())
 
     def test_there_is_one_module(self):
         there = list(ROOT.glob('elements/*/library/hpc_layer.py'))
@@ -97,6 +173,170 @@ class UserIdsTest(unittest.TestCase):
                 self.users.ids(users)
 
 
+class HomesTest(unittest.TestCase):
+    """Homes of users who are gone, in a folder that stands for /home."""
+
+    def setUp(self):
+        self.users = module(ROOT / 'elements/users/library/hpc_users.py')
+        self.folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.homes = self.folder / 'home'
+        self.homes.mkdir()
+        for name, path in (('HOMES', self.homes),
+                           ('STATE', self.folder / 'state/users.json'),
+                           ('KEYS', self.folder / 'keys')):
+            patch = mock.patch.object(self.users, name, path)
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def home(self, text='mine', uid=None):
+        """Bob's, and what is noted of it."""
+        home = self.homes / 'bob'
+        home.mkdir()
+        (home / 'file').write_text(text)
+        return home.stat().st_uid if uid is None else uid
+
+    def leave(self, wish, uid):
+        """What is done by one call, with what an earlier one noted."""
+        self.users.Node()._remember('homes', 'bob', {'uid': uid,
+                                                     'wish': wish})
+        node = self.users.Node()
+        node.leave_homes()
+        self.assertEqual({}, self.users.Node().made['homes'])
+        self.assertFalse((self.folder / 'state').exists())
+        return node.actions
+
+    def packed(self, name='bob.tar.gz'):
+        return subprocess.run(
+            ['tar', '-xzOf', self.homes / '.gone' / name, 'bob/file'],
+            check=True, capture_output=True, text=True).stdout
+
+    def test_archived_and_never_written_over(self):
+        for number in (1, 2, 3):
+            self.assertEqual(['archived the home of bob'],
+                             self.leave('archive', self.home(str(number))))
+            self.assertFalse((self.homes / 'bob').exists())
+        self.assertEqual(['3', '1', '2'], [self.packed(
+            f'bob{text}.tar.gz') for text in ('', '.1', '.2')])
+        self.assertEqual([0o100600], list({
+            file.stat().st_mode
+            for file in (self.homes / '.gone').iterdir()}))
+
+    def test_purged(self):
+        self.assertEqual(['purged the home of bob'],
+                         self.leave('purge', self.home()))
+        self.assertEqual([], list(self.homes.iterdir()))
+        self.assertEqual([], self.leave('purge', 0))
+
+    def test_gone_on_with_after_an_interruption(self):
+        with mock.patch.object(self.users, 'archive', autospec=True,
+                               side_effect=KeyboardInterrupt), \
+                self.assertRaises(KeyboardInterrupt):
+            self.leave('archive', self.home())
+        self.assertFalse((self.homes / 'bob').exists())
+        node = self.users.Node()
+        node.leave_homes()
+        self.assertEqual(['archived the home of bob'], node.actions)
+        self.assertEqual('mine', self.packed())
+        self.assertEqual(['.gone'], [
+            path.name for path in self.homes.iterdir()])
+
+    def test_of_somebody_else_is_left(self):
+        uid = self.home()
+        self.assertEqual([], self.leave('purge', uid + 1))
+        (self.homes / 'bob').rename(self.folder / 'real')
+        (self.homes / 'bob').symlink_to(self.folder / 'real')
+        self.assertEqual([], self.leave('purge', uid))
+        self.assertEqual('mine', (self.homes / 'bob/file').read_text())
+
+    def test_only_where_the_account_was_made(self):
+        self.home()
+        node = self.users.Node()
+        node.converge([{'name': 'bob', 'state': 'gone', 'home': 'purge'}])
+        node.leave_homes()
+        self.assertEqual([], node.actions)
+        self.assertTrue((self.homes / 'bob').exists())
+
+
+class AdminsTest(unittest.TestCase):
+    """Who may become root, as apply.yaml works it out."""
+
+    def admins(self, users):
+        play, = yaml.safe_load(
+            (ROOT / 'elements/users/apply.yaml').read_text())
+        texts = play['tasks'][0]['vars']
+        environment = nativetypes.NativeEnvironment()
+        environment.filters['difference'] = mathstuff.difference
+        values = {'users': users}
+        for name in ('out', 'admins'):
+            values[name] = environment.from_string(
+                texts[name]).render(values)
+        return values['admins']
+
+    def test_only_who_is_on(self):
+        users = [{'name': 'ann', 'sudo': True}, {'name': 'bob'},
+                 {'name': 'eve', 'sudo': True, 'state': 'off'},
+                 {'name': 'tom', 'sudo': True, 'state': 'gone'}]
+        self.assertEqual(['ann'], self.admins(users))
+        # The service fills in what is usual.
+        schema = yaml.safe_load((ROOT / 'elements/users/element.yaml'
+                                 ).read_text())['parameters']
+        self.assertEqual(['ann'], self.admins(
+            parameters.fill(schema, {'users': users})['users']))
+
+
+class PackagesTest(unittest.TestCase):
+    """What is still needed is not taken away."""
+
+    TABLE = (
+        'ii \tautoconf\t\t, perl:any (>> 5.005), m4 (>= 1.4) | m5\n'
+        'ii \tperl\tlibyaml-perl, data-perl (= 1)\tdpkg (>= 1), libc6\n'
+        'ii \tm4\t\tlibc6 (>= 2), \n'
+        'ii \tlibc6\t\t, \n'
+        'ii \tmta\tmail-agent\t, libc6:amd64\n'
+        'ii \treport\t\t, mail-agent, libyaml-perl\n'
+        'rc \told\t\t, mta\n')
+
+    def setUp(self):
+        self.layer = module(ROOT / 'elements/base/library/hpc_layer.py')
+
+    def test_what_packages_depend_on(self):
+        for roots, wanted in (
+                ('autoconf', 'autoconf perl m4 libc6'),
+                ('m4', 'm4 libc6'), ('', ''),
+                ('report', 'report mta perl libc6'),
+                ('old', 'old'), ('unknown', 'unknown')):
+            self.assertEqual(set(wanted.split()), self.layer.closure(
+                roots.split(), self.TABLE), roots)
+
+    def test_what_the_image_has_does_for_what_came_later(self):
+        table = (
+            'ii \tbase-files\t\tawk, \n'
+            'ii \tmawk\tawk\tlibc6 (>= 2.34), \n'
+            'ii \tgawk\tawk\tlibc6 (>= 2.34), libmpfr6 (>= 3.1.3)\n'
+            'ii \tlibmpfr6\t\t, libc6 (>= 2.34)\n'
+            'ii \tlibc6\t\t, \n'
+            'ii \tserver\t\t, gawk, mail:any (>= 2) | nullmailer\n'
+            'ii \tnullmailer\tmail\t, \n')
+        late = 'gawk libmpfr6 server nullmailer'
+        for roots, brought, wanted in (
+                ('base-files', late, 'base-files mawk libc6'),
+                ('server', late, f'{late} libc6'),
+                ('base-files', 'gawk mawk libmpfr6',
+                 'base-files gawk libmpfr6 libc6'),
+                ('base-files mawk', 'gawk mawk libmpfr6',
+                 'base-files mawk libc6')):
+            self.assertEqual(set(wanted.split()), self.layer.closure(
+                roots.split(), table, set(brought.split())), (roots, brought))
+
+    def test_this_machine(self):
+        """Nothing that apt depends on may be taken to be free."""
+        if not shutil.which('dpkg-query'):
+            self.skipTest('no Debian machine')
+        needed = self.layer.needed(['apt'])
+        self.assertLess({'apt', 'libc6', 'gpgv'}, needed)
+
+
 class LayerFilesTest(unittest.TestCase):
     """Whatever was there before can be had again."""
 
@@ -126,6 +366,67 @@ class LayerFilesTest(unittest.TestCase):
             self.assertEqual(before, self.layer.snapshot(path))
         self.layer.tidy(self.node)
         self.assertEqual({file, link}, set(self.folder.iterdir()))
+
+    def test_what_is_first_stays_what_somebody_made_of_it(self):
+        path = self.folder / 'shared.conf'
+        said = {'path': str(path), 'first': '# nothing yet\n'}
+        self.put(said)
+        self.assertEqual('# nothing yet\n', path.read_text())
+        path.write_text('more\n')
+        self.put(said)
+        self.assertEqual('more\n', path.read_text())
+
+    def put(self, said):
+        with mock.patch.object(self.layer.os, 'chown', autospec=True):
+            self.layer.put(pathlib.Path(said['path']),
+                           self.layer.wanted_file(said), self.node)
+
+    def test_an_account_stays_while_a_package_makes_it_too(self):
+        self.layer.SCRIPTS = self.folder
+        (self.folder / 'one.postinst').write_text(
+            'adduser --system --group _apt-thing\n')
+        (self.folder / 'two.postinst').write_text(
+            'adduser --system prometheus\n')
+        (self.folder / 'three.postinst').write_text('echo mysql\n')
+        (self.folder / 'four.postrm').write_text('adduser munge\n')
+        self.assertEqual(
+            [True, False, False, False], [self.layer.used(name) for name in (
+                'prometheus', 'apt', 'mysql', 'munge')])
+
+    def test_a_folder_goes_with_the_last_file_of_ours(self):
+        def run(*files):
+            made = mock.Mock(params={
+                'layer': 'one', 'state': 'present', 'packages': [],
+                'archives': [], 'directories': [], 'units': [], 'litter': [],
+                'files': [{'path': str(self.folder / file), 'content': '',
+                           'owner': 'root', 'group': 'root'}
+                          for file in files]})
+            with mock.patch.multiple(
+                    self.layer, LAYERS=self.folder / 'kept/layers',
+                    HOME=self.folder / 'kept',
+                    NODE=self.folder / 'kept/node.json',
+                    AnsibleModule=mock.Mock(return_value=made)):
+                self.layer.main()
+            return made.exit_json.call_args.kwargs['changed']
+
+        with mock.patch.object(self.layer.os, 'chown', autospec=True):
+            self.assertTrue(run('deep/er/a', 'deep/b'))
+            self.assertTrue(run('deep/b'))
+            self.assertEqual([self.folder / 'deep/b'],
+                             list((self.folder / 'deep').iterdir()))
+            self.assertTrue(run())
+        self.assertFalse((self.folder / 'deep').exists())
+
+    def test_a_folder_that_is_somebody_elses_by_now(self):
+        path = self.folder / 'shared' / 'ours'
+        self.layer.put(path, self.wanted(path, b''), self.node)
+        self.layer.put(path, None, self.node)
+        (self.folder / 'theirs').mkdir()
+        (self.folder / 'shared').rmdir()
+        (self.folder / 'shared').symlink_to('theirs')
+        self.layer.tidy(self.node)
+        self.assertTrue((self.folder / 'shared').is_symlink())
+        self.assertEqual([], self.node['parents'])
 
     def test_folders_of_others_stay_when_they_are_in_use(self):
         path = self.folder / 'shared' / 'ours'

@@ -87,7 +87,7 @@ class ParametersTest(testtools.TestCase):
             parameters.resolve(value, {'x': [1], 'y': None}, {'e.o': 'o'}))
         self.assertIsNone(parameters.resolve({'parameter': 'z'}, {}, {}))
 
-    @hypothesis.settings(max_examples=60, deadline=None)
+    @hypothesis.settings(max_examples=15, deadline=None)
     @hypothesis.given(strategies.dictionaries(
         strategies.sampled_from(['compute_count', 'memory', 'users', 'x',
                                  'scheduler', "it's"]),

@@ -32,6 +32,7 @@ def cluster(name='demo', **changes):
     """A cluster as the service shows it."""
     return {
         'id': f'id-{name}', 'name': name, 'description': '',
+        'protected': False, 'tags': [], 'expires_at': None,
         'project_id': 'p', 'user_id': 'u', 'status': 'ACTIVE',
         'status_reason': '', 'blueprint': 'slurm',
         'blueprint_version': '1.0.0', 'backend': 'local',
@@ -48,6 +49,24 @@ def cluster(name='demo', **changes):
                        'progress': {'total': 2, 'done': 0, 'running': ''}},
         'failures': [], 'created_at': AT, 'updated_at': AT,
         'links': [], **changes}
+
+
+def nodes(via='root@192.0.2.1:2222', head='', host='192.0.2.1', port=2222):
+    """A login node, two nodes behind it, and one that is not up."""
+    ssh = [('head-0', {'host': host, 'port': port, 'user': 'root',
+                       'via': head, 'host_key': KEY})]
+    ssh += [(f'compute-{number}', {
+        'host': f'10.0.0.{5 + number}', 'port': 22, 'user': 'root',
+        'via': via, 'host_key': f'ssh-ed25519 Node{number}'})
+        for number in range(2)]
+    ssh.append(('compute-2', {'host': '', 'port': 22, 'user': 'root',
+                              'via': '', 'host_key': ''}))
+    return [{'id': f'n{number}', 'name': name,
+             'group': name.rpartition('-')[0], 'incarnation': 1,
+             'status': 'UP' if one['host'] else 'BUILDING',
+             'address': one['host'], 'ssh': one, 'fault': '', 'ref': '',
+             'layers': [], 'created_at': AT, 'updated_at': AT}
+            for number, (name, one) in enumerate(ssh)]
 
 
 def deployment(status='SUCCEEDED', **changes):
@@ -97,6 +116,7 @@ class Stub(fixtures.Fixture):
     :ivar answers: (method, path) -> a list of answers given in turn, the
         last one for ever; each is a body, (status, body), or a callable
         that gets the query and gives one of these.
+    :ivar tokens: those that count; None for any.
     """
 
     def _setUp(self):
@@ -104,6 +124,7 @@ class Stub(fixtures.Fixture):
         self.headers = []
         self.answers = collections.defaultdict(list)
         self.events = []
+        self.tokens = None
         self._server = http.server.ThreadingHTTPServer(
             ('127.0.0.1', 0), self._handler())
         self._server.daemon_threads = True
@@ -162,12 +183,18 @@ class Stub(fixtures.Fixture):
                 stub.headers.append(dict(self.headers))
                 wanted = base64.b64encode(
                     f'{USER}:{PASSWORD}'.encode()).decode()
-                if not url.path.startswith('/v1/'):
+                if (self.command, url.path) in stub.answers:
+                    # Of another service, whose paths are not below /v1.
+                    answer = stub.reply(self.command, url.path, {}, None)
+                elif not url.path.startswith('/v1/'):
                     answer = 200, {'versions': [{
                         'id': 'v1.0', 'status': 'CURRENT', 'version': '1.0',
                         'min_version': '1.0', 'links': [
                             {'rel': 'self', 'href': f'{stub.url}/v1'}]}]}
                     stub.seen.append((self.command, url.path, {}, None))
+                elif stub.tokens is not None and self.headers.get(
+                        'X-Auth-Token') not in stub.tokens:
+                    answer = error(401, 'unauthorized', 'It has expired.')
                 elif not self.headers.get('X-Auth-Token') and (
                         self.headers.get('Authorization')
                         != f'Basic {wanted}'):

@@ -12,6 +12,7 @@
 
 """Commands that change clusters, and what is shown on the way."""
 
+import datetime
 import json
 
 from hpcdirect.tests.unit.client import base
@@ -21,7 +22,9 @@ from hpcdirect.tests.unit.client import test_commands
 FAILURE = {'code': 'element_failed', 'step': 's1', 'element': 'slurm',
            'node': 'head-0', 'task': 'Start slurmctld',
            'message': 'no \x1b[31mport', 'hint': 'Free the port.',
-           'run_id': 'run-7'}
+           'run_id': 'run-7', 'class': 'port_in_use',
+           'log': ['TASK [Start]', 'fatal: \x1b[31mno port'],
+           'fine': [f'compute-{number}' for number in range(10)]}
 
 
 class ChangeTest(base.ClientTest):
@@ -110,6 +113,111 @@ class BodyTest(ChangeTest):
             self.body('update', 'demo', '--user', 'eve,sudo', '--user',
                       'ann'))
 
+    def test_labels(self):
+        self.assertEqual(
+            {'name': 'new', 'protected': True, 'description': ''},
+            self.body('set', 'demo', '--name', 'new', '--protect',
+                      '--description', ''))
+        self.assertEqual({'protected': False},
+                         self.body('set', 'demo', '--unprotect'))
+        self.stub.answer('GET', '/clusters/demo',
+                         stub.cluster(tags=['a', 'b']))
+        for argv, tags in ((['--tag', 'c', '--tag', 'a'], ['a', 'b', 'c']),
+                           (['--no-tag', '--tag', 'c'], ['c']),
+                           (['--no-tag'], [])):
+            self.assertEqual({'tags': tags}, self.body('set', 'demo', *argv))
+        self.hpc('cluster', 'set', 'demo', code=1)
+        body = self.body('create', 'demo', '--blueprint', 'slurm', '--tag',
+                         'x', '--protect')
+        self.assertEqual((['x'], True), (body['tags'], body['protected']))
+
+    def test_expires(self):
+        for text, found in (
+                ('never', None),
+                ('2026-12-01T00:00Z', '2026-12-01T00:00:00Z'),
+                ('2026-12-01', '2026-12-01T00:00:00Z'),
+                ('2026-12-01T01:00+02:00', '2026-11-30T23:00:00Z')):
+            self.assertEqual({'expires_at': found}, self.body(
+                'set', 'demo', '--expires', text))
+        now = datetime.datetime.now(datetime.UTC)
+        for text, seconds in (('90m', 5400), ('12h', 43200), ('3d', 259200),
+                              ('2w', 1209600)):
+            body = self.body('create', 'demo', '--blueprint', 'slurm',
+                             '--expires', text)
+            left = datetime.datetime.fromisoformat(
+                body['expires_at']) - now - datetime.timedelta(
+                    seconds=seconds)
+            self.assertTrue(-1 <= left.total_seconds() < 60, text)
+        for text in ('soon', '3', '3y', '-3d', ''):
+            self.hpc('cluster', 'set', 'demo', f'--expires={text}', code=1)
+
+    def test_back_and_other_versions(self):
+        self.assertEqual({'generation': 3},
+                         self.body('rollback', 'demo', '3'))
+        self.assertEqual({'version': '1.1.0', 'force': True}, self.body(
+            'upgrade', 'demo', '--to', '1.1.0', '--force'))
+        self.stub.answer('GET', '/blueprints/slurm', {
+            **test_commands.BLUEPRINT, 'version': '1.2.0'})
+        self.assertEqual(
+            {'version': '1.2.0', 'parameters': {'note': None}}, self.body(
+                'upgrade', 'demo', '--parameter', 'note=null'))
+
+    def test_clone(self):
+        self.assertEqual(
+            {'name': 'twin', 'clone': {'cluster': 'demo'}},
+            self.body('clone', 'demo', 'twin'))
+        self.assertEqual(
+            {'name': 'twin', 'tags': ['t'],
+             'clone': {'cluster': 'demo', 'generation': 2},
+             'parameters': {'compute_count': 1}},
+            self.body('clone', 'demo', 'twin', '--generation', '2', '--tag',
+                      't', '--parameter', 'compute_count=1'))
+
+    def test_diff(self):
+        self.stub.answer('GET', '/clusters/demo', stub.cluster(generation=4))
+        for argv, pair in ((['2', '3'], (2, 3)), (['1'], (1, 4)),
+                           ([], (3, 4))):
+            self.stub.answer(
+                'GET', f'/clusters/demo/generations/{pair[1]}',
+                {'differences': [
+                    {'kind': 'element', 'subject': 'slurm', 'after': {
+                        'version': '2'}, 'before': {'version': '1'}},
+                    {'kind': 'node', 'subject': 'compute-2', 'before': None,
+                     'after': {'group': 'compute', 'incarnation': 1}}]})
+            out, _ = self.hpc('cluster', 'diff', 'demo', *argv)
+            self.assertEqual({'against': str(pair[0])},
+                             self.stub.seen[-1][2])
+            self.assertIn(f'Generation {pair[0]}', out)
+            self.assertIn('version: 2', out)
+            self.assertNotIn('{', out)
+        self.stub.answer('GET', '/clusters/demo', stub.cluster())
+        self.hpc('cluster', 'diff', 'demo', code=1)
+
+    def test_groups(self):
+        self.stub.answer('GET', '/clusters/demo', stub.cluster(
+            node_groups=[*stub.cluster()['node_groups'], {
+                'name': 'special', 'count': 0, 'ready': 0, 'slots': []}]))
+        self.stub.answer('GET', '/blueprints/slurm@1.0.0', {
+            **test_commands.BLUEPRINT, 'node_groups': [
+                {'name': 'special', 'label': 'Special nodes', 'min_count': 0,
+                 'max_count': 64}]})
+        self.assertEqual(
+            {'node_groups': {'special': {'count': 2}},
+             'parameters': {'special_memory': 4096}},
+            self.body('group', 'add', 'demo', 'special', '--count', '2',
+                      '--parameter', 'special_memory=4096'))
+        self.assertEqual({'node_groups': {'special': {'count': 0}}},
+                         self.body('group', 'remove', 'demo', 'special'))
+        _, err = self.hpc('cluster', 'group', 'add', 'demo', 'compute',
+                          code=1)
+        self.assertIn('cluster scale demo --group compute=+1', err)
+        self.hpc('cluster', 'group', 'add', 'demo', 'special', '--count',
+                 '0', code=1)
+        out, _ = self.hpc('cluster', 'group', 'list', 'demo', '-f', 'json')
+        self.assertEqual(
+            [('head', None), ('compute', None), ('special', 64)],
+            [(row['Name'], row['Most']) for row in json.loads(out)])
+
     def test_scale(self):
         self.assertEqual({'node_groups': {'compute': {'count': 3}}},
                          self.body('scale', 'demo', '--group', 'compute=3'))
@@ -196,8 +304,11 @@ class WaitTest(ChangeTest):
         self.assertIn(
             'create: failed: slurm failed on head-0\n'
             'Failed: element slurm, node head-0, task Start slurmctld\n'
-            '  no port\n  Hint: Free the port.\n'
-            '  Log:  openstack hpc run log run-7\n', err)
+            '  no port\n  Class: port_in_use\n  Hint: Free the port.\n'
+            '  Log:  openstack hpc run log run-7\n'
+            '    | TASK [Start]\n    | fatal: no port\n'
+            '  Fine: compute-0, compute-1, compute-2, compute-3, compute-4, '
+            'compute-5, compute-6, compute-7 and 2 more\n', err)
 
     def test_superseded(self):
         self.stub.answer('GET', '/deployments/dep',
@@ -236,6 +347,13 @@ class DeleteTest(ChangeTest):
                           code=1)
         self.assertIn('nix: Trouble (HTTP 404)', err)
         self.assertEqual(3, len(self.stub.requests('DELETE')))
+
+    def test_protected(self):
+        self.stub.answer('DELETE', '/clusters/demo', stub.error(
+            409, 'cluster_protected', 'Cluster demo is protected.'))
+        _, err = self.hpc('cluster', 'delete', 'demo', code=1)
+        self.assertIn('demo: Trouble (HTTP 409): Cluster demo is protected.\n'
+                      '  openstack hpc cluster set --unprotect demo\n', err)
 
     def test_asks_on_a_terminal(self):
         _, err = self.hpc('cluster', 'delete', 'demo', terminal=True,

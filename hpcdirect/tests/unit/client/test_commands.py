@@ -33,6 +33,8 @@ BLUEPRINT = {
     'description': '', 'versions': ['1.0.0'], 'backends': ['local'],
     'elements': [], 'node_groups': [], 'login': 'head', 'digest': 'd',
     'parameters': SCHEMA, 'readme': 'Read *me*.\n'}
+#: A cluster that may be gone: nobody is asked for its name.
+GONE = '3f1c0e52-7a86-4d0b-9c35-0f2d1b6a7e48'
 
 
 class ReadTest(base.ClientTest):
@@ -41,6 +43,10 @@ class ReadTest(base.ClientTest):
         code, out, err = self.openstack(*argv, '-f', 'json')
         self.assertEqual(0, code, err)
         return json.loads(out)
+
+    def test_help_keeps_paragraphs_apart(self):
+        _, out, _ = self.openstack('help', 'hpc', 'element', 'test')
+        self.assertIn('see what it leaves\n\nPuts it on', out)
 
     def test_cluster_list(self):
         self.stub.answer('GET', '/clusters', {
@@ -85,7 +91,8 @@ class ReadTest(base.ClientTest):
                 ('cluster show demo', '/clusters/demo', stub.cluster()),
                 ('blueprint show slurm', '/blueprints/slurm', BLUEPRINT),
                 ('element show slurm', '/elements/slurm', {
-                    'name': 'slurm', 'version': '1.0.0'}),
+                    'name': 'slurm', 'version': '1.0.0', 'grade': 'C',
+                    'trial': {'left': {'compute': ['/etc/x stays']}}}),
                 ('node show demo head-0', '/clusters/demo/nodes/head-0',
                  node),
                 ('deployment show dep', '/deployments/dep',
@@ -102,6 +109,8 @@ class ReadTest(base.ClientTest):
     def test_lists_take_one_request(self):
         for words, path, body in (
                 ('blueprint list', '/blueprints', BLUEPRINT),
+                ('element list', '/elements', {
+                    'name': 'x', 'version': '1', 'grade': 'A'}),
                 ('element list --long', '/elements', {
                     'name': 'x', 'version': '1'}),
                 ('backend list', '/backends', {
@@ -110,11 +119,11 @@ class ReadTest(base.ClientTest):
                     'id': 'n', 'name': 'head-0'}),
                 ('layer list demo --state dirty', '/clusters/demo/layers', {
                     'id': 'l', 'node': 'head-0', 'state': 'applied'}),
-                ('deployment list --cluster demo', '/deployments',
+                (f'deployment list --cluster {GONE}', '/deployments',
                  stub.deployment()),
                 ('run list --deployment dep', '/runs', {
                     'id': 'run', 'nodes': ['a'], 'status': 'FAILED'}),
-                ('event list demo --level error', '/events',
+                (f'event list {GONE} --level error', '/events',
                  stub.event(1))):
             with self.subTest(words):
                 self.stub.seen.clear()
@@ -122,6 +131,16 @@ class ReadTest(base.ClientTest):
                     path.rpartition('/')[2]: [body], 'links': []})
                 self.assertEqual(1, len(self.table('hpc', *words.split())))
                 self.assertEqual([f'GET {path}'], self.stub.requests())
+
+    def test_lists_of_a_cluster_by_name(self):
+        self.stub.answer('GET', '/clusters/demo', stub.cluster())
+        for words in ('deployment list --cluster demo',
+                      'run list --cluster demo', 'event list demo'):
+            path = f'/{words.split()[0]}s'
+            self.stub.answer('GET', path, {path[1:]: [], 'links': []})
+            code, _, err = self.openstack('hpc', *words.split())
+            self.assertEqual(0, code, err)
+            self.assertEqual('id-demo', self.stub.seen[-1][2]['cluster'])
 
     def test_blueprint_parts(self):
         self.stub.answer('GET', '/blueprints/slurm', BLUEPRINT)
@@ -150,7 +169,8 @@ class ReadTest(base.ClientTest):
         self.assertEqual('8', self.stub.seen[-1][2]['offset'])
 
     def test_event_follow_ends_with_the_deployment(self):
-        self.stub.answer('GET', '/clusters/demo', stub.cluster())
+        for name in ('demo', 'id-demo'):
+            self.stub.answer('GET', f'/clusters/{name}', stub.cluster())
         self.stub.answer('GET', '/deployments/dep',
                          stub.deployment('RUNNING'), stub.deployment())
         self.stub.events = [stub.event(3), stub.event(5, message='\x1b[2J')]
@@ -160,6 +180,9 @@ class ReadTest(base.ClientTest):
         self.assertEqual(0, code)
         self.assertEqual([3, 5], [json.loads(line)['id']
                                   for line in out.splitlines()])
+        self.assertEqual({'id-demo'}, {
+            query['cluster'] for _, path, query, _ in self.stub.seen
+            if path == '/events'})
         code, out, _ = self.openstack(
             'hpc', 'event', 'list', 'demo', '--follow')
         self.assertNotIn('\x1b', out)

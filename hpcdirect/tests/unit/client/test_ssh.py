@@ -17,7 +17,7 @@ import pathlib
 import shlex
 import stat
 
-from hpcdirect.client.osc import ssh
+from hpcdirect.client import places
 from hpcdirect.tests.unit.client import base
 from hpcdirect.tests.unit.client import stub
 
@@ -38,11 +38,11 @@ class SshTest(base.ClientTest):
     def setUp(self):
         super().setUp()
         self.stub.answer('GET', '/clusters/demo', stub.cluster())
-        self.stub.answer('GET', '/clusters/demo/nodes/compute-0', {
-            'id': 'n', 'name': 'compute-0', 'status': 'UP',
-            'ssh': {'host': '10.0.0.5', 'port': 22, 'user': 'root',
-                    'via': 'root@192.0.2.1:2222',
-                    'host_key': 'ssh-ed25519 NodeKey'}})
+        self.nodes()
+
+    def nodes(self, **changes):
+        self.stub.answer('GET', '/clusters/id-demo/nodes', {
+            'nodes': stub.nodes(**changes), 'links': []})
 
     def printed(self, *argv):
         code, out, err = self.openstack(
@@ -56,10 +56,11 @@ class SshTest(base.ClientTest):
         self.assertIn('StrictHostKeyChecking=yes', words)
         self.assertEqual(['-p', '2222', '-l', 'eve', '192.0.2.1', '--',
                           "ls -l --help 'a b'"], words[-7:])
-        file = pathlib.Path(words[2].partition('=')[2])
-        self.assertEqual(f'[192.0.2.1]:2222 {stub.KEY}\n',
-                         file.read_text())
-        self.assertEqual(0o700, stat.S_IMODE(file.parent.stat().st_mode))
+        self.assertEqual(f'hpcdirect-id-demo-head-0 {stub.KEY}\n',
+                         self.known(words))
+        self.assertIn('HostKeyAlias=hpcdirect-id-demo-head-0', words)
+        folder = self.home / 'cache' / 'hpcdirect'
+        self.assertEqual(0o700, stat.S_IMODE(folder.stat().st_mode))
         self.assertEqual(['GET /clusters/demo'], self.stub.requests())
 
     def test_node_behind_the_login_node(self):
@@ -68,17 +69,79 @@ class SshTest(base.ClientTest):
         self.assertEqual(['-p', '22', '-l', 'root', '10.0.0.5', '--',
                           'hostname'], words[-7:])
         self.assertIn(f'{os.environ["HOME"]}/key', words)
-        proxy = next(word for word in words
-                     if word.startswith('ProxyCommand='))
-        inner = shlex.split(proxy.partition('=')[2])
         self.assertEqual(
             ['-W', '[%h]:%p', '-p', '2222', '-l', 'root', '192.0.2.1'],
-            inner[-7:])
-        self.assertIn('StrictHostKeyChecking=yes', inner)
-        file = pathlib.Path(words[2].partition('=')[2])
+            self.inner(words)[-7:])
+        self.assertIn('StrictHostKeyChecking=yes', self.inner(words))
+        self.assertIn('HostKeyAlias=hpcdirect-id-demo-head-0',
+                      self.inner(words))
+        self.assertIn('HostKeyAlias=hpcdirect-id-demo-compute-0', words)
         self.assertEqual(
-            f'10.0.0.5 ssh-ed25519 NodeKey\n[192.0.2.1]:2222 {stub.KEY}\n',
-            file.read_text())
+            'hpcdirect-id-demo-compute-0 ssh-ed25519 Node0\n'
+            f'hpcdirect-id-demo-head-0 {stub.KEY}\n', self.known(words))
+        # What was printed before is not spoiled by what is printed now.
+        self.printed('--node', 'compute-1')
+        self.assertEqual(3, self.known(words).count('\n'))
+
+    def inner(self, words):
+        proxy = next(word for word in words
+                     if word.startswith('ProxyCommand='))
+        return shlex.split(proxy.partition('=')[2])
+
+    def known(self, words):
+        file = next(word for word in words
+                    if word.startswith('UserKnownHostsFile='))
+        return pathlib.Path(file.partition('=')[2]).read_text()
+
+    def test_on_the_way_people_are_themselves(self):
+        words = self.printed('--node', 'compute-0')
+        self.assertEqual(['-l', 'eve', '10.0.0.5'], words[-3:])
+        self.assertEqual(['-l', 'eve', '192.0.2.1'],
+                         self.inner(words)[-3:])
+
+    def test_a_site_s_own_jump_host(self):
+        self.stub.answer('GET', '/clusters/demo', stub.cluster(login={
+            'node': 'head-0', 'group': 'head', 'address': '10.0.0.4',
+            'port': 22, 'via': 'gate@jump.example:2200',
+            'host_key': stub.KEY}))
+        self.nodes(head='gate@jump.example:2200', host='10.0.0.4', port=22)
+        words = self.printed()
+        self.assertEqual(['ssh', '-W', '[%h]:%p', '-p', '2200', '-l', 'gate',
+                          'jump.example'], self.inner(words))
+        self.assertIn('HostKeyAlias=hpcdirect-id-demo-head-0', words)
+
+    def test_nothing_strange_reaches_ssh(self):
+        for login in ({'address': '-oProxyCommand=evil'},
+                      {'address': 'a b'}, {'address': 'h\nHost *'},
+                      {'host_key': 'ssh-ed25519 A\n* ssh-rsa B'},
+                      {'host_key': '@cert-authority * ssh-rsa AAAA'},
+                      {'node': '../x'}):
+            self.stub.answer('GET', '/clusters/demo', stub.cluster(
+                login={**stub.cluster()['login'], **login}))
+            code, out, err = self.openstack(
+                'hpc', 'cluster', 'ssh', 'demo', '--print-only')
+            if login.get('host_key', '').startswith('ssh'):
+                self.assertNotIn('* ssh-rsa', self.known(shlex.split(out)))
+                continue
+            self.assertEqual((1, ''), (code, out), login)
+            self.assertIn('that ssh should see', err)
+        self.stub.answer('GET', '/clusters/demo', stub.cluster())
+        for via in ('-oProxyCommand=x', 'a@-oX', 'a b@h', '`x`@h'):
+            self.nodes(via=via)
+            code, out, err = self.openstack(
+                'hpc', 'cluster', 'ssh', 'demo', '--print-only', '--node',
+                'compute-0')
+            self.assertEqual((1, ''), (code, out), via)
+        code, out, err = self.openstack(
+            'hpc', 'cluster', 'ssh', 'demo', '--print-only',
+            '--login-user', '-oX')
+        self.assertEqual((1, ''), (code, out))
+
+    def test_no_such_node(self):
+        code, _, err = self.openstack(
+            'hpc', 'cluster', 'ssh', 'demo', '--node', 'gpu-0')
+        self.assertEqual(1, code)
+        self.assertIn('Cluster demo has no node gpu-0', err)
 
     def test_run(self):
         fake = self.home / 'ssh'
@@ -91,7 +154,7 @@ class SshTest(base.ClientTest):
                                     'squeue | wc -l')
         self.assertEqual(7, code)
         seen = (self.home / 'seen').read_text()
-        self.assertIn(f'[192.0.2.1]:2222 {stub.KEY}', seen)
+        self.assertIn(f'hpcdirect-id-demo-head-0 {stub.KEY}', seen)
         self.assertIn('drwx------', seen)
         self.assertIn('arg squeue | wc -l', seen)
         file = seen.partition('UserKnownHostsFile=')[2].splitlines()[0]
@@ -110,9 +173,13 @@ class SshTest(base.ClientTest):
                 ('root@h:2', ('root', 'h', 2)), ('h', ('', 'h', 22)),
                 ('a@::1', ('a', '::1', 22)),
                 ('a@[::1]:5', ('a', '::1', 5))):
-            self.assertEqual(dict(zip(('user', 'address', 'port'), parts,
-                                      strict=True)), ssh._via(text))
+            way = places._way(text, ())
+            self.assertEqual(parts, (way.user, way.host, way.port))
 
     def test_default_user(self):
-        self.assertEqual('', ssh._user({}))
-        self.assertEqual('ann', ssh._user({'users': [{'name': 'ann'}]}))
+        place = places.Place('', 'h', user='debian')
+        self.assertEqual('debian', places.user(None, {}, place))
+        self.assertEqual('ann', places.user(
+            None, {'users': [{'name': 'ann'}]}, place))
+        self.assertEqual('root', places.user(
+            'root', {'users': [{'name': 'ann'}]}, place))

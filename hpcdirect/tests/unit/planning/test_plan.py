@@ -96,14 +96,20 @@ class PlanTest(testtools.TestCase):
         cluster.converge()
         cluster.state = desired.with_parameters(
             cluster.state, cluster.blueprint, {'with_slurm': False})
+        self.assertEqual(['revert top', 'revert slurm'],
+                         titles(cluster.plan()))
+        cluster.converge()
+        cluster.state = desired.with_parameters(
+            cluster.state, cluster.blueprint, {'with_slurm': True})
         self.assertEqual(
-            ['revert top', 'revert slurm', 'apply top', 'verify top'],
+            ['apply slurm', 'apply top', 'verify slurm', 'verify top'],
             titles(cluster.plan()))
 
     def test_a_replaced_node_gets_everything_the_others_nothing(self):
         cluster = slurm_like()
         cluster.converge()
-        cluster.state['groups']['compute'][0]['incarnation'] = 2
+        cluster.state = desired.with_replaced(
+            cluster.state, cluster.blueprint, 'compute', ['compute-0'])
         cluster.ran.clear()
         cluster.converge()
         self.assertEqual(2, cluster.nodes['compute-0'][0].incarnation)

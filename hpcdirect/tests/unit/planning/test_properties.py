@@ -12,6 +12,7 @@
 
 """The planner on random element graphs and random histories."""
 
+import copy
 import os
 
 import hypothesis
@@ -23,7 +24,7 @@ from hpcdirect.planning import desired
 from hpcdirect.tests.unit.planning import world
 
 # 'HPCDIRECT_EXAMPLES=1000000 python -m stestr ...' for the long run.
-EXAMPLES = int(os.environ.get('HPCDIRECT_EXAMPLES', '100'))
+EXAMPLES = int(os.environ.get('HPCDIRECT_EXAMPLES', '40'))
 SETTINGS = hypothesis.settings(
     max_examples=EXAMPLES, deadline=None, database=None,
     suppress_health_check=list(hypothesis.HealthCheck))
@@ -59,7 +60,7 @@ def histories(draw):
 
 def change(cluster, what, first, second):
     """One change of what is wanted, or of what is there."""
-    state, blueprint = cluster.state, cluster.blueprint
+    state, blueprint = copy.deepcopy(cluster.state), cluster.blueprint
     elements = blueprint.elements
     name = elements[first % len(elements)].element.name
     slots = state['groups']['compute']

@@ -55,13 +55,13 @@ class WeatherBackend(base.Backend):
 
     def capacity(self, project_id: str) -> base.Capacity:
         """Air has no end."""
-        return base.Capacity({'air': None})
+        return base.Capacity((base.NodeType('air'),))
 
     def leftovers(self) -> Iterable[base.Leftover]:
         """What is remembered."""
         return [base.Leftover(request.cluster_id, 'machine', ref)
                 for ref, request in self._requests.items()]
 
-    def reference(self, cluster_id: str) -> str:
+    def reference(self, cluster_id: str, project_id: str = '') -> str:
         """The cluster's own id, with our name before it."""
         return f'weather-{cluster_id}'

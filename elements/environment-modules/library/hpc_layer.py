@@ -1,0 +1,1 @@
+../../base/library/hpc_layer.py

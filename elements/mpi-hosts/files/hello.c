@@ -1,0 +1,1 @@
+../../openmpi/files/hello.c

@@ -1,0 +1,42 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""/v1/clusters/{cluster}/elements"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpcdirect.api import change
+from hpcdirect.api import validation
+from hpcdirect.api.resource import Resource
+from hpcdirect.api.schemas import cluster_elements as schema
+from hpcdirect.planning import composition
+from hpcdirect.policies import clusters as policies
+
+
+class ClusterElements(Resource):
+    """What is on a cluster, or could be given back to it."""
+
+    @validation.schemas(response=schema.LIST)
+    def get(self, cluster: str) -> dict[str, Any]:
+        """List the elements of a cluster, in the order they are put on."""
+        found = self.cluster(cluster, policies.SHOW)
+        listed = composition.listing(
+            change.blueprint_of(self.services, found), found.desired,
+            self.services.catalogue.element)
+        own = {entry['name']: entry.get('parameters', {})
+               for entry in found.desired.get('elements', ())}
+        return {'elements': [
+            schema.view(one, own.get(one.use.element.name, {}),
+                        found.desired['parameters']) for one in listed]}

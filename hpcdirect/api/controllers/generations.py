@@ -1,0 +1,88 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""/v1/clusters/{cluster}/generations"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpcdirect.api import validation
+from hpcdirect.api.resource import Resource
+from hpcdirect.api.schemas import generations as schema
+from hpcdirect.api.services import Services
+from hpcdirect.db import generations
+from hpcdirect.exception import NotFound
+from hpcdirect.planning import composition
+from hpcdirect.planning import differences
+from hpcdirect.planning.desired import State
+from hpcdirect.planning.differences import Revision
+from hpcdirect.policies import clusters as policies
+
+_FILTERS = {'operation': 'operation'}
+
+
+class Generations(Resource):
+    """What was wanted of a cluster, change by change."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(services, item=Generation(services))
+
+    @validation.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
+        """List the generations of a cluster, the newest first."""
+        found = self.cluster(cluster, policies.SHOW)
+        page = self.page(query, _FILTERS, 'generation:desc')
+        with self.services.database.read() as session:
+            listing = generations.listing(session, found.id, page)
+            statuses = generations.statuses(
+                session, found.id, [row.generation for row in listing.rows])
+        return self.answer(
+            'generations', listing, lambda row: schema.entry(
+                row, statuses.get(row.generation)), query)
+
+
+class Generation(Resource):
+    """What was wanted of a cluster once."""
+
+    param = 'generation'
+
+    @validation.schemas(query=schema.QUERY, response=schema.SHOW)
+    def get(self, cluster: str, generation: str, query: dict[str, Any]
+            ) -> dict[str, Any]:
+        """Show a generation, and how it differs from another one."""
+        found = self.cluster(cluster, policies.SHOW)
+        if not generation.isdecimal() or len(generation) > 9:
+            raise NotFound(resource='Generation', ident=generation)
+        with self.services.database.read() as session:
+            row = generations.get(session, found.id, int(generation))
+            other = generations.get(session, found.id, query['against']) \
+                if 'against' in query else None
+            status = generations.statuses(session, found.id,
+                                          [row.generation])
+            this = self._revision(row.desired)
+            return schema.view(
+                row, status.get(row.generation), this,
+                None if other is None else differences.between(
+                    self._revision(other.desired), this))
+
+    def _revision(self, state: State) -> Revision:
+        """A state with what the catalogue still knows about it."""
+        catalogue = self.services.catalogue
+        try:
+            blueprint = catalogue.blueprint(
+                f'{state["blueprint"]}@{state["version"]}')
+            return Revision(state, blueprint, tuple(composition.listing(
+                blueprint, state, catalogue.element)))
+        except NotFound:
+            return Revision(state)

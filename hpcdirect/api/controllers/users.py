@@ -1,0 +1,104 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""/v1/clusters/{cluster}/users
+
+Short ways to what ``users`` in a PATCH of the cluster says.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpcdirect.api import change
+from hpcdirect.api import validation
+from hpcdirect.api.controllers import wishes
+from hpcdirect.api.resource import Resource
+from hpcdirect.api.schemas import clusters as cluster_schema
+from hpcdirect.api.schemas import users as schema
+from hpcdirect.api.services import Services
+from hpcdirect.db.models import Cluster
+from hpcdirect.exception import Conflict
+from hpcdirect.exception import NotFound
+from hpcdirect.planning import accounts
+from hpcdirect.planning.accounts import Account
+from hpcdirect.policies import clusters as policies
+
+
+class Users(Resource):
+    """People's accounts on a cluster."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(services, item=User(services))
+
+    @validation.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
+        """List the users of a cluster."""
+        found = self.cluster(cluster, policies.SHOW)
+        return {'users': [
+            schema.view(one) for one in _listed(self.services, found)
+            if query.get('gone') or one.state != accounts.GONE]}
+
+    @validation.schemas(body=schema.CREATE, response=cluster_schema.SHOW,
+                        status=(202,))
+    def post(self, cluster: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Make an account on every node of a cluster that is there."""
+        found = self.cluster(cluster, policies.UPDATE)
+        name = body['name']
+        if any(one.name == name and one.state != accounts.GONE
+               for one in _listed(self.services, found)):
+            raise Conflict(reason=f'Cluster {found.name} has a user {name} '
+                           'already.')
+        said = {key: value for key, value in body.items() if key != 'name'}
+        return wishes.carry_out(self, found, {'users': {name: said}})
+
+
+class User(Resource):
+    """One user of a cluster."""
+
+    param = 'user'
+
+    @validation.schemas(response=schema.SHOW)
+    def get(self, cluster: str, user: str) -> dict[str, Any]:
+        """Show a user."""
+        found = self.cluster(cluster, policies.SHOW)
+        return schema.view(self._user(found, user))
+
+    @validation.schemas(body=schema.UPDATE, response=cluster_schema.SHOW,
+                        status=(202, 200))
+    def patch(self, cluster: str, user: str, body: dict[str, Any]
+              ) -> dict[str, Any]:
+        """Change an account; what is not said stays."""
+        found = self.cluster(cluster, policies.UPDATE)
+        self._user(found, user)
+        return wishes.carry_out(self, found, {'users': {user: body}})
+
+    @validation.schemas(query=schema.DELETE_QUERY,
+                        response=cluster_schema.SHOW, status=(202,))
+    def delete(self, cluster: str, user: str, query: dict[str, Any]
+               ) -> dict[str, Any]:
+        """Take an account off every node; sessions end at once."""
+        found = self.cluster(cluster, policies.UPDATE)
+        self._user(found, user)
+        return wishes.carry_out(self, found, {'users': {user: {
+            'state': accounts.GONE, **query}}})
+
+    def _user(self, found: Cluster, name: str) -> Account:
+        for one in _listed(self.services, found):
+            if one.name == name and one.state != accounts.GONE:
+                return one
+        raise NotFound(resource='User', ident=name)
+
+
+def _listed(services: Services, found: Cluster) -> list[Account]:
+    return accounts.listed(change.composed(
+        services, change.blueprint_of(services, found), found.desired),
+        found.desired)

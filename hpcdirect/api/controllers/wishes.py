@@ -1,0 +1,62 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""From something else that is wanted of a cluster to a deployment of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pecan
+
+from hpcdirect.api import change
+from hpcdirect.api import surroundings
+from hpcdirect.api.resource import Resource
+from hpcdirect.api.schemas import clusters as schema
+from hpcdirect.api.services import Services
+from hpcdirect.db import clusters
+from hpcdirect.db import models
+
+
+def carry_out(resource: Resource, found: models.Cluster,
+              body: dict[str, Any], labels: Mapping[str, Any] | None = None
+              ) -> dict[str, Any]:
+    """Want what a PATCH of this body wants; the cluster as it is then.
+
+    :param labels: what is said of the cluster besides; both or none.
+
+    The answer's status is 200 when nothing is to be done for it.
+    """
+    services = resource.services
+    wanted = change.wanted(services, found, body)
+    if wanted == found.desired:
+        pecan.response.status = 200
+        if labels:
+            with services.database.write() as session:
+                clusters.label(session, found.id, labels)
+        return show(services, found.id)
+    order = resource.order(
+        change.operation(services, found, body, wanted), wanted)
+    with services.database.write() as session:
+        if labels:
+            clusters.label(session, found.id, labels)
+        clusters.change(session, found, order)
+    services.conductor.advance(found.id)
+    return show(services, found.id)
+
+
+def show(services: Services, ident: str) -> dict[str, Any]:
+    """A cluster as it is now, be it gone meanwhile."""
+    with services.database.read() as session:
+        row = session.get_one(models.Cluster, ident)
+        around = surroundings.of(session, services.catalogue, [row])
+    return schema.view(row, around[row.id], pecan.request.host_url)

@@ -1,0 +1,64 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""When a cluster is to go by itself, and who wants that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import datetime
+from typing import Any
+
+from hpcdirect.api.services import Services
+from hpcdirect.context import RequestContext
+from hpcdirect.db import expiry
+from hpcdirect.db.models import Cluster
+from hpcdirect.db.models import now
+from hpcdirect.exception import Finding
+from hpcdirect.exception import Invalid
+from hpcdirect.policies import clusters as policies
+
+
+def columns(services: Services, context: RequestContext, cluster: Cluster,
+            body: Mapping[str, Any]) -> dict[str, Any]:
+    """What is written of it; nothing when a request does not speak of it.
+
+    :raises Invalid: it is no time, or not one to come.
+    :raises Forbidden: who may not delete the cluster may not have it
+        deleted later.
+    """
+    if 'expires_at' not in body:
+        return {}
+    services.policy.authorize(context, policies.DELETE,
+                              {'project_id': cluster.project_id})
+    moment = _moment(body['expires_at'])
+    by = None if moment is None else expiry.signed(
+        services.keys.sign, cluster, moment, context)
+    return {'expires_at': moment, 'expires_by': by, 'expiry_told': None}
+
+
+def _moment(text: str | None) -> datetime.datetime | None:
+    """A time as the database has it: UTC, without saying so."""
+    if text is None:
+        return None
+    try:
+        found = datetime.datetime.fromisoformat(text)
+        if found.tzinfo is not None:
+            found = found.astimezone(datetime.UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError) as exc:
+        raise Invalid([Finding(
+            'it takes a time such as 2026-12-01T00:00:00Z, or null',
+            '$.expires_at')]) from exc
+    if found <= now():
+        raise Invalid([Finding('that time is past', '$.expires_at')])
+    return found

@@ -1,0 +1,73 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What was wanted of clusters before, for those who want it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hpcdirect.api.services import Services
+from hpcdirect.context import RequestContext
+from hpcdirect.db import clusters
+from hpcdirect.db import generations
+from hpcdirect.db.models import Cluster
+from hpcdirect.exception import Finding
+from hpcdirect.exception import Invalid
+from hpcdirect.exception import NotFound
+from hpcdirect.planning.desired import State
+from hpcdirect.policies import clusters as policies
+
+
+def kept(services: Services, cluster: Cluster, number: int,
+         where: str = '$.generation') -> State:
+    """What was wanted of a cluster at a generation.
+
+    :raises Invalid: nothing is known of it.
+    """
+    with services.database.read() as session:
+        try:
+            return generations.get(session, cluster.id, number).desired
+        except NotFound as exc:
+            raise Invalid([Finding(
+                f'nothing is known of generation {number}; the newest is '
+                f'{cluster.generation}', where)]) from exc
+
+
+def highest(services: Services, cluster: Cluster) -> dict[str, int]:
+    """Slot -> the highest incarnation that was ever wanted of it."""
+    with services.database.read() as session:
+        return generations.highest(session, cluster.id)
+
+
+def model(services: Services, context: RequestContext,
+          asked: Mapping[str, Any]) -> tuple[Cluster, State]:
+    """The cluster that a new one is to be like, and as of when.
+
+    :param asked: ``cluster`` and perhaps ``generation``.
+    :raises Invalid: there is no such cluster, or generation.
+    """
+    with services.database.read() as session:
+        try:
+            found = clusters.get(session, context,
+                                 services.policy.reach(context),
+                                 asked['cluster'])
+        except NotFound as exc:
+            raise Invalid([Finding(str(exc), '$.clone.cluster')]) from exc
+    services.policy.authorize(context, policies.SHOW,
+                              {'project_id': found.project_id})
+    if 'generation' not in asked:
+        return found, found.desired
+    return found, kept(services, found, asked['generation'],
+                       '$.clone.generation')

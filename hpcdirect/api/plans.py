@@ -1,0 +1,261 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""From a wish to what it would do, told by the conductor's own planner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from hpcdirect.api import change
+from hpcdirect.api import creation
+from hpcdirect.api import sealing
+from hpcdirect.api.services import Services
+from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.blueprints.model import VolumeUse
+from hpcdirect.context import RequestContext
+from hpcdirect.db import models
+from hpcdirect.db import plans
+from hpcdirect.exception import ClusterProtected
+from hpcdirect.exception import Finding
+from hpcdirect.exception import Invalid
+from hpcdirect.exception import PlanStale
+from hpcdirect.planning import accounts
+from hpcdirect.planning import desired
+from hpcdirect.planning import preview
+from hpcdirect.planning import recorded
+from hpcdirect.planning import users
+from hpcdirect.planning import wanted as wanting
+from hpcdirect.planning.desired import State
+from hpcdirect.planning.plan import Observed
+from hpcdirect.planning.plan import plan
+from hpcdirect.states import StepKind
+from hpcdirect.states import Verdict
+
+
+@dataclasses.dataclass(frozen=True)
+class _World:
+    """What is recorded of a cluster that matters for a plan."""
+
+    observed: Observed = dataclasses.field(default_factory=Observed)
+    members: Mapping[str, wanting.Member] = dataclasses.field(
+        default_factory=dict)
+    secrets: Mapping[tuple[str, str], int] = dataclasses.field(
+        default_factory=dict)
+    fingerprint: str = ''
+
+
+def of_creation(services: Services, context: RequestContext,
+                body: Mapping[str, Any]) -> dict[str, Any]:
+    """What a POST of this body would do; nothing of it is kept."""
+    try:
+        blueprint, cluster, state = creation.prepared(services, context, body)
+    except Invalid as exc:
+        return _refused(exc)
+    return _shown(services, str(context.project_id), _Case(
+        blueprint, blueprint, state, _volumes(services, cluster, blueprint)),
+        _World())
+
+
+def of_deletion(services: Services, cluster: models.Cluster
+                ) -> dict[str, Any]:
+    """What the deletion of a cluster would do; nothing of it is kept."""
+    if cluster.protected:
+        return _refused(Invalid([Finding(str(ClusterProtected(
+            ident=cluster.name)), '$.protected')]))
+    with services.database.read() as session:
+        world = _world(session, cluster.id)
+    blueprint = change.blueprint_of(services, cluster)
+    return _shown(services, cluster.project_id, _Case(
+        blueprint, blueprint, desired.deleted(cluster.desired),
+        _volumes(services, cluster, blueprint)), world)
+
+
+def of_change(services: Services, context: RequestContext,
+              cluster: models.Cluster, asked: Mapping[str, Any]
+              ) -> models.Plan:
+    """What a PATCH of this body would do, kept so that it can be done."""
+    with services.database.read() as session:
+        world = _world(session, cluster.id)
+    try:
+        state = change.wanted(services, cluster, asked)
+        world = _foreseen(services, cluster, world, state)
+        blueprint = change.blueprint_of(services, cluster)
+        shown = _shown(services, cluster.project_id, _Case(
+            change.composed(services, blueprint, cluster.desired),
+            change.composed(services, change.blueprint_at(services, state),
+                            state), state,
+            _volumes(services, cluster, blueprint),
+            users.purged(cluster.desired, state)), world)
+    except Invalid as exc:
+        shown = _refused(exc)
+    row = models.Plan(
+        id=models.new_id(), cluster_id=cluster.id,
+        project_id=cluster.project_id, user_id=context.user_id or '',
+        generation=cluster.generation, fingerprint=world.fingerprint,
+        change=sealing.whole(services.keys, asked), shown=shown,
+        created_at=models.now())
+    with services.database.write() as session:
+        plans.add(session, row)
+        session.flush()
+        session.expunge(row)
+    return row
+
+
+def asked_by(services: Services, cluster: models.Cluster, ident: str
+             ) -> Mapping[str, Any]:
+    """The change that a plan was shown of.
+
+    :raises NotFound: the cluster has no such plan.
+    :raises PlanStale: something has changed since.
+    """
+    with services.database.read() as session:
+        row = plans.get(session, cluster.project_id, ident)
+        moved = 'it is of another cluster' \
+            if row.cluster_id != cluster.id else what_moved(session, row)
+        asked: Mapping[str, Any] = sealing.unsealed(services.keys,
+                                                    row.change)
+    if moved:
+        raise PlanStale(ident=ident, what=moved)
+    return asked
+
+
+def what_moved(session: orm.Session, row: models.Plan) -> str:
+    """Why a plan does not hold any more; '' while it does."""
+    cluster = session.get_one(models.Cluster, row.cluster_id)
+    if cluster.deleted:
+        return 'the cluster is deleted'
+    if cluster.generation != row.generation:
+        return (f'the cluster is at generation {cluster.generation}, the '
+                f'plan was made at {row.generation}')
+    if _world(session, row.cluster_id).fingerprint != row.fingerprint:
+        return 'machines or layers are not as they were'
+    return ''
+
+
+@dataclasses.dataclass(frozen=True)
+class _Case:
+    """What is planned.
+
+    :param before: with the elements that are on the cluster now.
+    :param after: with those that are to be.
+    :param purged: users whose homes are deleted.
+    """
+
+    before: Blueprint
+    after: Blueprint
+    state: State
+    volumes: tuple[VolumeUse, ...]
+    purged: Sequence[str] = ()
+
+
+def _world(session: orm.Session, cluster_id: str) -> _World:
+    def all_of(model: type[Any]) -> list[Any]:
+        return list(session.scalars(sa.select(model).where(
+            model.cluster_id == cluster_id)))
+
+    nodes, layers = all_of(models.Node), all_of(models.Layer)
+    return _World(
+        recorded.observed(nodes, layers, exists=bool(nodes)),
+        recorded.members(nodes),
+        recorded.secret_versions(all_of(models.Secret)),
+        recorded.fingerprint(nodes, layers))
+
+
+def _foreseen(services: Services, cluster: models.Cluster, world: _World,
+              state: State) -> _World:
+    """What can be said already of machines that will be made again."""
+    backend = services.backends.get(cluster.backend)
+    if backend is None or not backend.keeps_addresses:
+        return world
+    return dataclasses.replace(
+        world, members=recorded.expected(world.members, state))
+
+
+def _volumes(services: Services, cluster: models.Cluster,
+             blueprint: Blueprint) -> tuple[VolumeUse, ...]:
+    return change.site_of(services, cluster, blueprint).volumes
+
+
+def _refused(exc: Invalid) -> dict[str, Any]:
+    return {'refused': True, 'seconds': None, 'steps': [], 'changes': [
+        {'verdict': Verdict.REFUSED, 'subject': finding.where, 'nodes': [],
+         'out': 0, 'reason': finding.message, 'lost': [], 'kept': [],
+         'seconds': None} for finding in exc.findings]}
+
+
+def _shown(services: Services, project_id: str, case: _Case, world: _World
+           ) -> dict[str, Any]:
+    """A plan as people see it."""
+    wanted = wanting.build(case.after, case.state, world.members,
+                           world.secrets)
+    steps = plan(wanted, world.observed)
+    with services.database.read() as session:
+        usual = plans.usual(session, project_id, [
+            (step.kind, step.element) for step in steps])
+    known = [usual.get((step.kind, step.element)) for step in steps]
+    return {
+        'refused': False,
+        'seconds': None if None in known else sum(filter(None, known)),
+        'steps': [{'kind': step.kind, 'element': step.element,
+                   'nodes': list(step.nodes), 'reason': step.reason,
+                   'seconds': seconds}
+                  for step, seconds in zip(steps, known, strict=True)],
+        'changes': [{
+            'verdict': one.verdict, 'subject': one.subject,
+            'nodes': list(one.nodes), 'out': one.out, 'reason': one.reason,
+            'lost': _lost(one, case), 'kept': _kept(one, case),
+            'seconds': usual.get((_KINDS[one.verdict], one.subject))}
+            for one in preview.changes(steps, wanted, world.observed)]}
+
+
+_KINDS = {
+    Verdict.ADD_NODE: StepKind.PROVISION,
+    Verdict.REPLACE_NODE: StepKind.PROVISION,
+    Verdict.REMOVE_NODE: StepKind.RELEASE, Verdict.PUT_ON: StepKind.APPLY,
+    Verdict.IN_PLACE: StepKind.APPLY, Verdict.AGAIN: StepKind.APPLY,
+    Verdict.REVERT_AND_APPLY: StepKind.APPLY,
+    Verdict.TAKE_OFF: StepKind.REVERT,
+}
+
+
+def _lost(one: preview.Change, case: _Case) -> list[str]:
+    """Data that is on these machines only, and homes that are purged."""
+    if case.purged and one.subject in {
+            use.element.name for use in accounts.makers(case.after)}:
+        return [f'{path}/{name}' for path in _data(one, case.after)
+                for name in case.purged]
+    if one.verdict not in (Verdict.REPLACE_NODE, Verdict.REMOVE_NODE):
+        return []
+    groups = {name.rpartition('-')[0] for name in one.nodes}
+    return list(dict.fromkeys(
+        path for group in case.before.node_groups if group.name in groups
+        for path in desired.data_of(case.before, group, case.volumes)))
+
+
+def _kept(one: preview.Change, case: _Case) -> list[str]:
+    """Data of an element that stays when it is taken off."""
+    if one.verdict != Verdict.TAKE_OFF:
+        return []
+    return _data(one, case.before)
+
+
+def _data(one: preview.Change, blueprint: Blueprint) -> list[str]:
+    return [path for use in blueprint.elements
+            if use.element.name == one.subject for path in use.element.data]

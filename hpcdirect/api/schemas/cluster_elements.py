@@ -1,0 +1,70 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""The schema and the view of a cluster's elements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hpcdirect.api.schemas import common
+from hpcdirect.blueprints import hiding
+from hpcdirect.blueprints import parameters
+from hpcdirect.planning.composition import Listed
+
+_STATUSES = ('on', 'off', 'waits')
+
+_ENTRY = common.closed({
+    'name': common.text('The element.'),
+    'version': common.text('Its version.'),
+    'label': common.text('The name for people.'),
+    'status': common.text(
+        'on, off, or waits: it is wanted, and what it needs is not there.',
+        enum=list(_STATUSES)),
+    'missing': common.words('What it needs and is not there.'),
+    'requires': common.words('What it stands on.'),
+    'added': {'type': 'boolean',
+              'description': 'It is not of the blueprint.'},
+    'roles': common.anything('Role, and the node groups that play it.'),
+    'own_parameters': common.anything(
+        'Parameters that were set for it on this cluster.'),
+    'parameters': common.anything(
+        'All its parameters, but those that come from other elements.'),
+})
+
+LIST = common.closed({
+    'elements': common.items(_ENTRY, 'In the order they are put on.')})
+
+
+def view(one: Listed, own: Mapping[str, Any], given: Mapping[str, Any]
+         ) -> dict[str, Any]:
+    """One line.
+
+    :param own: parameters set for it on this cluster.
+    :param given: the cluster's parameters.
+    """
+    element = one.use.element
+    return {
+        'name': element.name, 'version': element.version,
+        'label': element.label,
+        'status': 'on' if one.on else 'off' if one.off else 'waits',
+        'missing': list(one.missing), 'requires': list(element.requires),
+        'added': one.added,
+        'roles': {role: list(groups)
+                  for role, groups in one.use.roles.items()},
+        'own_parameters': hiding.hidden(element.parameters, dict(own)),
+        'parameters': hiding.hidden(element.parameters, parameters.fill(
+            element.parameters, parameters.resolve(
+                one.use.variables, given, {}))),
+    }

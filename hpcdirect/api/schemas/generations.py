@@ -1,0 +1,102 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""The schemas and the views of generations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+import dataclasses
+from typing import Any
+
+from hpcdirect.api.schemas import common
+from hpcdirect.api.schemas import deployments
+from hpcdirect.api.schemas.common import when
+from hpcdirect.planning.differences import Difference
+from hpcdirect.planning.differences import Revision
+
+_BRIEF = {
+    'id': common.ID,
+    'generation': common.number('Its number.'),
+    'operation': deployments.OPERATION,
+    'user_id': common.text('Who asked.'),
+    'status': common.maybe(common.text(
+        'How the latest attempt to reach it stands.',
+        enum=[*deployments.STATUS['enum'], None])),
+    'blueprint': common.text('The blueprint.'),
+    'blueprint_version': common.text('Its version.'),
+    'created_at': common.MOMENT,
+}
+_ANY = {'description': 'How it was or is; null when it is not there.'}
+
+SHOW = common.closed({
+    **_BRIEF,
+    'deleted': {'type': 'boolean', 'description': 'It was to go.'},
+    'parameters': common.anything('Parameters; secrets are hidden.'),
+    'node_groups': common.items(common.closed({
+        'name': common.text('The node group.'),
+        'slots': common.items(common.closed({
+            'name': common.text('The node.'),
+            'incarnation': common.number(
+                'Raised when it gets another machine.')}), 'Its nodes.'),
+    }), 'Machines that are alike.'),
+    'elements': common.items(common.closed({
+        'name': common.text('The element.'),
+        'version': common.text('Its version.'),
+        'on': {'type': 'boolean', 'description': 'It was to be there.'},
+    }), 'Elements; none when the catalogue knows the blueprint no more.'),
+    'differences': {'type': ['array', 'null'], 'description':
+                    'From the generation of the query to this one; null '
+                    'when none was asked for.', 'items': common.closed({
+                        'kind': common.text(
+                            'blueprint, cluster, parameter, element, node, '
+                            'users.'),
+                        'subject': common.text('Its name.'),
+                        'before': _ANY, 'after': _ANY})},
+})
+
+_ENTRY = common.closed(_BRIEF)
+LIST = common.listed('generations', _ENTRY, 'Generations.')
+FILTERS = {'operation': deployments.OPERATION}
+LIST_QUERY = common.query(_ENTRY, FILTERS, ('generation', 'created_at'))
+QUERY = common.closed({'against': common.number(
+    'A generation that this one is compared with.', minimum=1,
+    maximum=2**31 - 1)}, ())
+
+
+def entry(row: Any, status: str | None) -> dict[str, Any]:
+    """One line of the list."""
+    return {
+        'id': row.id, 'generation': row.generation,
+        'operation': row.operation, 'user_id': row.user_id,
+        'status': status, 'blueprint': row.desired['blueprint'],
+        'blueprint_version': row.desired['version'],
+        'created_at': when(row.created_at)}
+
+
+def view(row: Any, status: str | None, revision: Revision,
+         differences: Iterable[Difference] | None) -> dict[str, Any]:
+    """All of a generation."""
+    return {
+        **entry(row, status), 'deleted': row.desired['deleted'],
+        'parameters': revision.parameters,
+        'node_groups': [
+            {'name': name, 'slots': [
+                {'name': slot['name'], 'incarnation': slot['incarnation']}
+                for slot in slots]}
+            for name, slots in row.desired['groups'].items()],
+        'elements': [{'name': one.use.element.name,
+                      'version': one.use.element.version, 'on': one.on}
+                     for one in revision.elements],
+        'differences': None if differences is None else [
+            dataclasses.asdict(one) for one in differences]}

@@ -1,0 +1,92 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""The schemas and the view of plans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hpcdirect.api.schemas import clusters
+from hpcdirect.api.schemas import common
+from hpcdirect.api.schemas.common import when
+from hpcdirect.db.models import Plan
+from hpcdirect.states import StepKind
+from hpcdirect.states import Verdict
+
+_CLUSTER = common.text('Id or name of the cluster.', minLength=1,
+                       maxLength=255)
+
+CREATE = common.closed({
+    'create': {**clusters.CREATE, 'description': 'What a new cluster would '
+               'be; goes alone.'},
+    'cluster': _CLUSTER,
+    'change': common.closed(clusters.CHANGE, (), minProperties=1,
+                            description='What is wanted otherwise of it.'),
+    'delete': {'type': 'boolean', 'const': True,
+               'description': 'It is to go.'},
+}, (), oneOf=[
+    {'required': ['create'], 'maxProperties': 1},
+    {'required': ['cluster', 'change'], 'maxProperties': 2},
+    {'required': ['cluster', 'delete'], 'maxProperties': 2},
+])
+
+_SECONDS = common.maybe({
+    'type': 'number', 'description': 'What it took before, the median of '
+    'the project\'s; null when it was never done.'})
+
+SHOW = common.closed({
+    'id': common.maybe(common.text(
+        'By which just this can be asked for; null when it is not kept.')),
+    'cluster_id': common.maybe(common.ID),
+    'generation': common.maybe(common.number(
+        'The generation of the cluster it was made at.')),
+    'refused': {'type': 'boolean', 'description': 'It cannot be done.'},
+    'stale': common.text('Why it does not hold any more, or "".'),
+    'seconds': _SECONDS,
+    'changes': common.items(common.closed({
+        'verdict': common.text('What becomes of it.', enum=list(Verdict)),
+        'subject': common.text(
+            'The element; "" for machines; a JSON path when refused.'),
+        'nodes': common.words('The nodes it touches.'),
+        'out': common.number('Nodes that do no work at one time.'),
+        'reason': common.text('Why.'),
+        'lost': common.words('Paths whose data goes with the machines.'),
+        'kept': common.words('Paths whose data stays.'),
+        'seconds': _SECONDS,
+    }), 'What becomes of what is there.'),
+    'steps': common.items(common.closed({
+        'kind': common.text('What is done.', enum=list(StepKind)),
+        'element': common.text('The element, or "".'),
+        'nodes': common.words('The nodes.'),
+        'reason': common.text('Why.'), 'seconds': _SECONDS,
+    }), 'What would be done, in order.'),
+    'created_at': common.maybe(common.MOMENT),
+})
+
+
+def passing(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan that is not kept."""
+    return {'id': None, 'cluster_id': None, 'generation': None, 'stale': '',
+            'created_at': None, **shown}
+
+
+def view(row: Plan, stale: str) -> dict[str, Any]:
+    """A plan that is kept.
+
+    :param stale: why it does not hold any more.
+    """
+    return {'id': row.id, 'cluster_id': row.cluster_id,
+            'generation': row.generation, 'stale': stale,
+            'created_at': when(row.created_at), **row.shown}

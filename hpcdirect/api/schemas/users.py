@@ -1,0 +1,58 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The schemas and the view of a cluster's users."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpcdirect.api.schemas import clusters
+from hpcdirect.api.schemas import common
+from hpcdirect.planning.accounts import Account
+
+_NAME = common.text('Login name.', pattern=clusters.LOGIN_NAME)
+_FIELDS = {name: schema for name, schema in clusters.ACCOUNT.items()
+           if name not in ('home', 'end_jobs')}
+
+_ENTRY = common.closed({
+    'name': _NAME, **_FIELDS,
+    'gid': common.number('Id of the group of its own.'),
+    'own': {'type': 'boolean', 'description': 'It was made for this cluster, '
+            'not by the parameters of its blueprint.'},
+})
+
+LIST = common.closed({'users': common.items(_ENTRY, 'By name.')})
+LIST_QUERY = common.closed({
+    'gone': {'type': 'boolean', 'description': 'Those that were taken off '
+             'as well.'}}, ())
+SHOW = _ENTRY
+
+_CHANGE = {name: schema for name, schema in _FIELDS.items()
+           if name != 'state'} | {
+    'state': common.text('off: nobody gets in.', enum=['on', 'off'])}
+CREATE = common.closed({'name': _NAME, **_CHANGE}, ('name',))
+UPDATE = common.closed(_CHANGE, (), minProperties=1)
+DELETE_QUERY = common.closed({
+    name: clusters.ACCOUNT[name] for name in ('home', 'end_jobs')}, ())
+
+
+def view(account: Account) -> dict[str, Any]:
+    """One user."""
+    said = account.said
+    return {
+        'name': account.name, 'uid': account.uid, 'gid': account.uid,
+        'keys': list(said.get('keys', ())),
+        'groups': list(said.get('groups', ())),
+        'shell': said.get('shell', '/bin/bash'),
+        'sudo': bool(said.get('sudo')),
+        'expires_at': said.get('expires_at'),
+        'state': account.state, 'own': account.own}

@@ -1,0 +1,124 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Secret parameters are sealed before anything is written.
+
+A secret that is given again keeps its seal, so that it changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hpcdirect.api.services import Services
+from hpcdirect.blueprints import hiding
+from hpcdirect.exception import Finding
+from hpcdirect.exception import Invalid
+from hpcdirect.exception import NotFound
+from hpcdirect.keys import KeyRing
+from hpcdirect.planning.desired import State
+
+
+def refuse(body: Mapping[str, Any]) -> None:
+    """Pass, or raise Invalid: what is kept of a secret is no secret."""
+    found: list[Any] = []
+    hiding.opened(body, found.append)
+    if found:
+        raise Invalid([Finding(
+            f'"{hiding.SEALED}" cannot be given here', '$.parameters')])
+
+
+def familiar(keys: KeyRing, state: State, body: Mapping[str, Any]
+             ) -> dict[str, Any]:
+    """A change, with secrets that the cluster has already as it has them."""
+    known = {'parameters': state['parameters'], 'elements': {
+        entry['name']: entry for entry in state.get('elements', ())}}
+    return dict(_kept(keys, body, known))
+
+
+def sealed(services: Services, state: State, before: State | None = None
+           ) -> State:
+    """A state with its secrets sealed, as they were if they were before.
+
+    :param before: the state that it follows.
+    """
+    new = {**state, 'parameters': _closed(
+        services.keys, _blueprint_schema(services, state),
+        state['parameters'])}
+    if state.get('elements'):
+        new['elements'] = [
+            {**entry, 'parameters': _closed(
+                services.keys, _schema(services, state, entry),
+                entry['parameters'])} if 'parameters' in entry else entry
+            for entry in state['elements']]
+    return new if before is None else {
+        **new, **familiar(services.keys, before, {
+            'parameters': new['parameters']}), **(
+            {'elements': _entries_kept(services.keys, new, before)}
+            if 'elements' in new else {})}
+
+
+def whole(keys: KeyRing, value: Any) -> dict[str, Any]:
+    """All of a value in one box."""
+    return {hiding.SEALED: keys.encrypt_json(value)}
+
+
+def unsealed(keys: KeyRing, value: Any) -> Any:
+    """The value with every box in it opened."""
+    return hiding.opened(value, lambda box: keys.decrypt_json(
+        box[hiding.SEALED]))
+
+
+def _entries_kept(keys: KeyRing, new: State, before: State) -> list[Any]:
+    known = {entry['name']: entry for entry in before.get('elements', ())}
+    return [_kept(keys, entry, known.get(entry['name']))
+            for entry in new['elements']]
+
+
+def _closed(keys: KeyRing, schema: Any, value: Any) -> Any:
+    return hiding.replaced(schema, value, lambda one: whole(keys, one))
+
+
+def _kept(keys: KeyRing, new: Any, old: Any) -> Any:
+    """*new*, with the old box wherever the same is in it."""
+    if hiding.is_sealed(old):
+        return old if unsealed(keys, new) == unsealed(keys, old) else new
+    if isinstance(new, Mapping) and isinstance(old, Mapping):
+        return {name: _kept(keys, inner, old.get(name))
+                for name, inner in new.items()}
+    if isinstance(new, list) and isinstance(old, list):
+        return [_kept(keys, inner, old[number] if number < len(old) else None)
+                for number, inner in enumerate(new)]
+    return new
+
+
+def _blueprint_schema(services: Services, state: State) -> Any:
+    return services.catalogue.blueprint(
+        f'{state["blueprint"]}@{state["version"]}').parameters
+
+
+def _schema(services: Services, state: State, entry: Mapping[str, Any]
+            ) -> Any:
+    """The schema of an element's own parameters."""
+    name = entry['name']
+    try:
+        if 'version' in entry:
+            return services.catalogue.element(
+                f'{name}@{entry["version"]}').parameters
+        blueprint = services.catalogue.blueprint(
+            f'{state["blueprint"]}@{state["version"]}')
+    except NotFound:
+        # It was sealed when it was given.
+        return {}
+    return next((use.element.parameters for use in blueprint.elements
+                 if use.element.name == name), {})

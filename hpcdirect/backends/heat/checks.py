@@ -1,0 +1,180 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What can be known to go wrong before Heat is asked for anything."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+
+from hpcdirect.backends.base import InfraRequest
+from hpcdirect.backends.base import Quota
+from hpcdirect.backends.heat import template
+from hpcdirect.backends.heat.cloud import Cloud
+from hpcdirect.backends.heat.cloud import classes_of
+from hpcdirect.backends.heat.metal import Metal
+from hpcdirect.backends.heat.metal import placement_name
+from hpcdirect.backends.heat.stacks import Stacks
+from hpcdirect.blueprints import hot
+from hpcdirect.exception import BackendError
+from hpcdirect.exception import Finding
+from hpcdirect.exception import Invalid
+
+#: Type of resource -> the quota it counts against.
+_COUNTED = {hot.SERVER: 'instances', 'OS::Neutron::Port': 'ports',
+            'OS::Neutron::Net': 'networks', 'OS::Neutron::Subnet': 'subnets'}
+
+
+class Checks:
+    """The checks of one request.
+
+    :param stored: the template of the stack that is there, if any.
+    """
+
+    def __init__(self, request: InfraRequest, stored: Mapping[str, Any],
+                 cloud: Cloud, stacks: Stacks, metal: Metal) -> None:
+        self._request = request
+        self._there = (stored.get('resources') or {})
+        self._cloud = cloud
+        self._stacks = stacks
+        self._metal = metal
+
+    def findings(self) -> list[Finding]:
+        """All of them.
+
+        :raises BackendError: the cloud does not answer.
+        """
+        try:
+            wanted = template.build(self._request, self._request.slots)
+        except Invalid as exc:
+            return list(exc.findings)
+        new = {name: resource for name, resource
+               in wanted.template['resources'].items()
+               if name not in self._there}
+        found = []
+        if not self._there:
+            said = self._stacks.check(wanted.template, wanted.parameters)
+            found += [Finding(f'Heat: {said}', 'template')] if said else []
+        found += self._images(new)
+        found += self._networks(new, wanted.parameters)
+        flavors = self._flavors(new)
+        found += self._missing_flavors(flavors)
+        found += self._machines(flavors)
+        found += self._quotas(new, flavors)
+        return found
+
+    def _servers(self, new: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        for resource in new.values():
+            if resource.get('type') == hot.SERVER:
+                yield resource.get('properties') or {}
+
+    def _images(self, new: Mapping[str, Any]) -> Iterator[Finding]:
+        for name in sorted({str(said['image']) for said in self._servers(new)
+                            if isinstance(said.get('image'), str)}):
+            image = self._cloud.image(name)
+            if image is None:
+                yield Finding(f'there is no image "{name}" that this project '
+                              'may use', self._where(name))
+            elif image.status != 'active':
+                yield Finding(f'image "{name}" is {image.status}',
+                              self._where(name))
+
+    def _networks(self, new: Mapping[str, Any],
+                  parameters: Mapping[str, Any]) -> Iterator[Finding]:
+        places = [resource.get('properties') or {} for resource
+                  in new.values()
+                  if resource.get('type') == 'OS::Neutron::Port']
+        for server in self._servers(new):
+            said = server.get('networks')
+            places += [one for one in said if isinstance(one, dict)] \
+                if isinstance(said, list) else []
+        names = set()
+        for place in places:
+            said = place.get('network')
+            if isinstance(said, dict):
+                said = parameters.get(str(said.get('get_param')))
+            if isinstance(said, str):
+                names.add(said)
+        for name in sorted(names):
+            if self._cloud.network(name) is None:
+                yield Finding(f'there is no network "{name}" that this '
+                              'project may use', self._where(name))
+
+    def _flavors(self, new: Mapping[str, Any]
+                 ) -> dict[str, tuple[Any | None, int]]:
+        """Name -> flavor, and how many machines of it are new."""
+        counts = Counter(str(said['flavor']) for said in self._servers(new)
+                         if isinstance(said.get('flavor'), str))
+        return {name: (self._cloud.flavor(name), count)
+                for name, count in sorted(counts.items())}
+
+    def _missing_flavors(self, flavors: Mapping[str, tuple[Any | None, int]]
+                         ) -> Iterator[Finding]:
+        for name, (flavor, _) in flavors.items():
+            if flavor is None:
+                yield Finding(f'there is no flavor "{name}" that this '
+                              'project may use', self._where(name))
+
+    def _machines(self, flavors: Mapping[str, tuple[Any | None, int]]
+                  ) -> Iterator[Finding]:
+        """Whether there are free machines of the classes asked for."""
+        wanted: Counter[str] = Counter()
+        for flavor, count in flavors.values():
+            for name in classes_of(flavor) if flavor else ():
+                wanted[name] += count
+        if not wanted:
+            return
+        try:
+            free = {placement_name(kind.name): kind.free
+                    for kind in self._metal.types()}
+        except BackendError:
+            # A cloud may hide its Ironic; Placement has the last word.
+            return
+        for kind, count in wanted.items():
+            if count > (free.get(kind) or 0):
+                yield Finding(
+                    f'{count} more machines of class {kind} are wanted, '
+                    f'{free.get(kind) or 0} are free', '$.node_groups')
+
+    def _quotas(self, new: Mapping[str, Any],
+                flavors: Mapping[str, tuple[Any | None, int]]
+                ) -> Iterator[Finding]:
+        wanted = Counter(_COUNTED[resource['type']]
+                         for resource in new.values()
+                         if resource.get('type') in _COUNTED)
+        for flavor, count in flavors.values():
+            if flavor is not None:
+                wanted['cores'] += flavor.vcpus * count
+                wanted['ram'] += flavor.ram * count
+        for quota in self._cloud.quotas():
+            if _exceeded(quota, wanted[quota.name]):
+                yield Finding(
+                    f'{wanted[quota.name]} more {quota.name} are wanted; '
+                    f'the quota is {quota.limit}, {quota.used} in use',
+                    f'quota.{quota.name}')
+
+    def _where(self, value: str) -> str:
+        """The parameter that a value came from, as a place."""
+        for name, given in self._request.settings.get(
+                'parameters', {}).items():
+            if given == value:
+                return f'$.parameters.{name}'
+        return 'template'
+
+
+def _exceeded(quota: Quota, more: int) -> bool:
+    return (more > 0 and quota.limit is not None
+            and quota.used + more > quota.limit)

@@ -1,0 +1,331 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""From the author's HOT to the HOT that Heat gets. Pure: data in, data out.
+
+An author writes a group of like machines as HOT writes it: one server, or a
+ResourceGroup of servers or of a nested template. Heat gets one flat resource
+for each slot, named by the slot, so that just that machine can go, nothing
+is nested, and Heat's own bookkeeping does not grow with the depth.
+
+What a slot's resources take from the stack's parameters is written into
+them: a parameter that changes later is for machines that come later, and
+none that is there is ever replaced for it. Hidden ones are left to Heat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+import copy
+import dataclasses
+from typing import Any
+
+from hpcdirect.blueprints import hot
+from hpcdirect.blueprints.document import Document
+from hpcdirect.blueprints.hot import GROUP
+from hpcdirect.blueprints.hot import SERVER
+from hpcdirect.blueprints.hot import Hot
+from hpcdirect.exception import Finding
+from hpcdirect.exception import Invalid
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A slot to be written into a template.
+
+    :param group: the template's resource that stands for its node group.
+    """
+
+    slot: str
+    group: str
+
+    @property
+    def number(self) -> str:
+        """The slot's number, what ``%index%`` stands for."""
+        return self.slot.rpartition('-')[2]
+
+
+def expand(template: Hot, files: Mapping[str, str], places: Iterable[Place],
+           parameters: Mapping[str, Any], groups: Iterable[str] = ()) -> Hot:
+    """The flat template.
+
+    :param files: name -> text of nested templates, and what ``get_file``
+        may get.
+    :param parameters: values of the stack's parameters.
+    :param groups: resources that stand for node groups, those that have no
+        slot now among them.
+    :raises Invalid: with all that cannot be made flat; places are
+        ``resources.NAME``, or ``file:line`` of a nested template.
+    """
+    return _Expansion(template, files, list(places), parameters,
+                      groups).made()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Nested:
+    """A slot's copy of a nested template.
+
+    :param server: the resource that is the machine.
+    :param names: its resources -> what they are called in the flat one.
+    :param values: its parameters -> what they are.
+    """
+
+    source: Document
+    server: str
+    names: Mapping[str, str]
+    values: Mapping[str, Any]
+
+    def taken(self, item: Any) -> Any:
+        """A part of it, as it is in the flat template."""
+        return hot.with_values(hot.renamed(item, self.names), self.values)
+
+
+class _Expansion:
+    """One template on its way."""
+
+    def __init__(self, template: Hot, files: Mapping[str, str],
+                 places: list[Place], parameters: Mapping[str, Any],
+                 groups: Iterable[str]) -> None:
+        self._template = template
+        self._files = files
+        self._places = places
+        self._findings: list[Finding] = []
+        self._values = {
+            name: hot.default(said, parameters.get(name,
+                                                   said.get('default')))
+            for name, said in template.get('parameters', {}).items()
+            if (name in parameters or 'default' in said)
+            and not said.get('hidden')}
+        #: group resource -> its slots, in order.
+        self._slots: dict[str, list[str]] = {name: [] for name in groups}
+        for place in places:
+            self._slots.setdefault(place.group, []).append(place.slot)
+        #: slot -> its nested template; None: there is none, or not yet.
+        self._nested: dict[str, _Nested | None] = {}
+
+    def made(self) -> Hot:
+        groups = self._groups()
+        new = {key: copy.deepcopy(value)
+               for key, value in self._template.items()
+               if key not in ('resources', 'outputs')}
+        resources: dict[str, Any] = {}
+        for place in self._places:
+            if place.group in groups:
+                resources |= self._of_slot(place, groups[place.group])
+        for name, resource in self._template['resources'].items():
+            if name in resources and name not in groups:
+                self._wrong(f'"{name}" is what a node is called; give this '
+                            'resource another name.', name)
+            elif name not in self._slots:
+                resources[name] = self._resource(resource)
+        new['resources'] = resources
+        if self._template.get('outputs'):
+            new['outputs'] = self._rewritten(self._template['outputs'])
+        if self._findings:
+            raise Invalid(dict.fromkeys(self._findings))
+        return new
+
+    def _groups(self) -> dict[str, Any]:
+        """The resources that stand for node groups."""
+        found = {}
+        for name, slots in self._slots.items():
+            resource = self._template['resources'].get(name)
+            kind = (resource or {}).get('type')
+            if kind not in (SERVER, GROUP):
+                self._wrong(f'There is no {SERVER} and no {GROUP} '
+                            f'"{name}" for a node group.', name)
+            elif kind == SERVER and len(slots) > 1:
+                self._wrong(f'"{name}" is one server, but there may be more '
+                            f'of them; write a {GROUP}.', name)
+            else:
+                found[name] = resource
+        return found
+
+    def _of_slot(self, place: Place, resource: Hot) -> dict[str, Any]:
+        """The resources of one slot."""
+        single = self._single(place, resource)
+        if single['type'] == SERVER:
+            return {place.slot: self._literal(self._resource(single))}
+        nested = self._nested_of(place)
+        if nested is None:
+            return {}
+        made = {}
+        for key, value in nested.source.data['resources'].items():
+            body = nested.taken(value)
+            if 'depends_on' in body:
+                body['depends_on'] = [nested.names.get(one, one) for one
+                                      in hot.listed(body['depends_on'])]
+            if key == nested.server and 'depends_on' in single:
+                body['depends_on'] = [
+                    *body.get('depends_on', ()),
+                    *self._depends(single['depends_on'])]
+            if 'condition' in single:
+                body['condition'] = single['condition']
+            made[nested.names[key]] = self._literal(self._filed(body))
+        return made
+
+    def _single(self, place: Place, resource: Hot) -> Hot:
+        """A slot's resource as the author wrote it, with its number."""
+        if resource['type'] == SERVER:
+            return resource
+        said = resource['properties']
+        index = str(said.get('index_var', '%index%'))
+        single: Hot = hot.in_strings(
+            said['resource_def'],
+            lambda text: text.replace(index, place.number))
+        for key in ('depends_on', 'condition'):
+            if key in resource:
+                single.setdefault(key, resource[key])
+        return single
+
+    # -- nested templates -------------------------------------------------
+
+    def _nested_of(self, place: Place) -> _Nested | None:
+        """A slot's nested template, None when it cannot be had."""
+        if place.slot not in self._nested:
+            self._nested[place.slot] = None  # for one that needs itself
+            self._nested[place.slot] = self._nested_new(place)
+        return self._nested[place.slot]
+
+    def _nested_new(self, place: Place) -> _Nested | None:
+        single = self._single(place,
+                              self._template['resources'][place.group])
+        name = single['type']
+        if name not in self._files:
+            self._wrong(f'What "{place.group}" is a group of is neither a '
+                        f'{SERVER} nor a template beside this one: {name}.',
+                        place.group)
+            return None
+        try:
+            source = hot.read(self._files[name], name)
+        except Invalid as exc:
+            self._findings += exc.findings
+            return None
+        resources = source.data['resources']
+        servers = [key for key, value in resources.items()
+                   if value['type'] == SERVER]
+        if len(servers) != 1:
+            self._findings.append(source.finding(
+                ('resources',), f'It has to hold one {SERVER}.'))
+            return None
+        if source.data.get('conditions'):
+            self._findings.append(source.finding(
+                ('conditions',), 'Conditions are for the template that is '
+                'not nested.'))
+        names = {key: place.slot if key == servers[0]
+                 else f'{place.slot}.{key}' for key in resources}
+        return _Nested(source, servers[0], names, self._given(
+            place, source, single.get('properties') or {}))
+
+    def _given(self, place: Place, source: Document, said: Hot) -> Hot:
+        """What the parameters of a nested template are."""
+        known = source.data.get('parameters', {})
+        for key in said.keys() - known.keys():
+            self._wrong(f'{source.file} has no parameter "{key}".',
+                        place.group)
+        values = {}
+        for key, one in known.items():
+            if key in said:
+                values[key] = hot.default(one, self._literal(
+                    self._rewritten(said[key])))
+            elif 'default' in one:
+                values[key] = hot.default(one, one['default'])
+            else:
+                self._wrong(f'{source.file} needs a value for "{key}".',
+                            place.group)
+        return values
+
+    # -- references to groups ---------------------------------------------
+
+    def _literal(self, resource: Any) -> Any:
+        """With the values of the stack's parameters in it."""
+        return hot.with_values(resource, self._values)
+
+    def _resource(self, resource: Hot) -> Hot:
+        """A resource with what names a group naming its slots."""
+        new: Hot = self._rewritten(resource)
+        if 'depends_on' in new:
+            new['depends_on'] = self._depends(new['depends_on'])
+        return new
+
+    def _depends(self, said: Any) -> list[str]:
+        return [slot for one in hot.listed(said)
+                for slot in self._slots.get(one, [one])]
+
+    def _rewritten(self, item: Any) -> Any:
+        """With what names a group naming its slots."""
+        return self._filed(hot.calls(item, lambda word, name, call: (
+            self._of_group(word, hot.listed(call[word]))
+            if word in ('get_resource', 'get_attr') and name in self._slots
+            else call)))
+
+    def _filed(self, item: Any) -> Any:
+        """With the text of files for ``get_file``."""
+        return hot.calls(item, lambda word, name, call: (
+            self._files[name] if word == 'get_file' and name in self._files
+            else call))
+
+    def _of_group(self, word: str, path: list[Any]) -> Any:
+        """What a name of a group stands for; None when nobody is there."""
+        group, *rest = path
+        slots = self._slots[group]
+        resource = self._template['resources'].get(group) or {}
+        if resource.get('type') == SERVER:
+            if not slots:
+                return None
+            return {word: slots[0] if word == 'get_resource'
+                    else [slots[0], *rest]}
+        every = [{'get_resource': slot} for slot in slots]
+        if word == 'get_resource' or not rest:
+            return every
+        first, *more = str(rest[0]).split('.', 2)
+        if first == 'resource' and more and more[0].isdigit():
+            wanted = int(more[0])
+            return self._member(group, slots[wanted], [
+                *more[1:], *rest[1:]]) if wanted < len(slots) else None
+        numbers = [Place(slot, group).number for slot in slots]
+        special: dict[str, Any] = {
+            'refs': every, 'refs_map': dict(zip(numbers, every, strict=True)),
+            'removed_rsrc_list': []}
+        if first in special:
+            return hot.followed(special[first], rest[1:])[0]
+        if first == 'attributes':
+            return {number: self._member(group, slot, rest[1:])
+                    for number, slot in zip(numbers, slots, strict=True)}
+        return [self._member(group, slot, rest) for slot in slots]
+
+    def _member(self, group: str, slot: str, path: list[Any]) -> Any:
+        """Something of one machine of a ResourceGroup."""
+        if not path:
+            return {'get_resource': slot}
+        said = self._template['resources'].get(group) or {}
+        if said.get('type') != GROUP or said['properties'][
+                'resource_def']['type'] == SERVER:
+            return {'get_attr': [slot, *path]}
+        nested = self._nested_of(Place(slot, group))
+        if nested is None:
+            if not self._findings:
+                self._wrong(f'"{group}" needs its own outputs.', group)
+            return None
+        output = nested.source.data.get('outputs', {}).get(path[0])
+        found, well = hot.followed(
+            self._filed(nested.taken(output.get('value'))),
+            path[1:]) if output else (None, False)
+        if not well:
+            self._wrong(f'{nested.source.file} has no output '
+                        f'{".".join(map(str, path))}.', group)
+        return found
+
+    def _wrong(self, text: str, where: str) -> None:
+        self._findings.append(Finding(text, f'resources.{where}'))

@@ -1,0 +1,106 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Values that are marked secret, as they are kept and as they are shown.
+
+What is kept of a secret is ``{"x-sealed": "<box>"}`` in its place, which
+passes everywhere for the value that is in the box. Nobody can ask for one:
+requests that hold such a mapping are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+
+#: In the place of a secret.
+HIDDEN = '******'
+#: The one key of what is kept of a secret.
+SEALED = 'x-sealed'
+#: Shorter ones could not be told from ordinary words in a log.
+SHORTEST = 8
+
+
+def is_secret(schema: Any) -> bool:
+    """Whether a schema says ``x-secret``, or has the format ``password``."""
+    return isinstance(schema, Mapping) and bool(
+        schema.get('x-secret') or schema.get('format') == 'password')
+
+
+def is_sealed(value: Any) -> bool:
+    """Whether a value is what is kept of a secret."""
+    return isinstance(value, Mapping) and SEALED in value
+
+
+def hidden(schema: Any, value: Any) -> Any:
+    """The value, with :data:`HIDDEN` for what is secret in it.
+
+    That is what its schema marks, and whatever is sealed, at any depth of
+    objects and lists.
+    """
+    return replaced(schema, opened(value, _stars), _stars)
+
+
+def opened(value: Any, change: Callable[[Any], Any]) -> Any:
+    """The value, with everything sealed in it changed."""
+    if is_sealed(value):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {name: opened(inner, change) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [opened(inner, change) for inner in value]
+    return value
+
+
+def replaced(schema: Any, value: Any, change: Callable[[Any], Any]) -> Any:
+    """The value, with everything in it changed that its schema marks secret.
+
+    What is sealed, and what is empty, stays as it is.
+    """
+    if is_sealed(value) or not isinstance(schema, Mapping):
+        return value
+    if is_secret(schema):
+        return change(value) if value not in (None, '') else value
+    if isinstance(value, Mapping):
+        known = schema.get('properties', {})
+        others = schema.get('additionalProperties')
+        return {name: replaced(known.get(name, others), inner, change)
+                for name, inner in value.items()}
+    if isinstance(value, list):
+        return [replaced(schema.get('items'), inner, change)
+                for inner in value]
+    return value
+
+
+def secrets(schema: Any, value: Any) -> Iterator[str]:
+    """The texts in a value that its schema marks secret."""
+    found: list[Any] = []
+    replaced(schema, value, found.append)
+    for one in found:
+        yield from _texts(one)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+    elif isinstance(value, str) and value:
+        yield value
+
+
+def _stars(value: Any) -> str:
+    return HIDDEN

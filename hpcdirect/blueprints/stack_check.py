@@ -1,0 +1,219 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What must hold between a blueprint and its template for Heat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+
+from hpcdirect.blueprints import flat
+from hpcdirect.blueprints import hot
+from hpcdirect.blueprints import wording
+from hpcdirect.blueprints.document import Document
+from hpcdirect.blueprints.document import Path
+from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.exception import Finding
+from hpcdirect.exception import Invalid
+
+#: The section of blueprint.yaml whose template is HOT.
+BACKEND = 'heat'
+SECTION = ('infrastructure', BACKEND)
+#: The author's parameter for the key that opens the machines.
+PUBLIC_KEY = 'public_key'
+
+_KIND = {'get_resource': 'resource', 'get_attr': 'resource',
+         'depends_on': 'resource', 'get_param': 'parameter'}
+
+
+def blueprint(source: Document, one: Blueprint) -> Iterator[Finding]:
+    """Everything that is wrong with a blueprint's template.
+
+    :param source: its blueprint.yaml.
+    """
+    section = one.infrastructure.get(BACKEND)
+    if section is None:
+        return
+    if 'template' not in section:
+        yield source.finding(SECTION, 'Say which file is the template.')
+        return
+    if not isinstance(section.get('parameters', {}), Mapping):
+        yield source.finding((*SECTION, 'parameters'), (
+            "parameters has a line for each of the template's."))
+        return
+    if BACKEND not in one.templates:  # which is told elsewhere
+        return
+    name = section['template']
+    try:
+        template = hot.read(one.templates[BACKEND], str(one.folder / name))
+    except Invalid as exc:
+        yield from exc.findings
+        return
+    groups = section.get('groups', {})
+    for group in one.node_groups:
+        if group.name not in groups:
+            yield source.finding((*SECTION, 'groups'), (
+                f'Say which resource of {name} is node group '
+                f'"{group.name}".'))
+    for path, message in rules(template.data, one.files, section):
+        where = source if path[:1] == SECTION[:1] else template
+        yield where.finding(path, message)
+    places = list(_places(one, groups))
+    try:
+        found = flat.expand(template.data, one.files, places, {})
+    except Invalid as exc:
+        for finding in exc.findings:
+            yield _located(finding, source, template, one)
+    else:
+        yield from _nested(template.data, one)
+        for place in places:
+            for message in user_data(found['resources'][place.slot]):
+                yield template.finding(('resources', place.group), message)
+
+
+def resource_of(groups: Mapping[str, Any], group: str) -> str:
+    """The template's resource for a node group.
+
+    :param groups: the section's lines for node groups.
+    """
+    return str((groups.get(group) or {}).get('resource', group))
+
+
+def _places(one: Blueprint, groups: Mapping[str, Any]
+            ) -> Iterator[flat.Place]:
+    """A slot of each group, two where there may be two."""
+    for group in one.node_groups:
+        for number in range(min(group.max_count, 2)):
+            yield flat.Place(f'{group.name}-{number}',
+                             resource_of(groups, group.name))
+
+
+def _located(finding: Finding, source: Document, template: Document,
+             one: Blueprint) -> Finding:
+    """A finding of the expansion, with file and line."""
+    kind, _, name = finding.where.partition('.')
+    if kind != 'resources':
+        return Finding(finding.message, str(one.folder / finding.where))
+    groups = one.infrastructure[BACKEND].get('groups', {})
+    for group, said in groups.items():
+        if name not in template.data['resources'] \
+                and said.get('resource') == name:
+            return source.finding((*SECTION, 'groups', group, 'resource'),
+                                  finding.message)
+    return template.finding(('resources', name), finding.message)
+
+
+def user_data(server: hot.Hot) -> Iterator[str]:
+    """What is wrong with a server's user data.
+
+    It becomes a part of a MIME message that Heat puts together, where
+    nothing can be encoded; cloud-init mistakes other letters there.
+    """
+    letters = {letter for text in hot.texts(
+        (server.get('properties') or {}).get('user_data'))
+        for letter in text if not letter.isascii()}
+    if letters:
+        yield (f'User data has to be ASCII; it has '
+               f'{", ".join(sorted(letters)[:5])} in it.')
+
+
+def _nested(template: hot.Hot, one: Blueprint) -> Iterator[Finding]:
+    """What nested templates name must be in them."""
+    names = {(resource.get('properties') or {})['resource_def']['type']
+             for resource in template['resources'].values()
+             if resource['type'] == hot.GROUP}
+    for name in sorted(names & one.files.keys()):
+        nested = hot.read(one.files[name], str(one.folder / name))
+        for path, message in _dangling(nested.data, one.files):
+            yield nested.finding(path, message)
+
+
+def rules(template: hot.Hot, files: Mapping[str, str],
+          section: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """What a template lacks, or has too much.
+
+    :param section: what blueprint.yaml says for Heat.
+    :returns: path and sentence; paths of blueprint.yaml begin with
+        ``infrastructure``, others are the template's own.
+    """
+    known, given = template.get('parameters', {}), section.get(
+        'parameters', {})
+    if 'heat_template_version' not in template:
+        yield (), 'A HOT template has a heat_template_version.'
+    if PUBLIC_KEY not in known:
+        yield ('parameters',), (
+            f'The template has no parameter "{PUBLIC_KEY}"; it is what '
+            "brings the cluster's key to the machines.")
+    for name in given:
+        if name not in known:
+            yield (*SECTION, 'parameters', name), (
+                f'The template has no parameter "{name}"'
+                f'{wording.similar(name, known)}.')
+    for name, said in known.items():
+        if 'default' not in said and name not in (*given, PUBLIC_KEY):
+            yield ('parameters', name), (
+                f'Parameter "{name}" has no default, and the blueprint '
+                'gives it no value.')
+    outputs = template.get('outputs', {})
+    for group, said in section.get('groups', {}).items():
+        entry = (said or {}).get('entry')
+        if entry is not None and entry not in outputs:
+            yield (*SECTION, 'groups', group, 'entry'), (
+                f'The template has no output "{entry}"'
+                f'{wording.similar(str(entry), outputs)}.')
+    yield from _nesting(template, section)
+    yield from _dangling(template, files)
+
+
+def _nesting(template: hot.Hot, section: Mapping[str, Any]
+             ) -> Iterator[tuple[Path, str]]:
+    """A nested template can only be made flat where it is a node."""
+    groups = section.get('groups', {})
+    nodes = {resource_of(groups, group) for group in groups}
+    for name, resource in template['resources'].items():
+        single = (resource.get('properties') or {}).get('resource_def', {}) \
+            if resource['type'] == hot.GROUP and name not in nodes \
+            else resource
+        if str(single.get('type')).endswith(('.yaml', '.template')):
+            yield ('resources', name), (
+                f'{single["type"]} is not a node group; only those may be '
+                'nested templates.')
+
+
+def _dangling(template: hot.Hot, files: Mapping[str, str]
+              ) -> Iterator[tuple[Path, str]]:
+    """What is named must be there."""
+    resources = template['resources']
+    parameters = template.get('parameters', {})
+    ends: dict[str, Iterable[str]] = {
+        'get_resource': resources, 'get_attr': resources,
+        'get_param': [*parameters, *hot.PSEUDO],
+        'get_file': files}
+    for path, word, name in hot.references(template):
+        # What "repeat" and "%index%" name is known to Heat alone.
+        if name in ends[word] or 'repeat' in path or '%' in name:
+            continue
+        if word == 'get_file':
+            yield path, f'There is no YAML file "{name}" beside this one.'
+        else:
+            yield path, (f'There is no {_KIND[word]} "{name}"'
+                         f'{wording.similar(name, ends[word])}.')
+    for name, resource in resources.items():
+        for other in hot.listed(resource.get('depends_on')):
+            if other not in resources:
+                yield ('resources', name, 'depends_on'), (
+                    f'There is no resource "{other}"'
+                    f'{wording.similar(other, resources)}.')

@@ -1,0 +1,93 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""``hpc capacity``: what a project could have"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+from cliff import columns
+
+from hpcdirect.client import errors
+from hpcdirect.client import grants
+from hpcdirect.client.osc import base
+
+
+class _Number(columns.FormattableColumn[int | None]):
+    """A number: itself in JSON, ``-`` in a table when there is none."""
+
+    def human_readable(self) -> str:
+        """The number or a dash."""
+        return '-' if self._value is None else str(self._value)
+
+    def machine_readable(self) -> int | None:
+        """The number or null."""
+        return self._value
+
+
+_COLUMNS = ('Backend', 'Kind', 'Name', 'Free', 'Used', 'Total')
+
+
+class ShowCapacity(base.Lister):
+    """Show what machines could be had now, and the project's quotas
+
+    A dash is a number that nothing limits or nobody counts. A
+    backend that cannot tell says why on standard error.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Whose; the options of other lists make no sense here."""
+        parser = super(base.Lister, self).get_parser(prog_name)
+        parser.add_argument('--long', action='store_true',
+                            help='List more columns')
+        parser.add_argument('--project', metavar='<project>',
+                            help='Name or id; default the one that you are '
+                                 'logged in to (admin only)')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """One request."""
+        query = {}
+        if parsed_args.project:
+            manager: Any = self.app.client_manager
+            query['project_id'] = grants.find(manager.sdk_connection,
+                                              parsed_args.project).id
+        found = self.api.capacity(**query)['backends']
+        for backend in found:
+            if backend['reason']:
+                self.say(errors.clean(backend['reason']))
+        more = ('Traits',) if parsed_args.long else ()
+        return (*_COLUMNS, *more), [
+            tuple(map(base.cell, row[:len(_COLUMNS) + len(more)]))
+            for backend in found for row in _rows(backend)]
+
+
+def _rows(backend: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    for kind in backend['node_types']:
+        yield (backend['name'], 'machines', kind['name'],
+               _Number(kind['free']),
+               _less(kind['total'], kind['free']), _Number(kind['total']),
+               kind['traits'])
+    for quota in backend['quotas']:
+        yield (backend['name'], 'quota', quota['name'],
+               _less(quota['limit'], quota['used']),
+               _Number(quota['used']), _Number(quota['limit']), [])
+
+
+def _less(most: int | None, some: int | None) -> _Number:
+    """The rest, when both are known; nothing is less than none."""
+    if most is None or some is None:
+        return _Number(None)
+    return _Number(max(0, most - some))

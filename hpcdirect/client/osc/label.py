@@ -1,0 +1,109 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What is said of a cluster and changes nothing about it."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import re
+from typing import Any
+
+from osc_lib import exceptions
+
+from hpcdirect.client import resources
+from hpcdirect.client.osc import base
+from hpcdirect.client.osc import change
+
+_MINUTES = {'m': 1, 'h': 60, 'd': 1440, 'w': 10080}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """--description, --tag, --protect and --expires"""
+    parser.add_argument('--description', metavar='<text>')
+    parser.add_argument('--tag', metavar='<word>', action='append',
+                        help='Word to find it by (repeat for several)')
+    parser.add_argument('--protect', dest='protected', action='store_true',
+                        default=None, help='Let nobody delete it')
+    parser.add_argument(
+        '--expires', metavar='<when>', help='When it goes by itself: in 90m, '
+        '12h, 3d or 2w, at a time such as 2026-12-01T00:00Z, or never')
+
+
+class SetCluster(base.ShowOne):
+    """Change a cluster's name, description, tags, protection or expiry
+
+    Nothing is done to its machines; to change those there are update, scale,
+    element and others.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Which one, and what to say of it."""
+        parser = change.one(super().get_parser(prog_name))
+        parser.add_argument('--name', metavar='<name>', help='New name')
+        add_options(parser)
+        parser.add_argument('--unprotect', dest='protected',
+                            action='store_false', default=None,
+                            help='Let it be deleted again')
+        parser.add_argument(
+            '--no-tag', action='store_true',
+            help='Take all tags off; those of --tag are put on then')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """One request, and one before when tags are added."""
+        body = said(parsed_args)
+        if parsed_args.name is not None:
+            body['name'] = parsed_args.name
+        if parsed_args.no_tag:
+            body['tags'] = body.get('tags', [])
+        elif parsed_args.tag:
+            known = self.api.get_cluster(parsed_args.cluster).tags or []
+            body['tags'] = list(dict.fromkeys([*known, *parsed_args.tag]))
+        if not body:
+            raise exceptions.CommandError(
+                'Nothing to change: give --name, --description, --tag, '
+                '--no-tag, --protect, --unprotect or --expires')
+        cluster = self.api.change_cluster(parsed_args.cluster, **body)
+        return base.pairs(resources.plain(cluster), change.SHOWN)
+
+
+def said(parsed_args: argparse.Namespace) -> dict[str, Any]:
+    """What :func:`add_options` took, for the body of a request."""
+    found = {'description': parsed_args.description,
+             'tags': list(dict.fromkeys(parsed_args.tag or ())) or None,
+             'protected': parsed_args.protected}
+    body: dict[str, Any] = {name: value for name, value in found.items()
+                            if value is not None}
+    if parsed_args.expires is not None:
+        body['expires_at'] = moment(parsed_args.expires)
+    return body
+
+
+def moment(text: str) -> str | None:
+    """A time as it is written on a command line; None for never."""
+    if text == 'never':
+        return None
+    now = datetime.datetime.now(datetime.UTC)
+    found = re.fullmatch(r'([0-9]{1,6})([mhdw])', text)
+    try:
+        when = now + datetime.timedelta(minutes=int(found[1]) * _MINUTES[
+            found[2]]) if found else datetime.datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise exceptions.CommandError(
+            f'--expires {text}: write 90m, 12h, 3d, 2w, a time such as '
+            '2026-12-01T00:00Z, or never') from None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=datetime.UTC)
+    return when.astimezone(datetime.UTC).strftime('%Y-%m-%dT%H:%M:%SZ')

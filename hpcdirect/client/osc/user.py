@@ -1,0 +1,268 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""openstack hpc user ...: people's accounts on a cluster that is there"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import pathlib
+import re
+import sys
+from typing import Any
+from typing import ClassVar
+
+from osc_lib import exceptions
+
+from hpcdirect.client.osc import base
+from hpcdirect.client.osc import change
+from hpcdirect.client.osc import moment
+
+_SHOWN = ('name', 'uid', 'gid', 'groups', 'shell', 'sudo', 'keys',
+          'expires_at', 'state', 'own')
+_COLUMNS = ('name', 'key', 'uid', 'groups', 'shell', 'sudo', 'expires')
+_TRUE = ('yes', 'true', '1', 'on')
+
+
+class ListUser(base.Lister):
+    """List the users of a cluster"""
+
+    columns: ClassVar = {
+        'Name': 'name', 'UID': 'uid', 'State': 'state', 'Sudo': 'sudo',
+        'Groups': 'groups', 'Expires': 'expires_at'}
+    more: ClassVar = {'Shell': 'shell', 'Keys': 'keys', 'Own': 'own'}
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Of which cluster."""
+        parser = change.one(super().get_parser(prog_name))
+        parser.add_argument('--gone', action='store_true',
+                            help='Those that were taken off as well')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """One request."""
+        def fetch(**query: Any) -> Any:
+            found = self.api.read(
+                f'/clusters/{parsed_args.cluster}/users',
+                gone='true' if parsed_args.gone else None)['users']
+            return (argparse.Namespace(**entry) for entry in found)
+
+        return self.table(parsed_args, fetch)
+
+
+class ShowUser(base.ShowOne):
+    """Show a user of a cluster"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Whom."""
+        parser = change.one(super().get_parser(prog_name))
+        parser.add_argument('user', metavar='<name>')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """One request."""
+        return base.pairs(self.api.read(
+            f'/clusters/{parsed_args.cluster}/users/{parsed_args.user}'),
+            _SHOWN)
+
+
+class _Put(change.Change):
+    """Makes or changes accounts."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """How the account is to be."""
+        parser = super().get_parser(prog_name)
+        keys = parser.add_argument_group('public keys')
+        keys.add_argument('--public-key', metavar='<text>', action='append',
+                          default=[], help='An OpenSSH public key')
+        keys.add_argument('--key-file', metavar='<file>', action='append',
+                          default=[], help='A file of them')
+        keys.add_argument(
+            '--keypair', metavar='<name>', action='append', default=[],
+            help='A key pair of your own in Nova, read now')
+        parser.add_argument('--uid', type=int, metavar='<number>',
+                            help='Default: made from the name')
+        parser.add_argument('--group', metavar='<name>', action='append',
+                            help='A further group (repeat for several)')
+        parser.add_argument('--shell', metavar='<path>')
+        parser.add_argument('--sudo', default=None,
+                            action=argparse.BooleanOptionalAction,
+                            help='May become root')
+        parser.add_argument(
+            '--expires', metavar='<time>', help='When the account is '
+            'switched off: 2027-01-31, 2027-01-31T12:00Z, 30d, 12h, or never')
+        return parser
+
+    def said(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
+        """The fields that the options give."""
+        keys = [*parsed_args.public_key]
+        for file in parsed_args.key_file:
+            keys += _lines(file)
+        for name in parsed_args.keypair:
+            keys.append(self._keypair(name))
+        found = {'keys': keys or None, 'uid': parsed_args.uid,
+                 'groups': parsed_args.group, 'shell': parsed_args.shell,
+                 'sudo': parsed_args.sudo}
+        found = {name: value for name, value in found.items()
+                 if value is not None}
+        if parsed_args.expires:
+            found['expires_at'] = moment.parse(parsed_args.expires)
+        return found
+
+    def _keypair(self, name: str) -> str:
+        """The public key of a key pair, read with the caller's own token."""
+        manager: Any = self.app.client_manager
+        found = manager.sdk_connection.compute.find_keypair(name)
+        if found is None:
+            raise exceptions.CommandError(
+                f'--keypair {name}: you have no such key pair')
+        return str(found.public_key).strip()
+
+
+class CreateUser(_Put):
+    """Make accounts on every node of a cluster
+
+    No job and nobody else's session notices. With --from-csv one for each
+    line of a table with the columns name, key, uid, groups, shell, sudo,
+    expires; all but the name may be left out.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Who."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument('user', metavar='<name>', nargs='?')
+        parser.add_argument('--from-csv', metavar='<file>',
+                            help='A table of users, - for standard input')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """One request for them all, unless --wait needs more."""
+        if bool(parsed_args.user) == bool(parsed_args.from_csv):
+            raise exceptions.CommandError('Give a name or --from-csv.')
+        said = self.said(parsed_args)
+        users = {parsed_args.user: said} if parsed_args.user else {
+            name: {**said, **row} for name, row in _table(
+                parsed_args.from_csv).items()}
+        there = {one['name'] for one in self.api.read(
+            f'/clusters/{parsed_args.cluster}/users')['users']}
+        known = sorted(there & set(users))
+        if known:
+            raise exceptions.CommandError(
+                f'{", ".join(known)}: there already; to change a user: '
+                f'openstack hpc user set {parsed_args.cluster} {known[0]} ...')
+        return self.change(parsed_args, {'users': users})
+
+
+class SetUser(_Put):
+    """Change a user of a cluster; what is not said stays"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Whom."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument('user', metavar='<name>')
+        state = parser.add_mutually_exclusive_group()
+        state.add_argument('--off', dest='state', action='store_const',
+                           const='off', help='Let nobody in; all else stays')
+        state.add_argument('--on', dest='state', action='store_const',
+                           const='on', help='Let the user in again')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """Two requests: is there such a user, and what is to be."""
+        self.api.read(
+            f'/clusters/{parsed_args.cluster}/users/{parsed_args.user}')
+        said = self.said(parsed_args)
+        if parsed_args.state:
+            said['state'] = parsed_args.state
+        return self.change(parsed_args, {'users': {parsed_args.user: said}})
+
+
+class DeleteUser(change.Change):
+    """Take users off a cluster
+
+    Their sessions end at once. The home stays unless --home says otherwise;
+    jobs run on unless --end-jobs is given.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Whom, and what becomes of what is theirs."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument('user', metavar='<name>', nargs='+')
+        parser.add_argument(
+            '--home', choices=('keep', 'archive', 'purge'), default='keep',
+            help='archive: /home/.gone/<name>.tar.gz; default: keep')
+        parser.add_argument('--end-jobs', action='store_true',
+                            help='End their jobs')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """One request, unless --wait needs more."""
+        return self.change(parsed_args, {'users': {
+            name: {'state': 'gone', 'home': parsed_args.home,
+                   'end_jobs': parsed_args.end_jobs}
+            for name in parsed_args.user}})
+
+
+def _lines(file: str) -> list[str]:
+    """The keys of a file, one a line."""
+    try:
+        text = pathlib.Path(file).expanduser().read_text(encoding='utf-8')
+    except (OSError, ValueError) as exc:
+        raise exceptions.CommandError(f'--key-file {file}: {exc}') from exc
+    return [line.strip() for line in text.splitlines()
+            if line.strip() and not line.startswith('#')]
+
+
+def _table(file: str) -> dict[str, dict[str, Any]]:
+    """The users of a table: name -> fields."""
+    try:
+        text = sys.stdin.read() if file == '-' else pathlib.Path(
+            file).read_text(encoding='utf-8')
+    except (OSError, ValueError) as exc:
+        raise exceptions.CommandError(f'--from-csv {file}: {exc}') from exc
+    reader = csv.DictReader(text.splitlines())
+    wrong = [name for name in reader.fieldnames or ()
+             if name not in _COLUMNS]
+    if wrong or 'name' not in (reader.fieldnames or ()):
+        raise exceptions.CommandError(
+            f'{file}:1: the first line names the columns, of which there '
+            f'are {", ".join(_COLUMNS)}; name must be there')
+    users: dict[str, dict[str, Any]] = {}
+    for row in reader:
+        where = f'{file}:{reader.line_num}'
+        name = (row['name'] or '').strip()
+        if not name or name in users:
+            raise exceptions.CommandError(
+                f'{where}: {name or "no name"}'
+                + (' is there twice' if name else ''))
+        users[name] = _row(row, where)
+    return users
+
+
+def _row(row: dict[str, str], where: str) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    if row.get('key'):
+        said['keys'] = [row['key'].strip()]
+    if row.get('uid'):
+        if not row['uid'].strip().isdigit():
+            raise exceptions.CommandError(f'{where}: uid is no number')
+        said['uid'] = int(row['uid'])
+    if row.get('groups'):
+        said['groups'] = [one for one in re.split(r'[ ,;]+', row['groups'])
+                          if one]
+    if row.get('shell'):
+        said['shell'] = row['shell'].strip()
+    if row.get('sudo'):
+        said['sudo'] = row['sudo'].strip().lower() in _TRUE
+    if row.get('expires'):
+        said['expires_at'] = moment.parse(row['expires'].strip())
+    return said

@@ -1,0 +1,134 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Carries out what was to end at a time that has come."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import datetime
+import logging
+
+import sqlalchemy as sa
+
+from hpcdirect.conductor import permission
+from hpcdirect.conductor import watch
+from hpcdirect.context import RequestContext
+from hpcdirect.db import clusters
+from hpcdirect.db import deployments
+from hpcdirect.db import models
+from hpcdirect.db.ledger import Snapshot
+from hpcdirect.db.session import Database
+from hpcdirect.exception import Conflict
+from hpcdirect.exception import NotFound
+from hpcdirect.keys import KeyRing
+from hpcdirect.planning import accounts
+from hpcdirect.policies import Enforcer
+from hpcdirect.states import Operation
+
+LOG = logging.getLogger(__name__)
+#: Seconds to rest after a time that is over and was not carried out.
+_AGAIN = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Expiry:
+    """Switches accounts off whose time is over."""
+
+    database: Database
+    keys: KeyRing
+    policy: Enforcer
+
+    def carry_out(self, recorded: Snapshot, at: datetime.datetime) -> bool:
+        """Want those accounts off whose time is over.
+
+        It is done in the name of whoever wanted something of the cluster
+        last, and only if that one signed for what is wanted now and may
+        still do it: nothing that was written past the API gets a signature
+        of ours. A cluster that is at fault is left alone until somebody
+        tries again.
+
+        :param at: the time, UTC, without saying so.
+        :returns: whether there is a new deployment.
+        """
+        cluster = recorded.cluster
+        names = accounts.expired(cluster.desired, _aware(at))
+        if not names or cluster.status not in watch.RESTING \
+                or cluster.desired['deleted']:
+            return False
+        with self.database.read() as session:
+            last = deployments.latest(session, [cluster.id]).get(cluster.id)
+            session.expunge_all()
+        why = permission.refusal(self.keys, self.policy, dataclasses.replace(
+            recorded, deployment=last))
+        if why or last is None:
+            self._refused(cluster, names, why)
+            return False
+        try:
+            self._order(cluster, last, names)
+        except (Conflict, NotFound) as exc:
+            LOG.info('Cluster %s: %s', cluster.id, exc)
+            return False
+        return True
+
+    def rest(self, cluster_id: str, at: datetime.datetime) -> float | None:
+        """Seconds until an account's time is over; None when none ends."""
+        with self.database.read() as session:
+            desired = session.scalars(sa.select(models.Cluster.desired).where(
+                models.Cluster.id == cluster_id)).one_or_none()
+        moment = accounts.next_end(desired or {})
+        if moment is None:
+            return None
+        left = (moment - _aware(at)).total_seconds()
+        return left if left > 0 else _AGAIN
+
+    def _order(self, cluster: models.Cluster, last: models.Deployment,
+               names: list[str]) -> None:
+        desired = copy.deepcopy(cluster.desired)
+        for name in names:
+            desired['users'][name]['state'] = accounts.OFF
+        context = RequestContext(
+            user_id=last.user_id, project_id=last.project_id,
+            roles=list(last.roles), service_user_id=last.service or None,
+            overwrite=False)
+        with self.database.write() as session:
+            clusters.change(session, cluster, clusters.Order(
+                context, self.keys.sign, Operation.UPDATE, desired))
+            session.add(_event(cluster, 'The time of these users is over: '
+                               f'{_listed(names)}'))
+
+    def _refused(self, cluster: models.Cluster, names: list[str], why: str
+                 ) -> None:
+        """Say once that they stay on, and why."""
+        LOG.error('Cluster %s: the time of %s is over. %s', cluster.id,
+                  _listed(names), why)
+        event = _event(cluster, 'The time of these users is over, but they '
+                       f'stay on: {_listed(names)}. {why}')
+        with self.database.write() as session:
+            clusters.locked(session, cluster.id)
+            if not session.scalars(sa.select(models.Event.id).where(
+                    models.Event.cluster_id == cluster.id,
+                    models.Event.message == event.message).limit(1)).first():
+                session.add(event)
+
+
+def _event(cluster: models.Cluster, message: str) -> models.Event:
+    return models.Event(cluster_id=cluster.id, project_id=cluster.project_id,
+                        kind='cluster', level='warning', message=message)
+
+
+def _listed(names: list[str]) -> str:
+    return ', '.join(sorted(names))
+
+
+def _aware(at: datetime.datetime) -> datetime.datetime:
+    return at.replace(tzinfo=datetime.UTC)

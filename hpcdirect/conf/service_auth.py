@@ -1,0 +1,57 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""Options of the service's own user, who acts in customers' projects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from keystoneauth1 import loading
+from oslo_config import cfg
+
+GROUP = 'service_auth'
+
+OPTIONS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        'region_name', default='',
+        help='Region of the cloud in which clusters are made; empty is the '
+             'first one of the catalogue.'),
+    cfg.StrOpt(
+        'interface', default='internal',
+        choices=['internal', 'public', 'admin'],
+        help='Which of the endpoints of the catalogue are called.'),
+    cfg.StrOpt(
+        'role', default='member',
+        help='Role that this user has to have in a project before clusters '
+             'can be made there. "openstack hpc project enable" grants it, '
+             'with the token of the person who enables. It must be enough '
+             'for stacks, servers, networks and ports, and never be one '
+             'that may grant roles.'),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Make the group known to *conf*; doing it twice is well."""
+    conf.register_group(cfg.OptGroup(
+        GROUP, title="The service's own user in the cloud"))
+    conf.register_opts(OPTIONS, group=GROUP)
+    loading.register_auth_conf_options(conf, GROUP)
+    loading.register_session_conf_options(conf, GROUP)
+
+
+def list_opts() -> list[tuple[str, Iterable[cfg.Opt]]]:
+    """What the sample configuration is made from."""
+    return [(GROUP, [*OPTIONS, *loading.get_auth_common_conf_options(),
+                     *loading.get_session_conf_options(),
+                     *loading.get_auth_plugin_conf_options('password')])]

@@ -1,0 +1,69 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What was wanted of a cluster, generation by generation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from hpcdirect.db import paging
+from hpcdirect.db.models import Deployment
+from hpcdirect.db.models import Generation
+from hpcdirect.exception import NotFound
+
+
+def listing(session: orm.Session, cluster_id: str, page: paging.Page
+            ) -> paging.Listing:
+    """One page of a cluster's generations."""
+    return paging.fetch(session, Generation, page,
+                        Generation.cluster_id == cluster_id)
+
+
+def get(session: orm.Session, cluster_id: str, number: int) -> Generation:
+    """One generation of a cluster.
+
+    :raises NotFound: there is none, or it was not kept.
+    """
+    found = session.scalars(sa.select(Generation).where(
+        Generation.cluster_id == cluster_id,
+        Generation.generation == number)).one_or_none()
+    if found is None:
+        raise NotFound(resource='Generation', ident=number)
+    return found
+
+
+def statuses(session: orm.Session, cluster_id: str, numbers: Iterable[int]
+             ) -> dict[int, str]:
+    """Generation -> how the latest attempt to reach it stands."""
+    rows = session.scalars(sa.select(Deployment).options(
+        orm.load_only(Deployment.generation, Deployment.status)).where(
+        Deployment.cluster_id == cluster_id,
+        Deployment.generation.in_(list(numbers)),
+    ).order_by(Deployment.created_at, Deployment.id))
+    return {row.generation: row.status for row in rows}
+
+
+def highest(session: orm.Session, cluster_id: str) -> dict[str, int]:
+    """Slot -> the highest incarnation that was ever wanted of it."""
+    found: dict[str, int] = {}
+    for state in session.scalars(sa.select(Generation.desired).where(
+            Generation.cluster_id == cluster_id)):
+        for slots in state['groups'].values():
+            for slot in slots:
+                found[slot['name']] = max(found.get(slot['name'], 0),
+                                          slot['incarnation'])
+    return found

@@ -1,0 +1,149 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What differs between two revisions of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+import dataclasses
+from typing import Any
+
+from hpcdirect.blueprints import hiding
+from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.planning.composition import Listed
+from hpcdirect.planning.desired import State
+
+#: Members of a state that are compared in ways of their own, or not at all.
+_KNOWN = ('blueprint', 'version', 'digest', 'parameters', 'groups',
+          'elements', 'deleted')
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """One thing that is otherwise.
+
+    :param kind: blueprint, cluster, parameter, element, node; or a member
+        of the state that is none of these, such as users.
+    :param before: how it was; None when it was not there.
+    :param after: how it is; None when it is not there.
+    """
+
+    kind: str
+    subject: str
+    before: Any
+    after: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Revision:
+    """A state, and what the catalogue says about it.
+
+    :param elements: as they stand on the cluster; empty when the catalogue
+        does not know them any more.
+    """
+
+    state: State
+    blueprint: Blueprint | None = None
+    elements: tuple[Listed, ...] = ()
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters as they may be shown.
+
+        Of a blueprint that is gone nobody knows which are secret.
+        """
+        values = self.state['parameters']
+        if self.blueprint is None:
+            return dict.fromkeys(values, hiding.HIDDEN)
+        return dict(hiding.hidden(self.blueprint.parameters, values))
+
+
+def between(before: Revision, after: Revision) -> list[Difference]:
+    """All that differs, from the whole to the parts.
+
+    A secret that differs is told of, not shown.
+    """
+    return [*_whole(before.state, after.state),
+            *_parameters(before, after),
+            *_of('element', _elements(before), _elements(after)),
+            *_of('node', _nodes(before.state), _nodes(after.state)),
+            *_others(before.state, after.state)]
+
+
+def _whole(before: State, after: State) -> Iterator[Difference]:
+    if before.get('version') != after.get('version'):
+        yield Difference('blueprint', str(after.get('blueprint', '')),
+                         before.get('version'), after.get('version'))
+    if before['deleted'] != after['deleted']:
+        yield Difference('cluster', 'deleted', before['deleted'],
+                         after['deleted'])
+
+
+def _parameters(before: Revision, after: Revision) -> Iterator[Difference]:
+    old, new = before.state['parameters'], after.state['parameters']
+    for name in dict.fromkeys((*old, *new)):
+        if (name in old, old.get(name)) != (name in new, new.get(name)):
+            yield Difference('parameter', name, before.parameters.get(name),
+                             after.parameters.get(name))
+
+
+def _elements(revision: Revision) -> dict[str, Any]:
+    """Name -> what is to be told of it; only of those that are on."""
+    own = {entry['name']: entry for entry in
+           revision.state.get('elements', ())}
+    if revision.blueprint is None:
+        return dict(hiding.hidden({}, own))
+    return {one.use.element.name: {
+        'version': one.use.element.version,
+        'roles': {role: list(groups)
+                  for role, groups in one.use.roles.items()},
+        'parameters': hiding.hidden(
+            one.use.element.parameters,
+            own.get(one.use.element.name, {}).get('parameters', {}))}
+        for one in revision.elements if one.on}
+
+
+def _nodes(state: State) -> dict[str, Any]:
+    """Slot -> its group and incarnation."""
+    return {slot['name']: {'group': group,
+                           'incarnation': slot['incarnation']}
+            for group, slots in state['groups'].items() for slot in slots}
+
+
+def _others(before: State, after: State) -> Iterator[Difference]:
+    """What is not known here, such as users, by name."""
+    for kind in dict.fromkeys((*before, *after)):
+        old, new = before.get(kind), after.get(kind)
+        if kind in _KNOWN or old == new:
+            continue
+        if isinstance(old or {}, Mapping) and isinstance(new or {}, Mapping):
+            yield from _of(kind, old or {}, new or {})
+        else:
+            yield Difference(kind, '', old, new)
+
+
+def _of(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]
+        ) -> Iterator[Difference]:
+    """Things with names; of those in both only what differs."""
+    for name in dict.fromkeys((*before, *after)):
+        old, new = before.get(name), after.get(name)
+        if old == new:
+            continue
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            keys = [key for key in dict.fromkeys((*old, *new))
+                    if old.get(key) != new.get(key)]
+            old = {key: old.get(key) for key in keys}
+            new = {key: new.get(key) for key in keys}
+        yield Difference(kind, name, old, new)

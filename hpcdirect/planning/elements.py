@@ -1,0 +1,252 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""Ways to change which elements a cluster has, and with what parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+import copy
+from typing import Any
+
+from hpcdirect.blueprints import parameters
+from hpcdirect.blueprints import wording
+from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.blueprints.model import Element
+from hpcdirect.blueprints.model import ElementUse
+from hpcdirect.exception import Finding
+from hpcdirect.exception import Invalid
+from hpcdirect.exception import NotFound
+from hpcdirect.planning import composition
+from hpcdirect.planning.composition import ElementOf
+from hpcdirect.planning.desired import State
+
+#: Name -> what it is to be; None takes it off.
+Changes = Mapping[str, Mapping[str, Any] | None]
+
+
+def changed(state: State, blueprint: Blueprint, changes: Changes,
+            element_of: ElementOf) -> State:
+    """The state with some elements put on, taken off, or changed.
+
+    What a change does not speak of stays: parameters that were set before,
+    the version, the roles. A parameter that is null has its default again.
+
+    :param changes: name -> None, or ``parameters``, ``version``, ``roles``;
+        an empty mapping just puts it on.
+    :raises Invalid: with every finding, at ``$.elements.NAME``.
+    """
+    new = copy.deepcopy(state)
+    entries = {entry['name']: entry for entry in new.get('elements', [])}
+    uses = {use.element.name: use for use in blueprint.elements}
+    findings: list[Finding] = []
+    for name, said in changes.items():
+        try:
+            if said is None:
+                _off(entries, uses, name)
+            else:
+                entries[name] = _on(entries.get(name, {}), uses.get(name),
+                                    blueprint, name, said, element_of)
+            switch = _switch(blueprint, name)
+            if switch:
+                # It has one of its own already, and one is enough.
+                new['parameters'][switch] = said is not None
+                entries[name].pop('off', None)
+            elif said is not None and name in uses and uses[name].when:
+                entries[name]['on'] = True
+        except Invalid as exc:
+            findings += exc.findings
+    if findings:
+        raise Invalid(findings)
+    new['elements'] = [entry for entry in entries.values()
+                       if entry != {'name': entry['name']}]
+    if not new['elements']:
+        del new['elements']
+    findings = list(_together(new, blueprint, changes, element_of))
+    if findings:
+        raise Invalid(findings)
+    return new
+
+
+def standing(state: State, blueprint: Blueprint, element_of: ElementOf
+             ) -> list[Finding]:
+    """All that is wrong with what stands in a state about elements.
+
+    For a blueprint that is another one than the state was made for.
+    """
+    uses = {use.element.name: use for use in blueprint.elements}
+    findings: list[Finding] = []
+    for entry in state.get('elements', ()):
+        name, use = entry['name'], uses.get(entry['name'])
+        try:
+            element = use.element if use is not None \
+                and 'version' not in entry else _element(
+                    name, entry.get('version', ''), element_of)
+        except Invalid as exc:
+            findings += exc.findings
+            continue
+        findings += [*_roles(element, blueprint, entry.get('roles', {})),
+                     *_values(element, use, entry.get('parameters', {}))]
+    return findings or list(_together(
+        state, blueprint, {entry['name']: entry for entry
+                           in state.get('elements', ())}, element_of))
+
+
+def _off(entries: dict[str, Any], uses: Mapping[str, ElementUse], name: str
+         ) -> None:
+    """Take one off; nothing is kept of one that was added."""
+    if name not in uses and name not in entries:
+        known = [*uses, *(one for one in entries if one not in uses)]
+        raise Invalid([Finding(f'The cluster has no element "{name}"'
+                               f'{wording.similar(name, known)}.',
+                               _where(name))])
+    if name in uses:
+        entries[name] = {**entries.get(name, {'name': name}), 'off': True}
+        entries[name].pop('on', None)
+    else:
+        del entries[name]
+
+
+def _switch(blueprint: Blueprint, name: str) -> str:
+    """The parameter that switches this element and no other, or ''."""
+    switches = [use.when for use in blueprint.elements]
+    found = next((use.when for use in blueprint.elements
+                  if use.element.name == name), '')
+    return found if switches.count(found) == 1 else ''
+
+
+def _on(entry: Mapping[str, Any], use: ElementUse | None,
+        blueprint: Blueprint, name: str, said: Mapping[str, Any],
+        element_of: ElementOf) -> dict[str, Any]:
+    """What is kept of one that is to be on."""
+    version = said.get('version', entry.get('version', ''))
+    if not version and use is not None:
+        element = use.element
+    else:
+        element = _element(name, version, element_of)
+    new = {key: value for key, value in entry.items() if key != 'off'}
+    new['name'] = name
+    if use is None or 'version' in said:
+        new['version'] = element.version
+    roles = said.get('roles') or entry.get('roles')
+    if roles is None and use is None:
+        roles = default_roles(element, blueprint)
+    if roles is not None:
+        new['roles'] = {role: list(groups) for role, groups in roles.items()}
+    given = {**entry.get('parameters', {}), **said.get('parameters', {})}
+    given = {key: value for key, value in given.items() if value is not None}
+    findings = [*_roles(element, blueprint, new.get('roles', {})),
+                *_values(element, use, given)]
+    if findings:
+        raise Invalid(findings)
+    new.pop('parameters', None)
+    return new | {'parameters': given} if given else new
+
+
+def _element(name: str, version: str, element_of: ElementOf) -> Element:
+    try:
+        return element_of(f'{name}@{version}' if version else name)
+    except NotFound as exc:
+        known: Any = exc.values.get('known', ())
+        raise Invalid([Finding(
+            f'There is no element "{name}{version and "@"}{version}"'
+            f'{wording.similar(name, known)}.', _where(name))]) from exc
+
+
+def default_roles(element: Element, blueprint: Blueprint
+                  ) -> dict[str, tuple[str, ...]]:
+    """Who plays an element's roles when nobody says.
+
+    The role that one node plays is the login group's; the others are for
+    the other groups then, and for every group when there is no such role.
+    """
+    every = tuple(group.name for group in blueprint.node_groups)
+    others = tuple(name for name in every if name != blueprint.login)
+    central = any(role.scope == 'cluster' for role in element.roles)
+    return {role.name: (blueprint.login,) if role.scope == 'cluster'
+            else others if central and others else every
+            for role in element.roles}
+
+
+def _roles(element: Element, blueprint: Blueprint,
+           roles: Mapping[str, Any]) -> Iterator[Finding]:
+    if not roles:
+        return
+    known = {role.name: role for role in element.roles}
+    groups = {group.name: group for group in blueprint.node_groups}
+    for name in known.keys() - roles.keys():
+        yield Finding(f'No group plays {name} of {element.name}.',
+                      _where(element.name, 'roles'))
+    for name, played in roles.items():
+        where = _where(element.name, 'roles', name)
+        if name not in known:
+            yield Finding(f'{element.name} has no role "{name}"'
+                          f'{wording.similar(name, known)}.', where)
+            continue
+        for group in played:
+            if group not in groups:
+                yield Finding(f'There is no node group "{group}"'
+                              f'{wording.similar(group, groups)}.', where)
+        if known[name].scope == 'cluster' and sum(
+                groups[group].max_count for group in played
+                if group in groups) != 1:
+            yield Finding(f'Exactly one node plays {name} of {element.name}; '
+                          'give it one group whose max_count is 1.', where)
+
+
+def _values(element: Element, use: ElementUse | None,
+            given: Mapping[str, Any]) -> Iterator[Finding]:
+    """What is wrong with parameters that were set for an element itself."""
+    wired = use.variables if use is not None else {}
+    required = [name for name in element.parameters.get('required', ())
+                if name not in wired]
+    schema = {**element.parameters, 'required': required}
+    filled = parameters.fill(schema, given)
+    for path, message in wording.findings(schema, filled):
+        yield Finding(message, _where(element.name, 'parameters', *path))
+
+
+def _together(state: State, blueprint: Blueprint, changes: Changes,
+              element_of: ElementOf) -> Iterator[Finding]:
+    """What stands between elements that are to be on a cluster together."""
+    listed = composition.listing(blueprint, state, element_of)
+    on = {one.use.element.name: one.use for one in listed if one.on}
+    for one in listed:
+        name = one.use.element.name
+        if changes.get(name) is None or one.off:
+            continue
+        for other in one.missing:
+            yield Finding(f'{name} needs {other}, which is not on the '
+                          'cluster; add that first.', _where(name))
+        for other in one.use.element.requires:
+            short = _groups(one.use) - _groups(on[other]) \
+                if other in on else set()
+            if short:
+                yield Finding(
+                    f'{name} needs {other} on the same nodes; it is not on: '
+                    f'{", ".join(sorted(short))}.', _where(name, 'roles'))
+        for rival in on:
+            if rival != name and (
+                    rival in one.use.element.conflicts
+                    or name in on[rival].element.conflicts):
+                yield Finding(f'{name} and {rival} cannot be on one cluster; '
+                              f'take {rival} off first.', _where(name))
+
+
+def _groups(use: ElementUse) -> set[str]:
+    return {group for groups in use.roles.values() for group in groups}
+
+
+def _where(name: str, *path: str | int) -> str:
+    return parameters.place((name, *path), '$.elements')

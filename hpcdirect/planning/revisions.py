@@ -1,0 +1,156 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""From one revision of a cluster to another: back, or to another cluster.
+
+A revision is a state as it was kept; see :mod:`desired`. Whatever stands in
+it comes along, be it known here or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import copy
+from typing import Any
+
+from hpcdirect.blueprints import parameters
+from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.exception import Finding
+from hpcdirect.exception import Invalid
+from hpcdirect.planning import desired
+from hpcdirect.planning.desired import State
+from hpcdirect.planning.updates import Site
+
+
+def moved(state: State, aim: State, blueprint: Blueprint, site: Site,
+          highest: Mapping[str, int]) -> State:
+    """The state *aim*, with the machines that are there.
+
+    A machine stays unless a parameter that shapes it differs. What machines
+    were replaced meanwhile are not replaced again.
+
+    :param blueprint: that of *aim*, with the elements that are on the
+        machines now: they decide what would be lost with them.
+    :param highest: slot -> the highest incarnation it ever had, which a
+        machine of it may still carry.
+    :raises Invalid: with all that stands in the way.
+    """
+    _alive(aim)
+    new = copy.deepcopy(aim)
+    there = {slot['name']: slot['incarnation']
+             for slots in state['groups'].values() for slot in slots}
+    for slots in new['groups'].values():
+        for slot in slots:
+            slot['incarnation'] = there.get(slot['name']) or max(
+                slot['incarnation'], highest.get(slot['name'], 0))
+    before, after = state['parameters'], aim['parameters']
+    return desired.reshaped(new, blueprint, site, [
+        name for name in after
+        if name in before and before[name] != after[name]])
+
+
+def cloned(state: State, blueprint: Blueprint, given: Mapping[str, Any]
+           ) -> State:
+    """The state of a new cluster that is to be like another.
+
+    :param given: parameters that are to be otherwise.
+    :raises Invalid: with every finding about them.
+    """
+    _alive(state)
+    values = parameters.check(blueprint, {**state['parameters'], **given})
+    new = desired.recounted(state, blueprint, values, given)
+    for slots in new['groups'].values():
+        for slot in slots:
+            slot['incarnation'] = 1
+    return new
+
+
+def upgraded(state: State, before: Blueprint, after: Blueprint,
+             given: Mapping[str, Any]) -> State:
+    """The state of another version of the blueprint.
+
+    Parameters keep their values. One that the version does not know goes by
+    itself when it had its default; null takes away any. Slots stay; a group
+    that is new has as many as the version says.
+
+    :param given: parameters that are to be otherwise.
+    :raises Invalid: with every finding about the parameters, and about
+        groups that the slots do not fit into.
+    """
+    aim = copy.deepcopy(state)
+    aim |= {'blueprint': after.name, 'version': after.version,
+            'digest': after.digest}
+    known = {group.name: state['groups'].get(group.name)
+             for group in after.node_groups}
+    counted = {group.count: len(known[group.name] or ())
+               for group in after.node_groups
+               if isinstance(group.count, str)
+               and known[group.name] is not None}
+    asked = {**_carried(state, before, after), **counted, **given}
+    values = parameters.check(after, {
+        name: value for name, value in asked.items()
+        if value is not None
+        or (name in _properties(after) and name not in given)})
+    # Slots of groups that stay are counted anew only when somebody says so.
+    aim['groups'] = {name: copy.deepcopy(slots or [])
+                     for name, slots in known.items()}
+    aim = desired.recounted(aim, after, values, [
+        group.count for group in after.node_groups
+        if isinstance(group.count, str)
+        and (group.count in given or known[group.name] is None)])
+    findings: list[Finding] = []
+    for group in after.node_groups:
+        try:
+            if isinstance(group.count, int) and known[group.name] is None:
+                aim = desired.with_count(aim, after, group.name, group.count)
+            else:
+                desired.within(group, len(aim['groups'][group.name]))
+        except Invalid as exc:
+            findings += exc.findings
+    if findings:
+        raise Invalid(findings)
+    aim['elements'] = [entry for entry in state.get('elements', ())
+                       if _still(entry, before, after)]
+    if not aim['elements']:
+        del aim['elements']
+    return aim
+
+
+def _carried(state: State, before: Blueprint, after: Blueprint
+             ) -> dict[str, Any]:
+    """Parameters that go along to another version."""
+    old, new = _properties(before), _properties(after)
+    return {name: value for name, value in state['parameters'].items()
+            if name in new or name not in old
+            or value != parameters.fill(old[name], old[name].get('default'))}
+
+
+def _properties(blueprint: Blueprint) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = blueprint.parameters.get('properties', {})
+    return found
+
+
+def _still(entry: Mapping[str, Any], before: Blueprint, after: Blueprint
+           ) -> bool:
+    """Whether what an owner said of an element means something still.
+
+    What was said of an element of the blueprint goes with it.
+    """
+    return any(use.element.name == entry['name'] for use in after.elements) \
+        or all(use.element.name != entry['name'] for use in before.elements)
+
+
+def _alive(state: State) -> None:
+    if state['deleted']:
+        raise Invalid([Finding('the cluster was to be deleted then',
+                               '$.generation')])

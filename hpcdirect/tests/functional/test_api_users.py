@@ -1,0 +1,138 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""/v1/clusters/{cluster}/users"""
+
+import testtools
+
+from hpcdirect.db import models
+from hpcdirect.tests.functional import rows
+from hpcdirect.tests.functional.api import Api
+
+KEY = 'ssh-ed25519 AAAA ann'
+
+
+class UsersTests(testtools.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.api = self.useFixture(Api())
+        self.uuid = self.api.create('demo')['id']
+        self.rest()
+
+    def rest(self):
+        with self.api.database.write() as session:
+            session.get_one(models.Cluster, self.uuid).status = 'ACTIVE'
+
+    def put_on(self):
+        rows.peopled(self.api.database, self.uuid)
+
+    def call(self, method, path='', body=None, status=202):
+        answer = self.api.call(method, f'/v1/clusters/demo/users{path}', body)
+        self.assertEqual(status, answer.status, answer.body)
+        if status == 202:
+            self.rest()
+        return answer
+
+    def users(self, query=''):
+        return {one['name']: one for one in self.call(
+            'GET', query, status=200).json['users']}
+
+    def desired(self):
+        with self.api.database.read() as session:
+            return session.get_one(models.Cluster, self.uuid).desired
+
+    def test_nothing_makes_accounts(self):
+        answer = self.call('POST', body={'name': 'bob'}, status=400)
+        self.assertIn('element add', answer.findings['$.users'])
+        self.assertEqual({}, self.users())
+
+    def test_life_of_one(self):
+        self.put_on()
+        self.call('POST', body={'name': 'bob', 'keys': [KEY]})
+        bob = self.users()['bob']
+        self.assertEqual(([KEY], 'on', True, bob['uid']), (
+            bob['keys'], bob['state'], bob['own'], bob['gid']))
+        self.assertIn(bob['uid'], range(20000, 60000))
+        self.call('POST', body={'name': 'bob'}, status=409)
+        self.call('PATCH', '/bob', {'sudo': True, 'groups': ['lab']})
+        changed = self.call('GET', '/bob', status=200).json
+        self.assertEqual((True, ['lab'], [KEY]), (
+            changed['sudo'], changed['groups'], changed['keys']))
+        self.call('PATCH', '/bob', {'sudo': True}, 200)
+        answer = self.call('PATCH', '/bob', {'uid': 5000}, 400)
+        self.assertIn('stays so', answer.findings['$.users.bob.uid'])
+        self.call('DELETE', '/bob?home=archive&end_jobs=true')
+        self.assertNotIn('bob', self.users())
+        self.assertEqual('gone', self.users('?gone=true')['bob']['state'])
+        self.assertEqual(
+            {'uid': bob['uid'], 'state': 'gone', 'home': 'archive',
+             'end_jobs': True}, self.desired()['users']['bob'])
+        self.call('DELETE', '/bob', status=404)
+        self.call('PATCH', '/bob', {'sudo': True}, 404)
+        # An id is never given twice; the same name gets its own again.
+        answer = self.call('POST', body={'name': 'tom', 'uid': bob['uid']},
+                           status=400)
+        self.assertIn('bob', answer.findings['$.users.tom.uid'])
+        self.call('POST', body={'name': 'bob'})
+        self.assertEqual((bob['uid'], []), (
+            self.users()['bob']['uid'], self.users()['bob']['keys']))
+
+    def test_wrong(self):
+        self.put_on()
+        answer = self.call('POST', body={
+            'name': 'Bob', 'keys': ['a\nb'], 'shell': 'bash'}, status=400)
+        self.assertEqual({'$.name', '$.keys[0]', '$.shell'},
+                         set(answer.findings))
+        answer = self.call('POST', body={
+            'name': 'bob', 'expires_at': 'soon'}, status=400)
+        self.assertEqual(1, len(answer.findings))
+        for said in ('0001-01-01T00:00:00+14:00', '2020-01-01T00:00:00Z'):
+            answer = self.call('POST', body={
+                'name': 'bob', 'expires_at': said}, status=400)
+            self.assertEqual(['$.users.bob.expires_at'],
+                             list(answer.findings))
+
+    def test_until_then(self):
+        self.put_on()
+        self.call('POST', body={'name': 'bob',
+                                'expires_at': '2027-01-01T01:00:00+01:00'})
+        self.assertEqual('2027-01-01T00:00:00+00:00',
+                         self.users()['bob']['expires_at'])
+
+    def test_one_layer_is_what_it_touches(self):
+        self.put_on()
+        answer = self.api.call('POST', '/v1/plans', {
+            'cluster': 'demo', 'change': {'users': {'bob': {}}}})
+        self.assertEqual(200, answer.status, answer.body)
+        self.assertFalse(answer.json['refused'])
+        self.api.call('PATCH', '/v1/clusters/demo', {
+            'users': {'bob': {'sudo': True}, 'ann': None}})
+        self.assertEqual({'bob'}, set(self.users()))
+
+    def test_what_would_be_lost(self):
+        rows.converged(self.api.database, self.uuid)
+        self.put_on()
+        for home, lost in (('purge', ['/people/ann']), ('archive', [])):
+            answer = self.api.call('POST', '/v1/plans', {
+                'cluster': 'demo', 'change': {'users': {'ann': {
+                    'state': 'gone', 'home': home}}}})
+            self.assertEqual([lost], [
+                one['lost'] for one in answer.json['changes']
+                if one['subject'] == 'people'])
+
+    def test_all_that_is_wrong(self):
+        self.put_on()
+        answer = self.api.call('PATCH', '/v1/clusters/demo', {'users': {
+            'tom': None, 'bob': {'uid': 20001}}})
+        self.assertEqual({'$.users.tom', '$.users.bob.uid'},
+                         set(answer.findings))

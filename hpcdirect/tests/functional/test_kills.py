@@ -1,0 +1,151 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Fifty changes of a live cluster, and something is killed in each."""
+
+import collections
+import os
+import pathlib
+import random
+import signal
+import threading
+import time
+
+import fixtures
+import testtools
+from testtools import content
+
+from hpcdirect.tests.functional import nodes
+from hpcdirect.tests.functional import service
+from hpcdirect.tests.functional import stacked
+
+CHANGES = int(os.environ.get('HPCDIRECT_KILLS', '50'))
+#: Seconds within which something is killed; a change takes about as long.
+WITHIN = 8
+RUNNERS = (b'hpcdirect.runners.ansible.worker', b'ansible-playbook')
+
+
+def descendants(pid):
+    """Every process that a process has started, and theirs."""
+    children = collections.defaultdict(list)
+    for folder in pathlib.Path('/proc').glob('[0-9]*'):
+        try:
+            stat = (folder / 'stat').read_text()
+        except OSError:
+            continue
+        children[int(stat.rpartition(')')[2].split()[1])].append(
+            int(folder.name))
+    found = []
+    waiting = [pid]
+    while waiting:
+        waiting += children[(one := waiting.pop())]
+        found.append(one)
+    return found[1:]
+
+
+@testtools.skipUnless(os.environ.get('HPCDIRECT_SOAK'),
+                      'takes minutes: tox -e soak')
+@testtools.skipIf(os.geteuid() != 0, 'machines need root')
+class KillsTest(testtools.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        stacked.write(folder, 'ansible')
+        self.service = self.useFixture(service.Service(
+            backend='local', directories=(folder,),
+            local={'network': '10.222.0.0/16'}))
+        self.useFixture(nodes.Leftovers(self.service))
+        self.service.start()
+        self.cluster = self.service.create('demo', 'stacked')
+        self.assertEqual('ACTIVE', self.service.settled('demo')['status'])
+        seed = int(os.environ.get('HPCDIRECT_SEED', time.time()))
+        print(f'\nHPCDIRECT_SEED={seed}')
+        self.dice = random.Random(seed)  # noqa: S311
+        self.killed = collections.Counter()
+        self.pause = threading.Event()
+
+    def test_all_end_right(self):
+        for number in range(CHANGES):
+            body = self.change()
+            answer = self.service.call('PATCH', '/v1/clusters/demo', body)
+            self.assertIn(answer.status, (200, 202), f'{body}: {answer.text}')
+            self.kill()
+            cluster = self.service.settled('demo', 400)
+            if cluster['status'] != 'ACTIVE':
+                self.addDetail('service', content.text_content(
+                    self.service.log()))
+            self.assertEqual('ACTIVE', cluster['status'], (
+                number, body, cluster['status_reason']))
+            self.reached(body)
+        answer = self.service.call(
+            'POST', '/v1/clusters/demo/deployments', {'operation': 'check'})
+        self.assertEqual(202, answer.status)
+        cluster = self.service.settled('demo', 400)
+        self.assertEqual('ACTIVE', cluster['status'],
+                         cluster['status_reason'])
+        print(f'{CHANGES} changes; killed: {dict(self.killed)}')
+        self.assertGreater(self.killed['service'], CHANGES // 5)
+        self.service.call('DELETE', '/v1/clusters/demo')
+        self.assertIsNone(self.service.settled('demo'))
+        self.assertEqual([], nodes.left(self.service))
+
+    def change(self):
+        """Some change or other."""
+        dice = self.dice
+        slots = sorted(slot['name'] for slot in self.service.get(
+            '/v1/clusters/demo/nodes')['nodes'])
+        tool = {'parameters': {'threads': dice.randint(1, 9)}}
+        there = any(one['name'] == 'tool' for one in self.service.get(
+            '/v1/clusters/demo/elements')['elements'])
+        return dice.choice((
+            lambda: {'parameters': {'limit': dice.randint(1, 99)}},
+            lambda: {'parameters': {'note': f'n{dice.randint(1, 99)}'}},
+            lambda: {'parameters': {'home': f'/q{dice.randint(1, 99)}'}},
+            lambda: {'parameters': {'gauge': dice.random() < 0.5}},
+            lambda: {'node_groups': {'worker': {
+                'count': dice.randint(1, 4)}}},
+            lambda: {'node_groups': {'worker': {
+                'replace': [dice.choice([name for name in slots
+                                         if name != 'head-0'])]}}},
+            lambda: {'elements': {'tool': dice.choice(
+                (None, tool) if there else (tool,))}},
+        ))()
+
+    def kill(self):
+        """The service, or what runs Ansible, at any moment of the change."""
+        end = time.monotonic() + self.dice.random() * WITHIN
+        while time.monotonic() < end:
+            self.pause.wait(0.05)
+        if self.dice.random() < 0.5:
+            self.service.kill()
+            self.killed['service'] += 1
+            self.service.start()
+            return
+        runners = [pid for pid in descendants(self.service.process.pid)
+                   if self.runs_ansible(pid)]
+        if runners:
+            os.kill(self.dice.choice(runners), signal.SIGKILL)
+            self.killed['ansible'] += 1
+
+    def runs_ansible(self, pid):
+        try:
+            said = pathlib.Path(f'/proc/{pid}/cmdline').read_bytes()
+        except OSError:
+            return False
+        return any(word in said for word in RUNNERS)
+
+    def reached(self, body):
+        """Nothing is left to be done, says the planner."""
+        shown = self.service.call('POST', '/v1/plans', {
+            'cluster': 'demo', 'change': {'parameters': {}}}).json
+        self.assertEqual([], shown['changes'], body)

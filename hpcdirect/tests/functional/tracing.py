@@ -1,0 +1,30 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Tests that count no coverage, since it would take them twice as long."""
+
+import sys
+import threading
+
+
+def off(case):
+    """Nothing is traced until a test is over.
+
+    What such a test runs thousands of times, others run as well. Threads
+    that are there already go on being traced.
+
+    :param case: the test, in whose own thread this is called.
+    """
+    case.addCleanup(sys.settrace, sys.gettrace())
+    case.addCleanup(threading.settrace, threading.gettrace())
+    threading.settrace(None)
+    sys.settrace(None)

@@ -1,0 +1,127 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Secret parameters are sealed before anything is written."""
+
+import json
+import pathlib
+import types
+
+from cryptography import fernet
+import fixtures
+import testtools
+
+from hpcdirect.api import sealing
+from hpcdirect.blueprints import hiding
+from hpcdirect.blueprints import load
+from hpcdirect.conductor.vault import Vault
+from hpcdirect.exception import Invalid
+from hpcdirect.keys import KeyRing
+from hpcdirect.planning import desired
+from hpcdirect.planning import elements
+from hpcdirect.planning import wanted
+from hpcdirect.tests.unit.blueprints import folders
+
+SECRET = {'type': 'string', 'minLength': 8, 'x-secret': True}
+WORDS = ('first-word', 'second-word')
+
+
+class SealingTest(testtools.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        root = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        element = folders.changed(folders.SLURM, 'parameters', 'properties',
+                                  'partition', to=SECRET)
+        self.folder = root / 'elements'
+        self.blueprint = load.load_blueprint(folders.write_tree(
+            root, folders.changed(
+                folders.BLUEPRINT, 'parameters', 'properties', 'partition',
+                to={**SECRET, 'x-update': 'reapply'}),
+            (folders.MUNGE, element)), self.element)
+        self.keys = KeyRing([fernet.Fernet.generate_key()])
+        self.services = types.SimpleNamespace(
+            keys=self.keys, catalogue=types.SimpleNamespace(
+                blueprint=lambda ref: self.blueprint, element=self.element))
+
+    def element(self, ref):
+        return load.load_element(self.folder / ref.partition('@')[0])
+
+    def first(self, word=WORDS[0]):
+        return sealing.sealed(self.services, desired.first(
+            self.blueprint, {'partition': word}))
+
+    def changed(self, state, word):
+        """As a PATCH does."""
+        body = sealing.familiar(self.keys, state, {
+            'parameters': {'partition': word}})
+        return sealing.sealed(self.services, desired.with_parameters(
+            state, self.blueprint, body['parameters']), state)
+
+    def opened(self, state):
+        return sealing.unsealed(self.keys, state)['parameters']['partition']
+
+    def test_sealed(self):
+        state = self.first()
+        self.assertNotIn(WORDS[0], json.dumps(state))
+        self.assertEqual(WORDS[0], self.opened(state))
+
+    def test_the_same_again_is_no_change(self):
+        state = self.first()
+        self.assertEqual(state, self.changed(state, WORDS[0]))
+        other = self.changed(state, WORDS[1])
+        self.assertNotIn(WORDS[1], json.dumps(other))
+        self.assertEqual(WORDS[1], self.opened(other))
+        # Back to what it was, out of a box of then.
+        again = sealing.sealed(self.services, self.first(WORDS[1]), other)
+        self.assertEqual(other['parameters'], again['parameters'])
+
+    def test_what_is_given_is_checked(self):
+        error = self.assertRaises(Invalid, self.changed, self.first(), 'no')
+        self.assertIn('is a secret', str(error.findings))
+        self.assertRaises(Invalid, sealing.refuse, {
+            'parameters': {'users': [{'x': {hiding.SEALED: 'y'}}]}})
+        sealing.refuse({'parameters': {'partition': 'x-sealed'}})
+
+    def test_of_an_element(self):
+        before = self.first()
+        state = elements.changed(
+            before, self.blueprint, {'slurm': {'parameters': {
+                'partition': WORDS[1]}}}, self.element)
+        kept = sealing.sealed(self.services, state, before)
+        self.assertNotIn(WORDS[1], json.dumps(kept))
+        body = sealing.familiar(self.keys, kept, {'elements': {
+            'slurm': {'parameters': {'partition': WORDS[1]}},
+            'munge': None}})
+        self.assertEqual(kept['elements'][0]['parameters'],
+                         body['elements']['slurm']['parameters'])
+        again = elements.changed(
+            kept, self.blueprint, {'slurm': body['elements']['slurm']},
+            self.element)
+        self.assertEqual(kept, sealing.sealed(self.services, again, kept))
+
+    def test_the_conductor_opens_it(self):
+        state = self.first()
+        slurm = wanted.build(self.blueprint, state, {
+            name: wanted.Member(name, name.rpartition('-')[0], 1, '192.0.2.1')
+            for name in desired.slot_names(state)}, {}).element('slurm')
+        self.assertNotIn(WORDS[0], repr(slurm.variables))
+        values, hidden = Vault(self.keys, 'c').opened(slurm.variables)
+        self.assertEqual(WORDS[0], values['partition'])
+        self.assertEqual(4, values['slots'])
+        self.assertEqual((WORDS[0],), hidden)
+
+    def test_a_whole_body(self):
+        body = {'parameters': {'partition': WORDS[0]}}
+        box = sealing.whole(self.keys, body)
+        self.assertNotIn(WORDS[0], json.dumps(box))
+        self.assertEqual(body, sealing.unsealed(self.keys, box))

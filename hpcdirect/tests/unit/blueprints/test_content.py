@@ -1,0 +1,106 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What counts of a folder's files, and what does not."""
+
+import pathlib
+
+import fixtures
+import testtools
+
+from hpcdirect.blueprints import content
+
+PLAY = """\
+- name: Slurm
+  hosts: slurm_node
+  vars: {word: !unsafe "{{ x }}", since: 2026-01-01}
+  tasks:
+    - name: One
+      ansible.builtin.copy: {dest: /a, content: "x"}
+    - name: Two
+      ansible.builtin.command: "true"
+"""
+ALIKE = """\
+# The same, otherwise written.
+
+- hosts:   slurm_node
+  name: 'Slurm'
+  tasks:
+    - ansible.builtin.copy:
+        content: x      # a comment
+        dest: /a
+      name: One
+    - {name: Two, ansible.builtin.command: 'true'}
+  vars:
+    since: 2026-01-01
+    word: !unsafe '{{ x }}'
+"""
+
+
+class ContentTest(testtools.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        self.write('apply.yaml', PLAY)
+        self.write('files/key', 'k  \n')
+        self.before = content.digest(self.folder)
+
+    def write(self, name, text):
+        file = self.folder / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+
+    def differs(self):
+        return content.digest(self.folder) != self.before
+
+    def test_what_means_nothing(self):
+        self.write('apply.yaml', ALIKE)
+        self.assertFalse(self.differs())
+        for name in ('README.rst', 'LICENSE', 'apply.yaml~', '.apply.swp',
+                     '__pycache__/x.pyc'):
+            self.write(name, 'x')
+            self.assertFalse(self.differs(), name)
+
+    def test_what_means_something(self):
+        for name, text in (
+                ('apply.yaml', PLAY.replace('"x"', '"y"')),
+                ('apply.yaml', PLAY.replace('!unsafe ', '')),
+                ('apply.yaml', PLAY.replace('2026-01-01', '2026-01-02')),
+                ('apply.yaml', PLAY.replace('- name: One', '- name: On')),
+                ('files/key', 'k \n'), ('files/README', 'x'),
+                ('library/mine.py', 'x = 1  # a comment')):
+            self.write(name, text)
+            self.assertTrue(self.differs(), (name, text))
+            self.write('apply.yaml', PLAY)
+            self.write('files/key', 'k  \n')
+            (self.folder / 'files/README').unlink(missing_ok=True)
+
+    def test_the_order_of_tasks_counts(self):
+        one, two = '    - name: One\n', '    - name: Two\n'
+        head, _, tail = PLAY.partition(one)
+        first, _, second = tail.partition(two)
+        self.write('apply.yaml', head + two + second + one + first)
+        self.assertTrue(self.differs())
+
+    def test_what_is_no_yaml_counts_as_it_is(self):
+        self.write('apply.yaml', 'a: [')
+        broken = content.digest(self.folder)
+        self.write('apply.yaml', 'a:  [')
+        self.assertNotEqual(broken, content.digest(self.folder))
+
+    def test_without(self):
+        self.write('grade.yaml', 'grade: A')
+        self.assertTrue(self.differs())
+        self.assertEqual(self.before, content.digest(
+            self.folder, {'grade.yaml'}))

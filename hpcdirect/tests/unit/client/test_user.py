@@ -1,0 +1,142 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""openstack hpc user ..."""
+
+import datetime
+
+from hpcdirect.tests.unit.client import stub
+from hpcdirect.tests.unit.client import test_changes
+
+ANN = {'name': 'ann', 'uid': 20001, 'gid': 20001, 'keys': [], 'groups': [],
+       'shell': '/bin/bash', 'sudo': False, 'expires_at': None,
+       'state': 'on', 'own': True}
+
+
+class UserTest(test_changes.ChangeTest):
+
+    def setUp(self):
+        super().setUp()
+        self.stub.answer('GET', '/clusters/demo/users', {'users': [ANN]})
+        self.stub.answer('GET', '/clusters/demo/users/ann', ANN)
+        self.stub.answer('GET', '/clusters/demo/users/tom',
+                         stub.error(404, 'not_found', 'User tom'))
+
+    def users(self, *argv):
+        """What a command asks to be of users."""
+        self.stub.seen.clear()
+        self.hpc('user', *argv)
+        body, = [body for *_, body in self.stub.seen if body]
+        return body['users']
+
+    def test_create(self):
+        keys = self.home / 'keys'
+        keys.write_text('# mine\nssh-ed25519 B b\n\n')
+        self.assertEqual(
+            {'bob': {'keys': ['ssh-rsa A', 'ssh-ed25519 B b'], 'uid': 2000,
+                     'groups': ['lab', 'x'], 'shell': '/bin/sh',
+                     'sudo': True,
+                     'expires_at': '2027-01-31T12:00:00+00:00'}},
+            self.users('create', 'demo', 'bob', '--public-key', 'ssh-rsa A',
+                       '--key-file', str(keys), '--uid', '2000', '--group',
+                       'lab', '--group', 'x', '--shell', '/bin/sh',
+                       '--sudo', '--expires', '2027-01-31T12:00Z'))
+        self.assertEqual({'bob': {}}, self.users('create', 'demo', 'bob'))
+
+    def test_a_key_pair(self):
+        """Nova is asked, with the caller's own credentials."""
+        nova = f'{self.stub.url}/compute/v2.1'
+        self.clouds(auth_type='http_basic', auth={
+            'endpoint': self.stub.url, 'username': stub.USER,
+            'password': stub.PASSWORD}, compute_endpoint_override=nova)
+        self.stub.answer('GET', '/compute/v2.1', {'version': {
+            'id': 'v2.1', 'status': 'CURRENT', 'version': '2.90',
+            'min_version': '2.1', 'links': [{'rel': 'self', 'href': nova}]}})
+        self.stub.answer('GET', '/compute/v2.1/os-keypairs/laptop', {
+            'keypair': {'name': 'laptop',
+                        'public_key': 'ssh-ed25519 N me\n'}})
+        self.stub.answer('GET', '/compute/v2.1/os-keypairs/desk', (
+            404, {'itemNotFound': {'message': 'none', 'code': 404}}))
+        self.stub.answer('GET', '/compute/v2.1/os-keypairs',
+                         {'keypairs': []})
+        self.assertEqual({'bob': {'keys': ['ssh-ed25519 N me']}}, self.users(
+            'create', 'demo', 'bob', '--keypair', 'laptop'))
+        _, err = self.hpc('user', 'create', 'demo', 'bob', '--keypair',
+                          'desk', code=1)
+        self.assertIn('you have no such key pair', err)
+
+    def test_dry_run(self):
+        self.stub.answer('POST', '/plans', {
+            'id': 'p1', 'cluster_id': 'id-demo', 'generation': 1,
+            'refused': False, 'stale': '', 'seconds': 2.0, 'steps': [],
+            'changes': [{
+                'verdict': 'in place', 'subject': 'users', 'reason': '',
+                'nodes': ['head-0'], 'out': 0, 'seconds': 2.0,
+                'lost': ['/home/ann'], 'kept': []}]})
+        out, err = self.hpc('user', 'delete', 'demo', 'ann', '--home',
+                            'purge', '--dry-run')
+        self.assertIn('in place: users on head-0 (2 s before), lost: '
+                      '/home/ann', out)
+        self.assertIn('--plan p1', err)
+        self.assertEqual({'cluster': 'demo', 'change': {'users': {'ann': {
+            'state': 'gone', 'home': 'purge', 'end_jobs': False}}}},
+            self.stub.bodies('POST')[-1])
+        self.assertEqual([], self.stub.bodies('PATCH'))
+
+    def test_one_that_is_there(self):
+        _, err = self.hpc('user', 'create', 'demo', 'ann', code=1)
+        self.assertIn('hpc user set demo ann', err)
+
+    def test_a_table(self):
+        table = self.home / 'users.csv'
+        table.write_text('name,key,groups,sudo,expires\n'
+                         'bob,ssh-rsa A,"lab,x",yes,never\neve,,,,\n')
+        self.assertEqual(
+            {'bob': {'keys': ['ssh-rsa A'], 'groups': ['lab', 'x'],
+                     'sudo': True, 'expires_at': None}, 'eve': {}},
+            self.users('create', 'demo', '--from-csv', str(table)))
+
+    def test_a_table_that_is_wrong(self):
+        table = self.home / 'users.csv'
+        for text, said in (
+                ('nam\nbob\n', ':1: the first line names the columns'),
+                ('name\nbob\nbob\n', ':3: bob is there twice'),
+                ('name,uid\nbob,x\n', ':2: uid is no number'),
+                ('name,expires\nbob,soon\n', 'soon is no time')):
+            table.write_text(text)
+            _, err = self.hpc('user', 'create', 'demo', '--from-csv',
+                              str(table), code=1)
+            self.assertIn(said, err)
+
+    def test_set(self):
+        self.assertEqual(
+            {'ann': {'sudo': False, 'state': 'off', 'expires_at': None}},
+            self.users('set', 'demo', 'ann', '--no-sudo', '--off',
+                       '--expires', 'never'))
+        said = self.users('set', 'demo', 'ann', '--expires', '2d')
+        soon = datetime.datetime.fromisoformat(said['ann']['expires_at'])
+        left = soon - datetime.datetime.now(datetime.UTC)
+        self.assertEqual(1, left.days)
+        _, err = self.hpc('user', 'set', 'demo', 'tom', code=1)
+        self.assertIn('User tom', err)
+
+    def test_delete(self):
+        gone = {'state': 'gone', 'home': 'purge', 'end_jobs': True}
+        self.assertEqual({'ann': gone, 'bob': gone}, self.users(
+            'delete', 'demo', 'ann', 'bob', '--home', 'purge', '--end-jobs'))
+
+    def test_list_and_show(self):
+        out, _ = self.hpc('user', 'list', 'demo', '-f', 'csv')
+        self.assertIn('"ann",20001,"on"', out)
+        out, _ = self.hpc('user', 'show', 'demo', 'ann', '-f', 'value',
+                          '-c', 'uid')
+        self.assertEqual('20001\n', out)

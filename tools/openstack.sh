@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# The tests in a real OpenStack cloud: ./tools/openstack.sh [stestr args]
+# Brings up a bed of its own (devstack/bed), runs hpcdirect/tests/openstack in
+# it and takes it down again. KEEP=1 leaves it up for a look. Needs root.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=tools/install.sh
+. tools/install.sh
+
+install_packages openstack
+export BED_PYTHON=${BED_PYTHON:-$PWD/.venv}
+if [ "$BED_PYTHON" = "$PWD/.venv" ]; then
+    install_python .venv -e '.[service,client]' -r test-requirements.txt
+fi
+bed=devstack/bed/bed
+export BED_NAME=${BED_NAME:-hpctest}
+
+# shellcheck disable=SC2317  # the trap calls it
+down() {
+    status=$?
+    if [ "$status" != 0 ] && [ -n "${CI_LOGS:-}" ]; then
+        mkdir -p "$CI_LOGS"
+        cp -r "${BED_PATH:-/var/lib/hpcdirect-bed/$BED_NAME}/log" "$CI_LOGS/" || true
+    fi
+    [ -n "${KEEP:-}" ] || "$bed" down
+    exit "$status"
+}
+trap down EXIT
+
+began=$(date +%s)
+"$bed" up
+echo "the bed is up after $(($(date +%s) - began)) s"
+failed=0
+# One worker: there is one cloud.
+"$bed" exec "$BED_PYTHON/bin/stestr" --test-path ./hpcdirect/tests/openstack \
+    run --serial "$@" || failed=1
+totals=$("$BED_PYTHON/bin/stestr" last || true)
+passed=$(awk '/ - Passed:/ {print $3}' <<<"$totals")
+broken=$(awk '/ - (Failed|Unexpected Success):/ {n += $NF} END {print n + 0}' <<<"$totals")
+[ -n "$passed" ] || { echo 'stestr counted no test'; exit 1; }
+[ "$failed" = 0 ] || [ "$broken" != 0 ] || broken=1
+echo "OpenStack: $(($(date +%s) - began)) s in all"
+echo "$passed passed, $broken failed"
+exit "$failed"
