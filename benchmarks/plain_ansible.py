@@ -46,6 +46,7 @@ import yaml
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+from hpcdirect.blueprints import content
 from hpcdirect.blueprints import load
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints import validate
@@ -56,6 +57,7 @@ _CONFIG = """\
 inventory = inventory.ini
 forks = 32
 gathering = explicit
+library = {library}
 host_key_checking = True
 retry_files_enabled = False
 interpreter_python = /usr/bin/python3
@@ -178,7 +180,9 @@ class Plain:
                          'hpc_secrets': self._secrets(use)}})
         (self.work / 'site.yml').write_text(yaml.safe_dump(plays))
         (self.work / 'ansible.cfg').write_text(
-            _CONFIG.format(work=self.work))
+            _CONFIG.format(work=self.work, library=':'.join(dict.fromkeys(
+                str(use.element.folder.resolve().parent / content.MODULES)
+                for use in self.uses))))
         (self.work / 'inventory.ini').write_text(
             ''.join(self._inventory(uses, on)))
         (self.work / 'known_hosts').write_text(''.join(

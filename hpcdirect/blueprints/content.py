@@ -33,6 +33,8 @@ import yaml
 
 #: libyaml's, where PyYAML has it: ten times as fast.
 _SafeLoader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
+#: The folder in which Ansible looks for modules, beside a playbook.
+MODULES = 'library'
 #: What editors and version control leave behind; no part of the content.
 _IGNORED = ('.git', '__pycache__', '*.pyc', '*~', '.*.sw?', '#*#', '.#*',
             '*.bak', '*.orig', '*.rej', '*.retry', '.DS_Store')
@@ -44,20 +46,35 @@ _MOST_BYTES = 1 << 20
 
 
 def digest(folder: pathlib.Path, without: Collection[str] = ()) -> str:
-    """sha256 of the name and the meaning of every file of a folder.
+    """sha256 of the name and the meaning of every file that counts.
 
     :param without: files of it that do not count.
     """
     total = hashlib.sha256()
-    for file in sorted(set(files(folder)).difference(without)):
-        content = meaning(folder / file)
-        total.update(f'{file}\0{len(content)}\0'.encode())
-        total.update(content)
+    for name, file in sorted(files(folder).items()):
+        if name not in without:
+            content = meaning(file)
+            total.update(f'{name}\0{len(content)}\0'.encode())
+            total.update(content)
     return total.hexdigest()
 
 
-def files(folder: pathlib.Path) -> Iterator[str]:
-    """The files of a folder that count, as paths below it."""
+def files(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    """What a folder is made of: path below it -> where the file lies.
+
+    To an element belong the Ansible modules that all those around it share:
+    what is in ``library/`` beside its folder counts as if it were in its own
+    ``library/``, unless it has a file of that name itself.
+    """
+    shared = {}
+    if (folder / 'element.yaml').is_file():
+        shared = {f'{MODULES}/{name}': file for name, file
+                  in _below(folder.resolve().parent / MODULES)}
+    return shared | dict(_below(folder))
+
+
+def _below(folder: pathlib.Path) -> Iterator[tuple[str, pathlib.Path]]:
+    """The files of a folder that count."""
     def kept(name: str) -> bool:
         return not any(fnmatch.fnmatch(name, one) for one in _IGNORED)
 
@@ -68,7 +85,7 @@ def files(folder: pathlib.Path) -> Iterator[str]:
             read = top == str(folder) and any(
                 fnmatch.fnmatch(name, one) for one in _READ)
             if file.is_file() and not read:
-                yield file.relative_to(folder).as_posix()
+                yield file.relative_to(folder).as_posix(), file
 
 
 def meaning(file: pathlib.Path) -> bytes:

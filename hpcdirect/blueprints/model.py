@@ -115,8 +115,8 @@ class Grade:
 class Element:
     """Something that can be put on a cluster and taken off again.
 
-    :param digest: sha256 of every file of its folder but ``grade.yaml``,
-        hexadecimal.
+    :param digest: sha256 of every file of its folder but ``grade.yaml``, and
+        of the modules it shares with those around it, hexadecimal.
     :param needs: ``node`` (begin as soon as this node answers) or
         ``cluster`` (begin when every wanted node answers).
     :param accounts: which of its parameters takes people's accounts, or ''.

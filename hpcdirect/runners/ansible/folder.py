@@ -33,6 +33,7 @@ from typing import Any
 
 from oslo_config import cfg
 
+from hpcdirect.blueprints import content
 from hpcdirect.exception import RunnerError
 from hpcdirect.runners.ansible import documents
 from hpcdirect.runners.ansible import processes
@@ -218,12 +219,15 @@ def _filled(path: pathlib.Path, conf: cfg.ConfigOpts, batch: Batch,
 def _import(path: pathlib.Path, index: int, task: Task) -> dict[str, Any]:
     """The line of the site that plays a task; its files are put in place.
 
-    The element is copied: where an event came from is told by the path, and
-    a change of the element while it is played does not matter. Links are
-    followed, as its digest follows them: elements may share a module.
+    The element is copied, all that its digest covers and nothing else: where
+    an event came from is told by the path, and a change of the element while
+    it is played does not matter.
     """
     name = f'{index:02d}-{task.element.name}'
-    shutil.copytree(task.element.folder, path / 'project' / name)
+    for part, source in content.files(task.element.folder).items():
+        target = path / 'project' / name / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
     secrets = {}
     (path / 'secrets' / name).mkdir(mode=0o700)
     for secret, value in task.secrets.items():

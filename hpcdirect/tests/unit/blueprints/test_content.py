@@ -99,6 +99,26 @@ class ContentTest(testtools.TestCase):
         self.write('apply.yaml', 'a:  [')
         self.assertNotEqual(broken, content.digest(self.folder))
 
+    def test_modules_beside_an_element(self):
+        beside = self.folder / 'library'
+        element = self.folder / 'some'
+        beside.mkdir()
+        element.mkdir()
+        self.write('library/shared.py', 'x = 1\n')
+        (element / 'apply.yaml').write_text(PLAY)
+        self.assertEqual({'apply.yaml'}, set(content.files(element)))
+        (element / 'element.yaml').write_text('name: some\n')
+        self.assertEqual(beside / 'shared.py',
+                         content.files(element)['library/shared.py'])
+        before = content.digest(element)
+        self.write('library/shared.py', 'x = 2\n')
+        self.assertNotEqual(before, content.digest(element))
+        (element / 'library').mkdir()
+        own = element / 'library/shared.py'
+        own.write_text('x = 1\n')
+        self.assertEqual(own, content.files(element)['library/shared.py'])
+        self.assertEqual(before, content.digest(element))
+
     def test_without(self):
         self.write('grade.yaml', 'grade: A')
         self.assertTrue(self.differs())

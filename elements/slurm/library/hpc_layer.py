@@ -1,1 +1,0 @@
-../../base/library/hpc_layer.py
