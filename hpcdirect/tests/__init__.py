@@ -20,3 +20,7 @@ from oslo_service import backend  # noqa: E402
 
 backend.init_backend(backend.BackendType.THREADING)
 logging.getLogger('alembic').setLevel(logging.WARNING)
+# Much goes wrong on purpose. A warning that nobody asked for goes to a file,
+# so that a traceback in the output of a run is one of a test that failed.
+logging.lastResort = logging.FileHandler('.tests.log', delay=True)
+logging.lastResort.setLevel(logging.WARNING)
