@@ -77,7 +77,8 @@ class Stage:
         self._cluster = models.Cluster(id=bed.cluster_id, name='trial')
         self._standing: list[ElementUse] = []
         self._below: Layout | None = None
-        self._spoilt = ''
+        #: Whether something is on the nodes that cannot be taken off.
+        self.spoilt = False
 
     def boot(self, layout: Layout, say: Callable[[str], None]) -> None:
         """Have the nodes up, bare.
@@ -99,10 +100,6 @@ class Stage:
 
         :raises RunnerError: it does not go on or off.
         """
-        if self._spoilt:
-            raise RunnerError(plugin='trial', reason=(
-                f'The nodes are of no more use: {self._spoilt} stands on '
-                'them and cannot be taken off.'))
         self._vault.complete(layout.blueprint(self._bed.compute, ()))
         wanted = [use for use in layout.uses
                   if use.element.name not in layout.judged]
@@ -116,10 +113,6 @@ class Stage:
             if use not in kept:
                 self._must(layout, base.Verb.APPLY, use, say)
         self._standing = wanted
-
-    def spoil(self, what: str) -> None:
-        """Say that something stays on the nodes that should not."""
-        self._spoilt = what
 
     def _must(self, layout: Layout | None, verb: base.Verb, use: ElementUse,
               say: Callable[[str], None]) -> None:

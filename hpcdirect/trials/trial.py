@@ -65,7 +65,9 @@ class Outcome:
 
 
 class Session:
-    """Several trials on the same nodes, one after the other.
+    """Several trials, one after the other, on the same nodes.
+
+    When something cannot be taken off, what follows gets new nodes.
 
     :param compute: compute nodes besides the one head.
     """
@@ -87,13 +89,15 @@ class Session:
         volumes: dict[str, VolumeUse] = {}
         for each in self._layouts:
             volumes |= each.volumes
-        with Bed(self._compute, self._say) as bed:
-            stage = Stage(bed, volumes.values())
-            stage.boot(self._layouts[0], self._say)
-            for layout, elements in zip(self._layouts, self._elements,
-                                        strict=True):
-                trial = _Trial(stage, layout, elements, self._say)
-                yield trial.outcome()
+        left = list(zip(self._layouts, self._elements, strict=True))
+        while left:
+            with Bed(self._compute, self._say) as bed:
+                stage = Stage(bed, volumes.values())
+                stage.boot(left[0][0], self._say)
+                while left and not stage.spoilt:
+                    layout, elements = left.pop(0)
+                    trial = _Trial(stage, layout, elements, self._say)
+                    yield trial.outcome()
 
 
 class _Trial:
@@ -175,7 +179,7 @@ class _Trial:
                                   (Verb.REVERT, reversed(names)))
         self._tell('revert', off)
         if off.failures:
-            self._stage.spoil(', '.join(names))
+            self._stage.spoilt = True
         return not off.failures
 
     def _tell(self, called: str, played: Played) -> None:
