@@ -223,10 +223,11 @@ class FenceTest(NodesCase):
         self.assert_succeeded(self.carried_out(runner, self.batch(task)))
         pid = int((self.marks / 'daemon.pid').read_text())
         self.addCleanup(os.kill, pid, signal.SIGKILL)
+        started = processes.status(pid).started
         begun = time.monotonic()
         self.assert_succeeded(self.carried_out(
             runner, self.batch(self.stamp(), epoch=2)))
-        self.assertIsNotNone(processes.status(pid))
+        self.assertTrue(processes.alive(pid, started))
         self.assertLess(time.monotonic() - begun, 20)
 
     def conductor(self, batch):
