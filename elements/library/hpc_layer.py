@@ -59,7 +59,10 @@ options:
       owner, group, mode; restart and reload (units to be told of a change).
     type: list
     elements: dict
-  units: {description: Units to be enabled and running., type: list}
+  units:
+    description: Units to be enabled and running. One that was so before the
+      layer came is so when it has gone.
+    type: list
   litter:
     description: Paths that the services write; removed at the revert.
     type: list
@@ -78,6 +81,8 @@ HOME = pathlib.Path('/var/lib/hpcdirect')
 LAYERS = HOME / 'layers'
 NODE = HOME / 'node.json'
 SCRIPTS = pathlib.Path('/var/lib/dpkg/info')
+#: How systemd calls a unit that is up, and one that comes up at boot.
+ON = ('active', 'enabled')
 POLICY = pathlib.Path('/usr/sbin/policy-rc.d')
 # SKIP_SYSV: enabling init scripts as well would take long; FORCE_REMOVE: root
 # comes in by key, it needs no password to be without sudo
@@ -405,10 +410,18 @@ class Units:
                 self._tell('reload-or-restart', unit)
         return running
 
-    def take_down(self, gone):
-        """Stop and disable."""
+    def take_down(self, gone, before):
+        """Stop and disable those that were not so before."""
         for unit, (active, enabled) in unit_states(gone).items():
-            if active != 'inactive' or enabled == 'enabled':
+            kept = before.pop(unit, ())
+            if 'active' in kept:
+                if enabled == 'enabled' and 'enabled' not in kept:
+                    self._tell('disable', unit)
+                continue
+            if 'enabled' in kept:
+                if active != 'inactive':
+                    self._tell('stop', unit)
+            elif active != 'inactive' or enabled == 'enabled':
                 self._tell('disable', unit, '--now')
                 run('systemctl', 'reset-failed', unit, check=False)
 
@@ -445,8 +458,14 @@ def present(params, node):
     old = load(file, empty())
     archives = archived(params['archives'])
     packages = sorted({*params['packages'], *archives})
+    # Packages may start what they bring: those that are on now were before.
+    before = {unit: [state for state in states if state in ON]
+              for unit, states in unit_states(
+                  set(params['units']) - set(old['units'])).items()}
     record = dict(old, packages=packages, litter=params['litter'],
-                  units=sorted(set(params['units'] + old['units'])))
+                  units=sorted(set(params['units'] + old['units'])),
+                  units_before={**old.get('units_before', {}), **{
+                      unit: on for unit, on in before.items() if on}})
     if record != old or not file.exists():
         save(file, record)  # before anything is done, so it can be undone
     actions = install(params['packages'], archives, node)
@@ -468,7 +487,8 @@ def present(params, node):
     for path, (said, snap) in wanted.items():
         if put(pathlib.Path(path), snap, node):
             units.touched(path, said)
-    units.take_down(set(old['units']) - set(params['units']))
+    units.take_down(set(old['units']) - set(params['units']),
+                    record['units_before'])
     give_back(record, stale, node, units)
     units.reread()
     running = units.bring_up(params['units'])
@@ -491,8 +511,10 @@ def absent(params, node):
         return {'actions': [], 'files': []}
     record = load(file, None)
     units = Units()
-    units.take_down(record['units'])
-    units.restart.difference_update(record['units'])
+    kept = record.get('units_before', {})
+    down = [unit for unit in record['units']
+            if 'active' not in kept.get(unit, ())]
+    units.take_down(record['units'], kept)
     give_back(record, list(record['before']), node, units)
     for path in record['litter']:
         for found in pathlib.Path('/').glob(path.lstrip('/')):
@@ -501,7 +523,7 @@ def absent(params, node):
     file.rename(going)  # its packages need not be kept for it
     purged = purge(node)
     units.reread()
-    units.restart.difference_update(record['units'])
+    units.restart.difference_update(down)
     units.bring_up([])
     going.unlink()
     actions = ['took back ' + path for path in units.files]
@@ -511,8 +533,8 @@ def absent(params, node):
 
 def empty():
     """The record of a layer that was never put on."""
-    return {'packages': [], 'units': [], 'litter': [], 'before': {},
-            'tell': {}}
+    return {'packages': [], 'units': [], 'units_before': {}, 'litter': [],
+            'before': {}, 'tell': {}}
 
 
 def save_if_new(file, record):

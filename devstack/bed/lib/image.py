@@ -62,7 +62,7 @@ _UNITS = 'etc/systemd/system'
 
 def main(folder: pathlib.Path, provider: str) -> None:
     """Make what is missing of the image."""
-    made = images.Images(_CACHE, mirror.Mirror(_CACHE))
+    made = images.Images(_CACHE, mirror.Mirror(_CACHE / 'packages'))
     packages = sorted({*_PACKAGES, *_LATER, *_named(),
                        *(_NFS if _has_nfs() else ())})
     said = made.missing(packages)

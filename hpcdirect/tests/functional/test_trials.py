@@ -17,9 +17,11 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -136,14 +138,18 @@ class ElementTestTest(unittest.TestCase):
 
     def test_what_is_left_is_told(self):
         large = LARGE if os.environ.get('HPCDIRECT_SOAK') else []
+        work = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        ours = shutil.copytree(OURS, work / 'elements')
+        shutil.copytree(ROOT / 'elements/library', ours / 'library')
         process = openstack(
-            *SHIPPED, *large, *(OURS / name for name in (
-                'litter', 'cursed', 'stillborn', 'restless')), '-f', 'json')
+            *SHIPPED, *large, *(ours / name for name in (
+                'litter', 'cursed', 'stillborn', 'restless', 'lodger')),
+            '-f', 'json')
         out, said = process.communicate(timeout=1200)
         self.assertEqual(2, process.returncode, said)
         rows = {row['Element'].partition('@')[0]: row
                 for row in json.loads(out)}
-        for name in (*SHIPPED, *large):
+        for name in (*SHIPPED, *large, 'lodger'):
             with self.subTest(name):
                 self.assertEqual(({}, [], 'A'), (
                     rows[name]['Left'], rows[name]['Failures'],

@@ -87,17 +87,19 @@ class Canary(fixtures.Fixture):
                 every.write(whole)
                 if message.headers['exchange_name'].startswith(OURS):
                     ours.write(whole)
-                left.pop()
+                came.append(None)
 
-            left = [None] * count
-            self._channel.basic_consume(self._queue, no_ack=True,
-                                        callback=written)
-            while left:
+            came = []
+            self._channel.basic_consume(self._queue, consumer_tag='canary',
+                                        no_ack=True, callback=written)
+            while len(came) < count:
                 try:
                     self._channel.connection.drain_events(timeout=10)
                 except TimeoutError as exc:
                     raise AssertionError(
-                        f'{len(left)} messages are lost') from exc
+                        f'{count - len(came)} messages are lost') from exc
+            # More come until it is told to end, and the files are open.
+            self._channel.basic_cancel('canary')
 
     def holder(self, text):
         """Whose token it is, None when it is none."""

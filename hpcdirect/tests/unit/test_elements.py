@@ -345,6 +345,36 @@ class PackagesTest(unittest.TestCase):
         self.assertLess({'apt', 'libc6', 'gpgv'}, needed)
 
 
+class LayerUnitsTest(unittest.TestCase):
+    """A service is as it was before the layer came."""
+
+    def test_taken_down(self):
+        layer = module(ROOT / 'elements/library/hpc_layer.py')
+        for before, now, wanted in (
+                ((), ('active', 'enabled'), ['disable x --now']),
+                ((), ('active', 'static'), ['disable x --now']),
+                ((), ('failed', 'enabled'), ['disable x --now']),
+                ((), ('inactive', 'disabled'), []),
+                (['active', 'enabled'], ('active', 'enabled'), []),
+                (['active'], ('active', 'enabled'), ['disable x']),
+                (['active'], ('active', 'static'), []),
+                (['enabled'], ('active', 'enabled'), ['stop x']),
+                (['enabled'], ('inactive', 'enabled'), [])):
+            with self.subTest(before=before, now=now):
+                told = []
+
+                def run(*words, told=told, **_):
+                    if words[1] == '-q':
+                        told.append(' '.join(
+                            [words[2], words[-1], *words[3:-1]]))
+
+                with mock.patch.object(layer, 'run', run), \
+                        mock.patch.object(layer, 'unit_states', autospec=True,
+                                          return_value={'x': now}):
+                    layer.Units().take_down(['x'], {'x': before})
+                self.assertEqual(wanted, told)
+
+
 class LayerFilesTest(unittest.TestCase):
     """Whatever was there before can be had again."""
 
