@@ -13,8 +13,8 @@
 
 """Packages, files and services of a layer: put on, and taken off again.
 
-The folders of elements that use it have a link to this file, which lies in
-element base; whoever copies an element's folder follows it (cp -rL).
+It lies beside the elements that use it. Whoever plays them with Ansible alone
+names this folder as library in ansible.cfg.
 """
 
 import base64

@@ -122,7 +122,8 @@ _TABLE: tuple[tuple[str, tuple[str, ...], str], ...] = (
         r'HTTP Error \d+', r'\b(404|502|503) +(not found|bad gateway|'
         r'service unavailable)', r'status code was .* and not'),
      'See that the node reaches the mirror or the address: name server, '
-     'route, proxy, and whether the address is right.'),
+     'route, proxy, and whether the address is right. Where nodes have no way '
+     'out, element package-relay fetches packages for them.'),
     ('undefined_variable', (
         r"is undefined", r'undefined variable', r'has no attribute',
         r'template error', r'templat\w+ .*(error|fail)',

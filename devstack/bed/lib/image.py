@@ -36,8 +36,6 @@ from hpcdirect.backends.local import mirror
 _CACHE = pathlib.Path('/var/cache/hpcdirect')
 #: What makes it a cloud's image.
 _PACKAGES = ('cloud-init', 'sudo')
-#: What clusters are given later on: only heads get to the mirror.
-_LATER = ('environment-modules', 'hpcc')
 #: For the shared home, where this kernel can; without it their units fail.
 _NFS = ('nfs-common', 'nfs-kernel-server')
 _CLOUD = """\
@@ -63,7 +61,7 @@ _UNITS = 'etc/systemd/system'
 def main(folder: pathlib.Path, provider: str) -> None:
     """Make what is missing of the image."""
     made = images.Images(_CACHE, mirror.Mirror(_CACHE / 'packages'))
-    packages = sorted({*_PACKAGES, *_LATER, *_named(),
+    packages = sorted({*_PACKAGES, *_named(),
                        *(_NFS if _has_nfs() else ())})
     said = made.missing(packages)
     if said:
@@ -96,7 +94,8 @@ def _settle(root: pathlib.Path, gateway: str) -> None:
         'etc/systemd/system-preset/00-nothing-else.preset': 'disable *\n',
         'etc/ssh/sshd_config.d/50-keys-only.conf':
             'PasswordAuthentication no\n',
-        # Only machines on the provider network get there.
+        # Only machines on the provider network get there: other nodes'
+        # packages come by element package-relay.
         'etc/apt/apt.conf.d/95mirror':
             f'Acquire::http::Proxy "http://{gateway}:3142";\n'}
     links = {

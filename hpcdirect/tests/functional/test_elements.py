@@ -34,6 +34,7 @@ import yaml
 from hpcdirect.backends import base
 from hpcdirect.backends import request
 from hpcdirect.backends.local import LocalBackend
+from hpcdirect.backends.local import network
 from hpcdirect.conf import local as options
 from hpcdirect.trials import difference
 from hpcdirect.trials import snapshot
@@ -42,6 +43,13 @@ ROOT = pathlib.Path(__file__).parents[3]
 BLUEPRINTS = ROOT / 'blueprints'
 EXAMPLES = BLUEPRINTS / 'slurm' / 'examples'
 SOAK = bool(os.environ.get('HPCDIRECT_SOAK'))
+#: Says to a proxy what is wanted, and prints the first line of its answer.
+ASK = """
+import socket
+with socket.create_connection(({0!r}, 3142), timeout=60) as line:
+    line.sendall(b'{1} HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n')
+    print(line.makefile().readline())
+"""
 LONG = unittest.skipUnless(SOAK, 'takes its time; set HPCDIRECT_SOAK')
 
 
@@ -259,6 +267,47 @@ class SlurmElementsTest(Case):
         self.assertEqual('', self.ssh(
             'head-0', 'sacctmgr -nP list assoc user=alice; squeue -h -t R'
         ).stdout)
+
+
+class RelayTest(Case):
+    """Nodes that have no way out get their packages all the same."""
+
+    slots = ('head-0', 'compute-0', 'compute-1')
+
+    def test_packages_come_once_through_the_head(self):
+        cluster = self.make('mpi', modules=True, users=[])
+        for name in self.slots[1:]:
+            self.ssh(name, f'ip route replace unreachable {network.MIRROR}')
+            self.assertEqual('cut off\n', self.ssh(
+                name, 'apt-get -qq -o Acquire::Retries=0 --error-on=any '
+                'update > /dev/null 2>&1 || echo cut off').stdout)
+        self.play(cluster, 'apply')
+        self.play(cluster, 'verify')
+
+        for name in self.slots[1:]:
+            self.ssh(name, 'dpkg -s environment-modules')
+        # time|I or O: in or out|size|for whom|what
+        log = [line.split('|') for line in self.ssh(
+            'head-0', 'systemctl stop apt-cacher-ng; '
+            'cat /var/log/apt-cacher-ng/apt-cacher.log').stdout.splitlines()]
+        ways = [line[1] for line in log
+                if '/environment-modules_' in line[-1]]
+        self.assertEqual(['I', 'O', 'O'], sorted(ways))
+
+    def test_it_lets_nothing_else_through(self):
+        cluster = self.make('mpi', users=[])
+        self.play(cluster, 'apply', 'package-relay')
+        relay = f'{self.machines["head-0"].address}:3142'
+        for wanted in ('CONNECT example.org:443', 'CONNECT deb.debian.org:22',
+                       'CONNECT evil-deb.debian.org:443',
+                       f'GET http://{network.MIRROR}/etc/passwd',
+                       'GET /acng-report.html'):
+            said = self.ssh('compute-0', 'python3 -', text=ASK.format(
+                relay.partition(':')[0], wanted)).stdout
+            self.assertRegex(said, '^HTTP/1.[01] (403|404|406)', wanted)
+        self.assertEqual('', self.ssh('head-0', (
+            'ss -Hltn sport = :3142 | grep -vF ' + relay +
+            ' || true')).stdout, 'it listens nowhere else')
 
 
 @LONG

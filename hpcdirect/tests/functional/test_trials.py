@@ -38,7 +38,8 @@ OURS = pathlib.Path(__file__).with_name('trial_elements')
 #: Elements of the project that are tried each time, by themselves. The
 #: others take their time to install: with HPCDIRECT_SOAK only.
 SHIPPED = ['munge']
-LARGE = ['base', 'users', 'shared-home', 'environment-modules', 'slurm',
+LARGE = ['package-relay', 'base', 'users', 'shared-home',
+         'environment-modules', 'slurm',
          'monitoring', 'program', 'openmpi', 'hpcc', 'mpi-hosts',
          'slurm-accounting', 'slurm-exporter', 'prometheus', 'calculix',
          'genomics', 'gromacs', 'lammps', 'octave', 'openbabel', 'openfoam',

@@ -43,12 +43,13 @@ class ClusterTest(cloud.CloudCase):
             node.provision_state for node in before.values()})
         zoe, listener = self.member('zoe'), self.useFixture(canary.Canary())
         cluster = self.create('c1', *self.user(), by=zoe, compute_count=3,
-                              home_from_site=True)
+                              home_from_site=True, modules=True)
         self.nothing_spilt(cluster, zoe, listener)
         # The cluster outlives whoever made it.
         self.admin.identity.delete_user(zoe)
         self.stack_and_nodes(cluster, 4)
         self.only_through_the_head()
+        self.packages_came_in(3)
         self.ssh_as_one_command('c1')
         self.mpi(3)
         self.touch_disks()
@@ -107,6 +108,12 @@ class ClusterTest(cloud.CloudCase):
                 direct.settimeout(2)
                 self.assertNotEqual(0, direct.connect_ex(
                     (node.address, 22)))
+
+    def packages_came_in(self, count):
+        """What the image lacks, compute nodes have all the same."""
+        said = self.ssh('c1', f'srun --mpi=none --nodes={count} dpkg-query '
+                              "-W -f '${Status}\\n' environment-modules")
+        self.assertEqual(['install ok installed'] * count, said.splitlines())
 
     def mpi(self, count, name='c1'):
         """The blueprint's example, on so many nodes."""
