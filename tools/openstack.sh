@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The tests in a real OpenStack cloud: ./tools/openstack.sh [stestr args]
 # Brings up a bed of its own (devstack/bed), runs hpcdirect/tests/openstack in
-# it and takes it down again. KEEP=1 leaves it up for a look. Needs root.
+# it and takes it down again. KEEP=1 leaves it up for a look, and goes on with
+# one that was left up. Needs root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tools/install.sh
@@ -14,6 +15,9 @@ if [ "$BED_PYTHON" = "$PWD/.venv" ]; then
 fi
 bed=devstack/bed/bed
 export BED_NAME=${BED_NAME:-hpctest}
+# No child holds the lock: what a run that was killed left behind must not.
+exec 8> "/run/lock/hpcdirect-openstack-$BED_NAME.lock"
+flock -n 8 || { echo "another run is at work in the bed $BED_NAME"; exit 1; }
 
 # shellcheck disable=SC2317  # the trap calls it
 down() {
@@ -22,18 +26,20 @@ down() {
         mkdir -p "$CI_LOGS"
         cp -r "${BED_PATH:-/var/lib/hpcdirect-bed/$BED_NAME}/log" "$CI_LOGS/" || true
     fi
-    [ -n "${KEEP:-}" ] || "$bed" down
+    [ -n "${KEEP:-}" ] || "$bed" down 8>&-
     exit "$status"
 }
 trap down EXIT
 
 began=$(date +%s)
-"$bed" up
+# Clusters of a run that was killed would be in the way of this one's.
+[ -n "${KEEP:-}" ] || "$bed" down 8>&-
+"$bed" up 8>&-
 echo "the bed is up after $(($(date +%s) - began)) s"
 failed=0
 # One worker: there is one cloud.
 "$bed" exec "$BED_PYTHON/bin/stestr" --test-path ./hpcdirect/tests/openstack \
-    run --serial "$@" || failed=1
+    run --serial "$@" 8>&- || failed=1
 totals=$("$BED_PYTHON/bin/stestr" last || true)
 passed=$(awk '/ - Passed:/ {print $3}' <<<"$totals")
 broken=$(awk '/ - (Failed|Unexpected Success):/ {n += $NF} END {print n + 0}' <<<"$totals")
