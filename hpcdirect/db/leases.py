@@ -52,7 +52,8 @@ def claim(session: orm.Session, cluster_id: str, owner: str,
         Cluster.id == cluster_id, Cluster.deleted == '',
         Cluster.lease_until < utc_seconds(),
     ).values(owner=owner, epoch=Cluster.epoch + 1,
-             lease_until=utc_seconds() + seconds))
+             lease_until=utc_seconds() + seconds,
+             updated_at=Cluster.updated_at))
     if not taken:
         return None
     return session.scalars(sa.select(Cluster.epoch).where(

@@ -115,6 +115,19 @@ class LeaseTests(databases.SQLite):
         time.sleep(0.4)
         self.assertIsNone(self.claim(ident, 'second'))
 
+    def test_who_works_on_a_cluster_changes_nothing_about_it(self):
+        before = self.updated_at(ident := self.cluster())
+        epoch = self.claim(ident)
+        with self.database.write() as session:
+            leases.fence(session, ident, epoch)
+            leases.renew(session, [(ident, epoch)], 30.0)
+            leases.release(session, ident, epoch, look_again=60.0)
+        self.assertEqual(before, self.updated_at(ident))
+
+    def updated_at(self, ident):
+        with self.database.read() as session:
+            return session.get_one(models.Cluster, ident).updated_at
+
     def test_due(self):
         soon = self.cluster('soon', due_at=0.0)
         self.cluster('never', due_at=None)

@@ -29,18 +29,20 @@ WORD = sa.String(64).with_variant(
     mysql.VARCHAR(64, collation='utf8mb4_bin'), 'mysql', 'mariadb')
 
 # What came before the newest generation was not kept, and is not to be had.
+# Who wanted the newest is whoever the first of its deployments was for; the
+# later ones tried again.
 NEWEST = """
 INSERT INTO generations
     (id, cluster_id, generation, user_id, operation, desired, created_at)
 SELECT id, id, generation,
-    COALESCE((SELECT MIN(user_id) FROM deployments
-              WHERE cluster_id = clusters.id
-              AND generation = clusters.generation
-              AND operation <> 'retry'), user_id),
-    COALESCE((SELECT MIN(operation) FROM deployments
-              WHERE cluster_id = clusters.id
-              AND generation = clusters.generation
-              AND operation <> 'retry'), 'create'),
+    COALESCE((SELECT first.user_id FROM deployments AS first
+              WHERE first.cluster_id = clusters.id
+              AND first.generation = clusters.generation
+              ORDER BY first.created_at LIMIT 1), user_id),
+    COALESCE((SELECT first.operation FROM deployments AS first
+              WHERE first.cluster_id = clusters.id
+              AND first.generation = clusters.generation
+              ORDER BY first.created_at LIMIT 1), 'create'),
     desired,
     COALESCE((SELECT MIN(created_at) FROM deployments
               WHERE cluster_id = clusters.id
