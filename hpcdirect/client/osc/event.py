@@ -29,10 +29,11 @@ class ListEvent(base.Lister):
     """List what happened, or follow it as it happens"""
 
     columns: ClassVar = {
-        'At': 'at', 'Kind': 'kind', 'Node': 'node', 'Element': 'element',
-        'Task': 'task', 'Result': 'result', 'Message': 'message'}
+        'At': 'at', 'Kind': 'kind', 'Node': 'node', 'Verb': 'verb',
+        'Element': 'element', 'Task': 'task', 'Result': 'result',
+        'Message': 'message'}
     more: ClassVar = {
-        'ID': 'id', 'Level': 'level', 'Verb': 'verb', 'Seconds': 'seconds',
+        'ID': 'id', 'Level': 'level', 'Seconds': 'seconds',
         'Cluster': 'cluster_id', 'Deployment': 'deployment_id',
         'Run': 'run_id', 'Step': 'step_id'}
     filters: ClassVar = {

@@ -26,7 +26,9 @@ from hpcdirect.client import errors
 from hpcdirect.client import watch
 from hpcdirect.client.osc import base
 
-_DONE = {'SUCCEEDED': 'ok', 'FAILED': 'FAILED', 'INTERRUPTED': 'interrupted'}
+#: How a step stands -> what is said of it.
+_STATUSES = {'RUNNING': '...', 'SUCCEEDED': 'ok', 'FAILED': 'FAILED',
+             'INTERRUPTED': 'interrupted'}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -95,12 +97,17 @@ class Screen:
         self._stream.flush()
 
     def show(self, glimpse: watch.Glimpse) -> None:
-        """What is new since the last glimpse."""
+        """What is new since the last glimpse, in the order it happened."""
+        steps = {step['id']: step
+                 for step in glimpse.deployment.get('steps') or []}
         for event in glimpse.events:
-            self._event(event)
-        steps = glimpse.deployment.get('steps') or []
-        for number, step in enumerate(steps, 1):
-            self._step(step, number, len(steps))
+            self._event(event, steps)
+        # The deployment was read before the events: it knows no more than
+        # they do, but of steps whose first events came before this one began
+        # to look, or before they were in the plan.
+        for step in steps.values():
+            if glimpse.over or step['id'] not in self._shown:
+                self._step(step, steps)
         self._status(glimpse.deployment)
 
     def close(self) -> None:
@@ -125,17 +132,23 @@ class Screen:
             self._stream.write(f'{text}\n')
         return base.FAILED
 
-    def _event(self, event: Mapping[str, Any]) -> None:
+    def _event(self, event: Mapping[str, Any],
+               steps: Mapping[str, Mapping[str, Any]]) -> None:
+        if event['kind'] == 'step':
+            step = steps.get(event['step_id'])
+            if step and event['message'] in _STATUSES:
+                self._step({**step, 'status': event['message']}, steps,
+                           event.get('seconds'))
+            return
         if event['kind'] == 'task':
             self._doing = ': '.join(filter(None, (
                 event.get('node'), event.get('task'))))
-        bad = event.get('level') == 'error'
-        if bad or (self._follow and not self._live
-                   and event['kind'] != 'step'):
+        if self._follow or event.get('level') == 'error':
             self.line(f'  {describe(event)}')
 
-    def _step(self, step: Mapping[str, Any], number: int, total: int
-              ) -> None:
+    def _step(self, step: Mapping[str, Any],
+              steps: Mapping[str, Mapping[str, Any]],
+              took: float | None = None) -> None:
         status = step['status']
         if self._shown.get(step['id'], 'WAITING') == status:
             return
@@ -145,13 +158,13 @@ class Screen:
         nodes = step.get('nodes') or []
         on = ', '.join(nodes[:4]) + (
             f' and {len(nodes) - 4} more' if len(nodes) > 4 else '')
-        took = _seconds(step)
+        took = _seconds(step) if took is None else took
         self.line(' '.join(filter(None, (
-            f'[{number}/{total}]', step['kind'], step.get('element'),
-            f'on {on}' if on else '',
-            '...' if status == 'RUNNING' else _DONE.get(status, status),
-            f'{took:.1f}s' if took is not None else '',
-            step.get('reason') if status == 'FAILED' else ''))))
+            f'[{list(steps).index(step["id"]) + 1}/{len(steps)}]',
+            step['kind'], step.get('element'), f'on {on}' if on else '',
+            _STATUSES.get(status, status),
+            f'{took:.1f}s' if took is not None and status != 'RUNNING'
+            else ''))))
 
     def _status(self, deployment: Mapping[str, Any]) -> None:
         if not self._live:

@@ -259,6 +259,38 @@ class WaitTest(ChangeTest):
         for number in range(1, 4):
             self.assertEqual(1, err.count(f'Task {number} '))
 
+    def test_follow_tells_in_the_order_it_happened(self):
+        def step(number, ident, status, seconds=None):
+            return stub.event(number, 'step', step_id=ident, node='', task='',
+                              result=None, message=status, seconds=seconds)
+
+        self.stub.events = [
+            step(1, 's0', 'RUNNING'), step(2, 's0', 'SUCCEEDED', 2.5),
+            step(3, 's1', 'RUNNING'), stub.event(4),
+            step(5, 's1', 'FAILED', 3.5),
+            stub.event(6, 'cluster', message='ERROR', node='', task='',
+                       element='', verb='', result=None, seconds=None)]
+        said = stub.deployment('FAILED', reason='slurm failed')
+        said['steps'][1] |= {'status': 'FAILED', 'reason': 'not there yet'}
+        for terminal in (False, True):
+            self.stub.answer('GET', '/deployments/dep',
+                             stub.deployment('RUNNING'), said)
+            _, err = self.hpc('cluster', 'update', 'demo', '--parameter',
+                              'x=1', '--follow', '--poll-interval', '0.1',
+                              code=2, terminal=terminal)
+            told = [line.rpartition('\x1b[K')[2][6:]
+                    for line in err.splitlines()]
+            self.assertEqual([line for line in (
+                '[1/2] provision on head-0, compute-0 ...',
+                '[1/2] provision on head-0, compute-0 ok 2.5s',
+                '[2/2] apply slurm on head-0 ...',
+                '  apply slurm  head-0  Task 4  changed  1.5s',
+                '[2/2] apply slurm on head-0 FAILED 3.5s',
+                '  ERROR',
+                'create: failed: slurm failed',
+            ) if not (terminal and line.endswith('...'))], [
+                line for line in told if line[:1] in ('[', ' ', 'c')], err)
+
     def test_terminal(self):
         self.stub.events = [stub.event(1)]
         _, err = self.hpc('cluster', 'retry', 'demo', '--wait',
