@@ -49,7 +49,8 @@ class ShowBlueprint(base.ShowOne):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Which one, and what of it."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('blueprint', metavar='<name>[@<version>]')
+        parser.add_argument('blueprint', metavar='<name>[@<version>]',
+                            help='Name, and a version unless it is the newest')
         which = parser.add_mutually_exclusive_group()
         which.add_argument('--parameters', action='store_true',
                            help='Only what can be chosen, one a row')

@@ -138,7 +138,8 @@ class UpdateCluster(change.Change):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """What to change."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('--description', metavar='<text>')
+        parser.add_argument('--description', metavar='<text>',
+                            help='What it is for, in your own words')
         parser.add_argument('--plan', metavar='<id>',
                             help='Do just what this plan has shown')
         change.add_force(parser)

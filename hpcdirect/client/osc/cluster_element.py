@@ -56,8 +56,9 @@ class _Put(change.Change):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Which element, and how it is to be."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('element', metavar='<name>[@<version>]')
-        values.add_parameter_options(parser)
+        parser.add_argument('element', metavar='<name>[@<version>]',
+                            help='Name of the element')
+        values.add_parameter_options(parser, 'element')
         parser.add_argument(
             '--role', metavar='<role>=<group>[,<group>]', action='append',
             default=[], help='Node groups that play a role of the element; '
@@ -103,7 +104,8 @@ class RemoveClusterElement(change.Change):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Which ones."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('element', metavar='<name>', nargs='+')
+        parser.add_argument('element', metavar='<name>', nargs='+',
+                            help='Name of the element')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:

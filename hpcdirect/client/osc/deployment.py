@@ -50,7 +50,8 @@ class ShowDeployment(base.ShowOne):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Which one, and what of it."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('deployment', metavar='<id>')
+        parser.add_argument('deployment', metavar='<id>',
+                            help='As hpc deployment list shows it')
         parser.add_argument('--plan', action='store_true',
                             help='Show the plan as well')
         return parser

@@ -57,7 +57,8 @@ class ShowElement(base.ShowOne):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Which one."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('element', metavar='<name>[@<version>]')
+        parser.add_argument('element', metavar='<name>[@<version>]',
+                            help='Name of the element')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
@@ -89,7 +90,7 @@ class TestElement(base.Lister):
             default=[],
             help='Have this one stand below it, besides those it requires '
                  '(repeat for several); default: what its file says')
-        values.add_parameter_options(parser)
+        values.add_parameter_options(parser, 'element')
         parser.add_argument(
             '--role', metavar='<role>=<group>[,<group>]', action='append',
             default=[],

@@ -58,7 +58,8 @@ class ShowGeneration(base.ShowOne):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Which one."""
         parser = change.one(super().get_parser(prog_name))
-        parser.add_argument('generation', type=int, metavar='<generation>')
+        parser.add_argument('generation', type=int, metavar='<generation>',
+                            help='As hpc cluster generation list shows it')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
@@ -113,7 +114,8 @@ class RollbackCluster(change.Change):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Back to where."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('generation', type=int, metavar='<generation>')
+        parser.add_argument('generation', type=int, metavar='<generation>',
+                            help='As hpc cluster generation list shows it')
         change.add_force(parser)
         return parser
 
@@ -168,7 +170,8 @@ class CloneCluster(change.Change):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Which one, and what is to be otherwise."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('name', metavar='<new name>')
+        parser.add_argument('name', metavar='<new name>',
+                            help='What to call it')
         parser.add_argument('--generation', type=int, metavar='<number>',
                             help='As it was wanted then')
         parser.add_argument('--backend', metavar='<name>',

@@ -61,7 +61,8 @@ class AddGroup(change.Change):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Which group, of how many."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('group', metavar='<group>')
+        parser.add_argument('group', metavar='<group>',
+                            help='Name of the node group')
         parser.add_argument('--count', metavar='<nodes>', type=int, default=1,
                             help='How many (default: 1)')
         values.add_parameter_options(parser)
@@ -97,7 +98,8 @@ class RemoveGroup(change.Change):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Which group."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('group', metavar='<group>')
+        parser.add_argument('group', metavar='<group>',
+                            help='Name of the node group')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:

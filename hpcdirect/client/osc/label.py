@@ -31,7 +31,8 @@ _MINUTES = {'m': 1, 'h': 60, 'd': 1440, 'w': 10080}
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """--description, --tag, --protect and --expires"""
-    parser.add_argument('--description', metavar='<text>')
+    parser.add_argument('--description', metavar='<text>',
+                        help='What it is for, in your own words')
     parser.add_argument('--tag', metavar='<word>', action='append',
                         help='Word to find it by (repeat for several)')
     parser.add_argument('--protect', dest='protected', action='store_true',

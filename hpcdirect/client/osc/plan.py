@@ -27,7 +27,8 @@ class ShowPlan(base.ShowOne):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Which one."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('plan', metavar='<id>')
+        parser.add_argument('plan', metavar='<id>',
+                            help='As --dry-run shows it')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:

@@ -53,7 +53,8 @@ class ShowRun(base.ShowOne):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Which one."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('run', metavar='<id>')
+        parser.add_argument('run', metavar='<id>',
+                            help='As hpc run list shows it')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
@@ -68,7 +69,8 @@ class ShowRunLog(base.Base):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Which one."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('run', metavar='<id>')
+        parser.add_argument('run', metavar='<id>',
+                            help='As hpc run list shows it')
         parser.add_argument('--follow', action='store_true',
                             help='Go on until the run is over')
         parser.add_argument('--poll-interval', type=float, default=1,

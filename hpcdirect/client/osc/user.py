@@ -65,7 +65,8 @@ class ShowUser(base.ShowOne):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Whom."""
         parser = change.one(super().get_parser(prog_name))
-        parser.add_argument('user', metavar='<name>')
+        parser.add_argument('user', metavar='<name>',
+                            help='Name of the account')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
@@ -93,7 +94,8 @@ class _Put(change.Change):
                             help='Default: made from the name')
         parser.add_argument('--group', metavar='<name>', action='append',
                             help='A further group (repeat for several)')
-        parser.add_argument('--shell', metavar='<path>')
+        parser.add_argument('--shell', metavar='<path>',
+                            help='Login shell; a new account has /bin/bash')
         parser.add_argument('--sudo', default=None,
                             action=argparse.BooleanOptionalAction,
                             help='May become root')
@@ -139,7 +141,8 @@ class CreateUser(_Put):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Who."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('user', metavar='<name>', nargs='?')
+        parser.add_argument('user', metavar='<name>', nargs='?',
+                            help='Name of the account')
         parser.add_argument('--from-csv', metavar='<file>',
                             help='A table of users, - for standard input')
         return parser
@@ -168,7 +171,8 @@ class SetUser(_Put):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Whom."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('user', metavar='<name>')
+        parser.add_argument('user', metavar='<name>',
+                            help='Name of the account')
         state = parser.add_mutually_exclusive_group()
         state.add_argument('--off', dest='state', action='store_const',
                            const='off', help='Let nobody in; all else stays')
@@ -196,7 +200,8 @@ class DeleteUser(change.Change):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Whom, and what becomes of what is theirs."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('user', metavar='<name>', nargs='+')
+        parser.add_argument('user', metavar='<name>', nargs='+',
+                            help='Name of the account')
         parser.add_argument(
             '--home', choices=('keep', 'archive', 'purge'), default='keep',
             help='archive: /home/.gone/<name>.tar.gz; default: keep')

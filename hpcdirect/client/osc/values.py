@@ -35,12 +35,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
              'parameter "users" (repeat for several)')
 
 
-def add_parameter_options(parser: argparse.ArgumentParser) -> None:
-    """--parameter and --parameter-file."""
+def add_parameter_options(parser: argparse.ArgumentParser,
+                          owner: str = 'blueprint') -> None:
+    """--parameter and --parameter-file.
+
+    :param owner: whose parameters they are, for the help.
+    """
     parser.add_argument(
         '--parameter', metavar='<name>=<value>', action='append', default=[],
-        help='Parameter of the blueprint; the value is read as YAML or JSON '
-             '(repeat for several)')
+        help=f'Parameter of the {owner}; the value is read as YAML or '
+             'JSON (repeat for several)')
     parser.add_argument(
         '--parameter-file', metavar='<file>', action='append', default=[],
         help='YAML or JSON file of parameters, - for standard input; '

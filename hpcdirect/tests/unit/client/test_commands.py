@@ -12,6 +12,7 @@
 
 """Every command, as people write it."""
 
+import importlib.metadata
 import json
 import pathlib
 import subprocess
@@ -47,6 +48,17 @@ class ReadTest(base.ClientTest):
     def test_help_keeps_paragraphs_apart(self):
         _, out, _ = self.openstack('help', 'hpc', 'element', 'test')
         self.assertIn('see what it leaves\n\nPuts it on', out)
+
+    def test_every_argument_has_a_word_of_help(self):
+        mute = []
+        commands = importlib.metadata.entry_points(
+            group='openstack.hpc_cluster.v1')
+        for command in commands:
+            parser = command.load()(None, None).get_parser(command.name)
+            mute += [f'{command.name} {action.dest}'
+                     for action in parser._actions if not action.help]
+        self.assertIn('hpc_cluster_create', commands.names)
+        self.assertEqual([], mute)
 
     def test_cluster_list(self):
         self.stub.answer('GET', '/clusters', {
