@@ -79,6 +79,10 @@ def changed(cluster, dice):
     if what == 'switch':
         return desired.with_parameters(state, blueprint, {
             f'with_{name}': not state['parameters'][f'with_{name}']})
+    if what == 'member' and cluster.nodes:
+        # Nobody asked for it: a machine answers at another address.
+        cluster.moved(dice.choice(sorted(cluster.nodes)))
+        return state
     if what in ('off', 'on'):
         extra = [f'e{len(known)}', f'e{len(known) + 1}']
         return elements.changed(

@@ -164,8 +164,6 @@ class ReversalCase:
                                          snapshot.program({})))
 
 
-@testtools.skipUnless(os.environ.get('HPCDIRECT_SOAK'),
-                      'takes minutes: tox -e soak')
 @testtools.skipIf(os.geteuid() != 0, 'machines need root')
 class ReversalTest(ReversalCase, testtools.TestCase):
     """On machines of this host."""

@@ -129,6 +129,12 @@ class World:
     def plan(self):
         return plan(self.wanted, self.observed)
 
+    def moved(self, name):
+        """A node's machine has got another address and host key."""
+        self.serial += 1
+        self.machines += 1
+        self.nodes[name] = (self.nodes[name][0], self.serial)
+
     def converge(self, fails=lambda node, step: False, most=60):
         """Plan and do until nothing is left; True when it got there."""
         for _ in range(most):
