@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import dataclasses
+import functools
 import logging
 import threading
 import time
@@ -35,14 +36,14 @@ from hpcdirect.backends.base import Backend
 from hpcdirect.backends.base import InfraStatus
 from hpcdirect.backends.base import MachineStatus
 from hpcdirect.blueprints.model import Blueprint
-from hpcdirect.blueprints.model import Element
 from hpcdirect.conductor import check
 from hpcdirect.conductor import facts
+from hpcdirect.conductor import failures
 from hpcdirect.conductor import retreat
 from hpcdirect.conductor.batch import BatchWork
 from hpcdirect.conductor.batch import Line
 from hpcdirect.conductor.batch import Order
-from hpcdirect.conductor.diagnosis import diagnose
+from hpcdirect.conductor.draft import Draft
 from hpcdirect.conductor.situation import Lookout
 from hpcdirect.conductor.situation import Situation
 from hpcdirect.conductor.situation import slots_to_ask_for
@@ -55,8 +56,6 @@ from hpcdirect.exception import LostLease
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import PluginError
 from hpcdirect.failpoints import failpoint
-from hpcdirect.planning import recorded as records
-from hpcdirect.planning.batches import Portion
 from hpcdirect.planning.batches import next_batch
 from hpcdirect.planning.composition import ElementOf
 from hpcdirect.planning.plan import Plan
@@ -118,6 +117,7 @@ class Deployer:
         self._backend = backend
         self._runner_of = runner_of
         self._element_of = element_of
+        self._draft = Draft(vault, element_of, backend.offers_volumes)
         self._lookout = Lookout(ledger, backend, load, element_of, runner_of,
                                 vault)
         self._vault = vault
@@ -179,15 +179,18 @@ class Deployer:
             return self._patient(deployment_id, exc)
         except (Failed, NotFound, PluginError) as exc:
             self._end_works()
-            failures = exc.failures if isinstance(
-                exc, Failed) else [_failure('', str(exc))]
-            if failures and not self._checking and self._ledger.halt(
-                    deployment_id, failures):
+            found = exc.failures if isinstance(
+                exc, Failed) else [failures.plain(str(exc))]
+            if found and not self._checking and self._ledger.halt(
+                    deployment_id, found):
                 failpoint('halted')
                 self._failures = []
                 return 0.0
-            self._give_up(deployment_id, [*self._halted, *failures],
-                          '' if failures else self._put_back())
+            self._give_up(deployment_id, [*self._halted, *found],
+                          '' if found else failures.put_back(
+                              node for row in self._ledger.snapshot().steps
+                              if row.reason == retreat.REASON
+                              for node in row.nodes))
             return None
         except BaseException:
             self._end_works()
@@ -236,7 +239,7 @@ class Deployer:
         self._silent_since = self._silent_since or now
         if now - self._silent_since > self._limits.provision:
             self._end_works()
-            self._give_up(deployment_id, [_failure('', str(problem))])
+            self._give_up(deployment_id, [failures.plain(str(problem))])
             return None
         self._lookout.tell(deployment_id, f'{problem} Trying again.')
         return _SILENCE
@@ -273,27 +276,10 @@ class Deployer:
             self._ledger.finish(deployment_id,
                                 outputs=situation.wanted.outputs)
 
-    def _put_back(self) -> str:
-        """Which nodes are as they were before the change that failed."""
-        names = sorted({node for row in self._ledger.snapshot().steps
-                        if row.reason == retreat.REASON
-                        for node in row.nodes})
-        shown = [*names[:4], *([f'{len(names) - 4} more']
-                               if len(names) > 4 else [])]
-        listed = ' and '.join(filter(None, (', '.join(shown[:-1]),
-                                            shown[-1])))
-        return f'{listed} {"were" if names[1:] else "was"} put back.'
-
-    def _give_up(self, deployment_id: str, failures: list[dict[str, Any]],
+    def _give_up(self, deployment_id: str, found: list[dict[str, Any]],
                  more: str = '') -> None:
-        first = failures[0]
-        place = ', '.join(filter(None, (first['step'], first['node'],
-                                        first['task'])))
-        self._ledger.finish(
-            deployment_id, failures=failures,
-            reason=' '.join(filter(None, (
-                place and f'{place}:', first['message'], more,
-                first['hint']))))
+        self._ledger.finish(deployment_id, failures=found,
+                            reason=failures.sentence(found[0], more))
 
     # -- failing ----------------------------------------------------------
 
@@ -304,22 +290,23 @@ class Deployer:
         if self._failures and not self._works:
             raise Failed(self._failures)
         asked = self._asked_for is not None
-        failures = [_node_failure(machine.slot, machine.fault)
-                    for machine in situation.infra.machines
-                    if asked and machine.status == MachineStatus.FAILED
-                    and machine.slot in situation.wanted.members]
+        found = [failures.of_machine(machine.slot, machine.fault)
+                 for machine in situation.infra.machines
+                 if asked and machine.status == MachineStatus.FAILED
+                 and machine.slot in situation.wanted.members]
         if asked and situation.infra.status == InfraStatus.FAILED \
-                and not failures:
-            failures = [_node_failure('', situation.infra.reason)]
+                and not found:
+            found = [failures.of_machine('', situation.infra.reason)]
         waited = time.monotonic() - self._begun
         late = [step for step in steps if step.kind in _MACHINES]
-        if late and not failures and waited > self._limits.provision:
-            failures = [_node_failure(
+        if late and not found and waited > self._limits.provision:
+            heard = functools.partial(failures.last_heard, situation)
+            found = [failures.of_machine(
                 name, f'The machine was not {_DONE[late[0].kind]} within '
-                f'{self._limits.provision:.0f} s{_words(situation, name)}.')
+                f'{self._limits.provision:.0f} s{heard(name)}.')
                 for name in late[0].nodes or ('',)]
-        if failures and not self._works:
-            raise Failed(failures)
+        if found and not self._works:
+            raise Failed(found)
 
     # -- machines ---------------------------------------------------------
 
@@ -394,7 +381,7 @@ class Deployer:
                 for row in self._ledger.snapshot().steps}
         by_runner: dict[str, list[Line]] = {}
         for portion in batch:
-            line = self._line(situation, portion, rows[
+            line = self._draft.line(situation, portion, rows[
                 portion.step.kind.value, portion.step.element])
             by_runner.setdefault(line.element.runner, []).append(line)
             if len(by_runner) > 1:
@@ -428,49 +415,6 @@ class Deployer:
             self._first_up = time.monotonic()
         return time.monotonic() - self._first_up < self._limits.gather
 
-    def _line(self, situation: Situation, portion: Portion, step_id: str
-              ) -> Line:
-        step = portion.step
-        recorded = situation.recorded
-        element, variables = self._inputs(situation, portion)
-        rows = {row.name: row for row in recorded.nodes}
-        leaving = [records.member(rows[key[0]]) for key in portion.layers
-                   if step.kind in (StepKind.DRAIN, StepKind.RESUME)]
-        staying = all(
-            key in situation.wanted.layers
-            and situation.wanted.layers[key].incarnation
-            == situation.observed.nodes[key[0]].incarnation
-            for key in portion.layers)
-        assistants: dict[str, list[str]] = {}
-        for layer in situation.observed.layers.values():
-            if (layer.element == step.element and layer.node in portion.nodes
-                    and layer.key not in portion.layers
-                    and layer.role in element.drain_with
-                    and step.kind in (StepKind.DRAIN, StepKind.RESUME)):
-                assistants.setdefault(layer.role, []).append(layer.node)
-        return Line(portion, step_id, element, variables, facts.of_element(
-            recorded.cluster, situation.blueprint.volumes
-            if self._backend.offers_volumes else (), situation.wanted,
-            step.element, situation.observed.layers.values(), leaving,
-            staying),
-            self._vault.values(element),
-            {role: tuple(nodes) for role, nodes in assistants.items()},
-            *self._vault.opened(variables))
-
-    def _inputs(self, situation: Situation, portion: Portion
-                ) -> tuple[Element, dict[str, Any]]:
-        """An element and its variables: to revert, as they were applied."""
-        name = portion.step.element
-        wanted = situation.wanted.element(name)
-        if portion.step.kind != StepKind.REVERT and wanted is not None:
-            return wanted.element, dict(wanted.variables or {})
-        row = next(row for row in situation.recorded.layers
-                   if (row.node, row.element, row.role) in portion.layers)
-        variables = dict(row.inputs.get('variables', {}))
-        if wanted is not None and wanted.element.version == row.version:
-            return wanted.element, variables
-        return self._element_of(f'{name}@{row.version}'), variables
-
     def _carry_out(self, work: BatchWork,
                    whose: context.RequestContext | None) -> None:
         """A batch's own thread; its log lines say whose work it is."""
@@ -490,11 +434,11 @@ class Deployer:
             LOG.warning('A batch could not be recorded: %s', exc)
             self._unrecorded = exc
         except HPCDirectError as exc:
-            self._failures.append(_failure('', str(exc)))
+            self._failures.append(failures.plain(str(exc)))
         except Exception:
             LOG.exception('A batch ended by a bug.')
-            self._failures.append(_failure(
-                '', 'The runner ended by an error of hpcdirect itself; the '
+            self._failures.append(failures.plain(
+                'The runner ended by an error of hpcdirect itself; the '
                 'conductor\'s log has it.'))
         finally:
             self._works.pop(work, None)
@@ -530,27 +474,6 @@ def interrupt(ledger: Ledger, recorded: Snapshot,
         ledger.interrupt(run.id for run in recorded.open_runs)
 
 
-def _words(situation: Situation, name: str) -> str:
-    """What was last heard of a machine, in brackets; '' for nothing."""
-    for machine in situation.infra.machines:
-        if machine.slot == name and machine.fault:
-            return f' ({machine.fault.rstrip(".")})'
-    return ''
-
-
 def _shown(step: Step) -> dict[str, Any]:
     return {'kind': step.kind.value, 'element': step.element,
             'nodes': list(step.nodes), 'reason': step.reason}
-
-
-def _failure(step: str, message: str, node: str = '') -> dict[str, Any]:
-    return {'code': 'plugin_failed', 'step': step, 'element': '',
-            'node': node, 'task': '', 'message': message, 'run_id': None,
-            'class': diagnose(message).name,
-            'hint': 'Mend the cause and retry, or delete the cluster.'}
-
-
-def _node_failure(node: str, message: str) -> dict[str, Any]:
-    return _failure('provision', message, node) | {
-        'code': 'node_failed',
-        'hint': 'Retry makes it again; the other nodes stay as they are.'}

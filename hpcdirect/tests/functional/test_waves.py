@@ -13,6 +13,7 @@
 """A change goes over the nodes in waves; one that fails is put back."""
 
 import collections
+import json
 import pathlib
 
 import fixtures
@@ -174,3 +175,21 @@ class WavesTest(testtools.TestCase):
         self.assertEqual('ERROR', self.service.settled('demo')['status'])
         self.assertEqual([WORKERS], self.layers())
         self.assertEqual({'UP'}, self.statuses())
+
+    def test_nothing_is_left_to_put_back(self):
+        self.service.stop()
+        self.service.start(HPCDIRECT_FAILPOINT='halted')
+        self.service.call('PATCH', '/v1/clusters/demo', {
+            'parameters': {'value': 2, 'fake_fail': ['worker-4']}})
+        self.service.died()
+        machines = self.service.folder / 'fake.json'
+        said = json.loads(machines.read_text())
+        for there in said.values():
+            del there['worker-4']
+        machines.write_text(json.dumps(said))
+        self.service.start()
+        cluster = self.service.settled('demo')
+        self.assertEqual('ERROR', cluster['status'])
+        self.assertIn('worker-4', cluster['status_reason'])
+        self.assertNotIn('put back', cluster['status_reason'])
+        self.assertEqual('ACTIVE', self.patch(fake_fail=[])['status'])

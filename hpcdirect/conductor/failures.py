@@ -1,0 +1,71 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a deployment failed with, as the API shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hpcdirect.conductor.diagnosis import diagnose
+from hpcdirect.conductor.situation import Situation
+
+
+def plain(message: str, step: str = '', node: str = '') -> dict[str, Any]:
+    """A failure that is no task's of an element.
+
+    :param step: the step's title; '' when it is the whole deployment's.
+    :param node: the node's name; '' when it is none's alone.
+    """
+    return {'code': 'plugin_failed', 'step': step, 'element': '',
+            'node': node, 'task': '', 'message': message, 'run_id': None,
+            'class': diagnose(message).name,
+            'hint': 'Mend the cause and retry, or delete the cluster.'}
+
+
+def of_machine(node: str, message: str) -> dict[str, Any]:
+    """A machine that did not come, or not go; of no node: *node* is ''."""
+    return plain(message, 'provision', node) | {
+        'code': 'node_failed',
+        'hint': 'Retry makes it again; the other nodes stay as they are.'}
+
+
+def last_heard(situation: Situation, name: str) -> str:
+    """What was last heard of a machine, in brackets; '' for nothing."""
+    for machine in situation.infra.machines:
+        if machine.slot == name and machine.fault:
+            return f' ({machine.fault.rstrip(".")})'
+    return ''
+
+
+def put_back(nodes: Iterable[str]) -> str:
+    """Says which nodes are as they were before the change that failed.
+
+    :returns: '' for none: their machines may have gone meanwhile.
+    """
+    names = sorted(set(nodes))
+    if not names:
+        return ''
+    shown = [*names[:4], *([f'{len(names) - 4} more']
+                           if len(names) > 4 else [])]
+    listed = ' and '.join(filter(None, (', '.join(shown[:-1]),
+                                        shown[-1])))
+    return f'{listed} {"were" if names[1:] else "was"} put back.'
+
+
+def sentence(failure: dict[str, Any], more: str = '') -> str:
+    """A failure in one line: place, message, what else is so, what to do."""
+    place = ', '.join(filter(None, (failure['step'], failure['node'],
+                                    failure['task'])))
+    return ' '.join(filter(None, (place and f'{place}:', failure['message'],
+                                  more, failure['hint'])))
