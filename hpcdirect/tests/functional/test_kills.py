@@ -14,7 +14,6 @@
 
 import collections
 import contextlib
-import itertools
 import os
 import pathlib
 import random
@@ -82,8 +81,8 @@ class KillsTest(testtools.TestCase):
             self.asked_for()
             self.assertEqual('ACTIVE', self.service.settled('demo')['status'])
         self.usual = (time.monotonic() - begun) / UNDISTURBED
-        for number in itertools.count():
-            if self.killed['service'] + self.killed['ansible'] >= CHANGES:
+        for number in range(4 * CHANGES):
+            if self.hits() >= CHANGES:
                 break
             body = self.asked_for()
             # By turns, or chance would kill one of them hardly ever.
@@ -102,6 +101,7 @@ class KillsTest(testtools.TestCase):
         self.assertEqual('ACTIVE', cluster['status'],
                          cluster['status_reason'])
         print(f'{number} changes; killed: {dict(self.killed)}')
+        self.assertGreaterEqual(self.hits(), CHANGES)
         self.assertGreater(self.killed['service'], CHANGES // 5)
         self.assertGreater(self.killed['ansible'], CHANGES // 5)
         self.service.call('DELETE', '/v1/clusters/demo')
@@ -136,6 +136,9 @@ class KillsTest(testtools.TestCase):
             lambda: {'elements': {'tool': dice.choice(
                 (None, tool) if there else (tool,))}},
         ))()
+
+    def hits(self):
+        return self.killed['service'] + self.killed['ansible']
 
     def kill(self, what):
         """The service, or what runs Ansible, at any moment of the change.
