@@ -180,7 +180,7 @@ class Process:
     :param pid: leader of its own session and process group.
     :param started: its start time in clock ticks since boot, so that a pid
         used again is not mistaken for it (``/proc/PID/stat``, field 22).
-    :param host: the machine it runs on, by ``/etc/machine-id`` or host name.
+    :param host: where the pid is valid, ``processes.place()``.
     """
 
     pid: int

@@ -17,17 +17,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 import contextlib
-import os
 import pathlib
-import re
-import shutil
-import tempfile
 import time
 import types
 import uuid
 
 from oslo_config import cfg
 
+from hpcdirect import owned
 from hpcdirect.backends import base
 from hpcdirect.backends.local import LocalBackend
 from hpcdirect.backends.local import checks
@@ -36,7 +33,6 @@ from hpcdirect.conf import ansible as ansible_options
 from hpcdirect.conf import local as local_options
 from hpcdirect.db import models
 from hpcdirect.exception import BackendError
-from hpcdirect.runners.ansible import processes
 from hpcdirect.states import NodeStatus
 from hpcdirect.trials.layout import COMPUTE
 from hpcdirect.trials.layout import GROUPS
@@ -44,7 +40,7 @@ from hpcdirect.trials.layout import HEAD
 
 #: Disks of machines lie on a real file system, keys in memory.
 _DISKS, _KEYS = pathlib.Path('/var/tmp'), pathlib.Path('/dev/shm')  # noqa: S108
-_NAME = re.compile(r'hpc-trial-(\d+)-(\d+)-')
+_NAME = 'hpc-trial-'
 _POLL = 0.05
 
 Say = Callable[[str], None]
@@ -71,13 +67,11 @@ class Bed:
             raise BackendError(plugin='local', reason=' '.join(lacking))
         sweep()
         with contextlib.ExitStack() as left:
-            own = processes.status(os.getpid())
-            name = f'hpc-trial-{os.getpid()}-{own.started if own else 0}-'
-            self._keys = tempfile.mkdtemp(prefix=name, dir=_KEYS)
-            left.callback(shutil.rmtree, self._keys, ignore_errors=True)
-            state = tempfile.mkdtemp(prefix=name, dir=_DISKS)
-            left.callback(shutil.rmtree, state, ignore_errors=True)
-            self.conf = configuration(state, self._keys)
+            keys = owned.make(_KEYS, _NAME)
+            left.callback(keys.remove)
+            state = owned.make(_DISKS, _NAME)
+            left.callback(state.remove)
+            self.conf = configuration(str(state.path), str(keys.path))
             self._backend = LocalBackend(self.conf)
             left.callback(self._backend.close)
             left.callback(self._backend.clear)
@@ -145,13 +139,9 @@ def configuration(state: str, keys: str) -> cfg.ConfigOpts:
 
 def sweep() -> None:
     """Take away what trials have left whose process has died."""
-    for place in (_DISKS, _KEYS):
-        for path in place.glob('hpc-trial-*'):
-            owner = _NAME.match(path.name)
-            if not owner or processes.alive(int(owner[1]), int(owner[2])):
-                continue
-            if place == _DISKS:
-                backend = LocalBackend(configuration(str(path), str(_KEYS)))
-                backend.clear()
-                backend.close()
-            shutil.rmtree(path, ignore_errors=True)
+    for path in owned.orphans(_DISKS, _NAME):
+        backend = LocalBackend(configuration(str(path), str(_KEYS)))
+        backend.clear()
+        backend.close()
+    for _ in owned.orphans(_KEYS, _NAME):
+        pass

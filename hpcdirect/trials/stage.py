@@ -23,7 +23,6 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
-import shutil
 import subprocess
 import time
 
@@ -219,17 +218,17 @@ class Stage:
             node.name, node.group, node.address, node.ssh['host'],
             node.ssh['port'], host_key=node.ssh['host_key'])
             for node in self._bed.nodes)
-        path = folder.of_contact(self._bed.conf, base.Batch(
+        kept = folder.of_contact(self._bed.conf, base.Batch(
             'look', self._bed.cluster_id, 1, hosts, (),
             self._vault.private_key))
-        question = path / 'question'
+        question = kept.path / 'question'
         try:
             question.touch(0o600)
             question.write_text(text)
             with contextlib.ExitStack() as stack:
                 asked = {host.name: stack.enter_context(_ended(
                     subprocess.Popen(
-                        ['ssh', '-F', str(path / 'ssh_config'), host.name,
+                        ['ssh', '-F', str(kept.path / 'ssh_config'), host.name,
                          command],
                         stdin=stack.enter_context(question.open('rb')),
                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)))
@@ -237,7 +236,7 @@ class Stage:
                 return {name: _answer(name, process)
                         for name, process in asked.items()}
         finally:
-            shutil.rmtree(path, ignore_errors=True)
+            kept.remove()
 
 
 @contextlib.contextmanager

@@ -23,14 +23,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from collections.abc import Iterable
 import dataclasses
-import pathlib
-import shutil
 import subprocess
 import threading
 import time
 
 from oslo_config import cfg
 
+from hpcdirect import owned
 from hpcdirect.exception import RunnerError
 from hpcdirect.runners.ansible import folder
 from hpcdirect.runners.base import Batch
@@ -58,7 +57,7 @@ class _Attempt:
 
     asked_at: float
     process: subprocess.Popen[bytes] | None = None
-    path: pathlib.Path | None = None
+    folder: owned.Folder | None = None
     begun: float = 0.0
     next_at: float = 0.0
     pause: float = _PAUSES[0]
@@ -111,16 +110,17 @@ class Contact:
     def _begin(self, attempt: _Attempt, host: Host, hosts: tuple[Host, ...],
                private_key: str, now: float) -> None:
         try:
-            attempt.path = folder.of_contact(self._conf, Batch(
+            attempt.folder = folder.of_contact(self._conf, Batch(
                 host.name, '', 0, hosts, (), private_key))
         except RunnerError as exc:
             attempt.said = str(exc)
             attempt.next_at = now + _PAUSES[1]
             return
         attempt.begun = now
-        with open(attempt.path / 'said', 'wb') as said:
+        path = attempt.folder.path
+        with open(path / 'said', 'wb') as said:
             attempt.process = subprocess.Popen(
-                ['ssh', '-F', str(attempt.path / 'ssh_config'),
+                ['ssh', '-F', str(path / 'ssh_config'),
                  '-n', host.name, _COMMAND],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=said, start_new_session=True)
@@ -128,8 +128,8 @@ class Contact:
     @staticmethod
     def _listen(attempt: _Attempt, now: float) -> None:
         """See whether an attempt is over, and how it went."""
-        process, path = attempt.process, attempt.path
-        if process is None or path is None:
+        process, own = attempt.process, attempt.folder
+        if process is None or own is None:
             return
         if process.poll() is None:
             if now - attempt.begun < _PATIENCE:
@@ -137,12 +137,12 @@ class Contact:
             process.kill()
             process.wait()
         attempt.reached = process.returncode == 0
-        words = (path / 'said').read_text(errors='replace').strip()
+        words = (own.path / 'said').read_text(errors='replace').strip()
         attempt.said = words.rpartition('\n')[2] if words else ''
-        attempt.process = attempt.path = None
+        attempt.process = attempt.folder = None
         attempt.next_at = now + attempt.pause
         attempt.pause = min(_PAUSES[1], attempt.pause * 1.5)
-        shutil.rmtree(path, ignore_errors=True)
+        own.remove()
 
     def close(self) -> None:
         """End all attempts, and leave nothing of them."""
@@ -155,6 +155,6 @@ class Contact:
                 if attempt.process is not None:
                     attempt.process.kill()
                     attempt.process.wait()
-                if attempt.path is not None:
-                    shutil.rmtree(attempt.path, ignore_errors=True)
+                if attempt.folder is not None:
+                    attempt.folder.remove()
                 del self._attempts[key]

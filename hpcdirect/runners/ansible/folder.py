@@ -13,8 +13,7 @@
 """The folder of one batch: all that Ansible reads, and no longer than it.
 
 It holds secrets, so it is made for its owner alone and removed whatever
-happens. Its name tells whose it is, so that what a killed process left is
-found and removed later.
+happens; what a killed process left is found and removed later.
 """
 
 from __future__ import annotations
@@ -25,18 +24,16 @@ import dataclasses
 import json
 import os
 import pathlib
-import re
 import shutil
 import stat
-import tempfile
 from typing import Any
 
 from oslo_config import cfg
 
+from hpcdirect import owned
 from hpcdirect.blueprints import content
 from hpcdirect.exception import RunnerError
 from hpcdirect.runners.ansible import documents
-from hpcdirect.runners.ansible import processes
 from hpcdirect.runners.ansible import ssh
 from hpcdirect.runners.ansible.fence import Fence
 from hpcdirect.runners.base import Batch
@@ -122,53 +119,52 @@ def made(conf: cfg.ConfigOpts, batch: Batch, over: tuple[str, ...]
     :param over: keys of earlier batches that nodes may think at work still.
     :raises RunnerError: it cannot be made.
     """
-    path = None
-    try:
-        base = _base(conf.ansible.work_path)
-        path = pathlib.Path(tempfile.mkdtemp(
-            dir=base, prefix=_prefix() + f'{batch.key[:8]}-{batch.epoch}-'))
-        yield _filled(path, conf, batch, over)
-    except OSError as exc:
-        raise RunnerError(plugin='ansible', reason=(
-            f'The work folder {conf.ansible.work_path} cannot be used: '
-            f'{exc}')) from exc
-    finally:
-        if path:
-            shutil.rmtree(path, ignore_errors=True)
+    with contextlib.ExitStack() as left:
+        try:
+            made = _new(conf, f'{batch.key[:8]}-{batch.epoch}-')
+            left.callback(made.remove)
+            filled = _filled(made.path, conf, batch, over)
+        except OSError as exc:
+            raise _unusable(conf, exc) from exc
+        yield filled
 
 
-def of_contact(conf: cfg.ConfigOpts, batch: Batch) -> pathlib.Path:
+def of_contact(conf: cfg.ConfigOpts, batch: Batch) -> owned.Folder:
     """A folder with what ssh needs to reach the batch's hosts.
 
-    :returns: its path, ``ssh_config`` in it; the caller removes it.
+    :returns: ``ssh_config`` is in it; the caller removes it.
     :raises RunnerError: it cannot be made.
     """
-    try:
-        path = pathlib.Path(tempfile.mkdtemp(
-            dir=_base(conf.ansible.work_path), prefix=_prefix() + 'ssh-'))
-        _write(path / 'key', batch.private_key.rstrip('\n') + '\n')
-        _write(path / 'known_hosts', ssh.known_hosts(batch))
-        _write(path / 'ssh_config', ssh.config(
-            batch, str(path), conf.ansible, shared=False))
-    except OSError as exc:
-        raise RunnerError(plugin='ansible', reason=(
-            f'The work folder {conf.ansible.work_path} cannot be used: '
-            f'{exc}')) from exc
-    return path
+    with contextlib.ExitStack() as left:
+        try:
+            made = _new(conf, 'ssh-')
+            left.callback(made.remove)
+            path = made.path
+            _write(path / 'key', batch.private_key.rstrip('\n') + '\n')
+            _write(path / 'known_hosts', ssh.known_hosts(batch))
+            _write(path / 'ssh_config', ssh.config(
+                batch, str(path), conf.ansible, shared=False))
+        except OSError as exc:
+            raise _unusable(conf, exc) from exc
+        left.pop_all()
+    return made
 
 
 def sweep(work_path: str) -> None:
-    """Remove folders whose process has died on this machine."""
+    """Remove folders whose process has died."""
     with contextlib.suppress(OSError):
-        for path in pathlib.Path(work_path).iterdir():
-            owner = re.match(r'(\d+)-(\d+)-', path.name)
-            if owner and not processes.alive(int(owner[1]), int(owner[2])):
-                shutil.rmtree(path, ignore_errors=True)
+        for _ in owned.orphans(pathlib.Path(work_path), ''):
+            pass
 
 
-def _prefix() -> str:
-    own = processes.status(os.getpid())
-    return f'{os.getpid()}-{own.started if own else 0}-'
+def _new(conf: cfg.ConfigOpts, prefix: str) -> owned.Folder:
+    return owned.make(_base(conf.ansible.work_path), prefix)
+
+
+def _unusable(conf: cfg.ConfigOpts, problem: OSError) -> RunnerError:
+    return RunnerError(plugin='ansible', reason=(
+        f'The work folder {conf.ansible.work_path} cannot be used: '
+        f'{problem}'))
 
 
 def _base(work_path: str) -> pathlib.Path:

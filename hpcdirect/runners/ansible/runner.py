@@ -32,6 +32,7 @@ from typing import IO
 
 from oslo_config import cfg
 
+from hpcdirect import processes
 from hpcdirect.blueprints import hiding
 from hpcdirect.blueprints.model import Element
 from hpcdirect.conf import ansible as options
@@ -39,8 +40,8 @@ from hpcdirect.exception import Finding
 from hpcdirect.exception import RunnerError
 from hpcdirect.runners import base
 from hpcdirect.runners.ansible import check
+from hpcdirect.runners.ansible import family
 from hpcdirect.runners.ansible import folder as folders
-from hpcdirect.runners.ansible import processes
 from hpcdirect.runners.ansible.contact import Contact
 from hpcdirect.runners.ansible.course import Course
 from hpcdirect.runners.ansible.redaction import Redaction
@@ -109,12 +110,13 @@ class AnsibleRunner(base.ElementRunner):
     def stop(self, process: base.Process) -> None:
         """End a worker that an earlier owner left, and all it started.
 
-        On another machine nothing can be ended from here: there the nodes
-        themselves refuse what is older than the next batch.
+        On another machine, or in another container, nothing can be ended
+        from here: there the nodes themselves refuse what is older than the
+        next batch.
 
         :raises RunnerError: something is left that cannot be killed.
         """
-        if process.host == processes.machine() and not processes.end(
+        if process.host == processes.place() and not family.end(
                 process.pid, process.started, self._conf.ansible.stop_grace):
             raise RunnerError(plugin='ansible', reason=(
                 f'Processes of run {process.pid} cannot be killed.'))
@@ -128,10 +130,9 @@ class AnsibleRunner(base.ElementRunner):
         :returns: '' or why it was cut short, and whether the worker died.
         """
         with _errors() as errors, self._worker(folder, errors) as worker:
-            started = processes.status(worker.pid)
             listener.starting(base.Process(
-                worker.pid, started.started if started else 0,
-                processes.machine()))
+                worker.pid, processes.started(worker.pid),
+                processes.place()))
             course.started = True
             with contextlib.suppress(BrokenPipeError):
                 os.write(_pipe(worker.stdin).fileno(), b'go\n')
@@ -157,12 +158,11 @@ class AnsibleRunner(base.ElementRunner):
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
             cwd=folder.project, env=_environment(folder.path),
             start_new_session=True)
-        found = processes.status(worker.pid)
+        started = processes.started(worker.pid)
         try:
             yield worker
         finally:
-            processes.end(worker.pid, found.started if found else 0,
-                          self._conf.ansible.stop_grace)
+            family.end(worker.pid, started, self._conf.ansible.stop_grace)
             worker.wait()
             _pipe(worker.stdin).close()
             _pipe(worker.stdout).close()
@@ -213,7 +213,7 @@ def _environment(path: pathlib.Path) -> dict[str, str]:
         'TMPDIR': f'{path}/tmp',  # noqa: S108
         'PYTHONPATH': str(pathlib.Path(__file__).parents[3]),
         'ANSIBLE_CONFIG': f'{path}/ansible.cfg',
-        'ANSIBLE_HOST_KEY_CHECKING': 'True'}
+        'ANSIBLE_HOST_KEY_CHECKING': 'True', family.MARK: family.NEW}
     return values
 
 

@@ -27,8 +27,9 @@ import threading
 from typing import Any
 from typing import TextIO
 
+from hpcdirect import processes
 from hpcdirect.runners.ansible import documents
-from hpcdirect.runners.ansible import processes
+from hpcdirect.runners.ansible import family
 from hpcdirect.runners.ansible.fence import Fence
 from hpcdirect.runners.ansible.message import sentence
 
@@ -137,8 +138,7 @@ def _watch() -> None:
     """End everything once the one who listens is gone."""
     while os.read(0, 1):
         pass
-    own = processes.status(os.getpid())
-    processes.end(os.getpid(), own.started if own else 0, grace=1.0)
+    family.end(os.getpid(), processes.started(os.getpid()), grace=1.0)
     os.killpg(os.getpgid(0), 9)
 
 
@@ -146,9 +146,8 @@ def main() -> None:
     """Run the batch of the folder that the command line names."""
     output = os.fdopen(os.dup(1), 'w', encoding='utf-8')
     os.dup2(2, 1)
-    own = processes.status(os.getpid())
-    os.environ[processes.MARK] = processes.mark(
-        os.getpid(), own.started if own else 0)
+    os.environ[family.MARK] = family.mark(
+        os.getpid(), processes.started(os.getpid()))
     library = threading.Thread(target=_import_library, daemon=True)
     library.start()
     worker = Worker(sys.argv[1], output)

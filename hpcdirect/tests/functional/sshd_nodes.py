@@ -37,7 +37,7 @@ from hpcdirect.blueprints.model import Element
 from hpcdirect.blueprints.model import Role
 from hpcdirect.conf import ansible as options
 from hpcdirect.runners import base
-from hpcdirect.runners.ansible import processes
+from hpcdirect.runners.ansible import family
 
 SSHD = shutil.which('sshd', path='/usr/sbin:/usr/local/sbin:/usr/bin')
 
@@ -222,5 +222,5 @@ class NodesCase(unittest.TestCase):
             time.sleep(0.05)
 
     def assert_nothing_left(self, process):
-        self.assertEqual([], processes.family(process.pid, process.started))
+        self.assertEqual([], family.members(process.pid, process.started))
         self.assertEqual([], list((self.folder / 'w').glob('*')))

@@ -22,8 +22,9 @@ import textwrap
 import threading
 import time
 
+from hpcdirect import processes
 from hpcdirect.runners.ansible import AnsibleRunner
-from hpcdirect.runners.ansible import processes
+from hpcdirect.runners.ansible import family
 from hpcdirect.tests.functional.sshd_nodes import NodesCase
 from hpcdirect.tests.functional.sshd_nodes import Recorder
 
@@ -80,7 +81,7 @@ class FenceTest(NodesCase):
         frozen = {}
         self.addCleanup(self.thaw, frozen)
         while True:
-            fresh = [pid for pid in (process.pid, *processes.family(
+            fresh = [pid for pid in (process.pid, *family.members(
                 process.pid, process.started)) if pid not in frozen]
             if not fresh:
                 return frozen
@@ -178,7 +179,7 @@ class FenceTest(NodesCase):
     def plays(process):
         """Of ansible-playbook and what it has forked: pid -> parent."""
         parents = {}
-        for pid in processes.family(process.pid, process.started):
+        for pid in family.members(process.pid, process.started):
             folder = pathlib.Path(f'/proc/{pid}')
             with contextlib.suppress(OSError):
                 if b'ansible-playbook' in (folder / 'cmdline').read_bytes():
@@ -246,10 +247,10 @@ class FenceTest(NodesCase):
         conductor, pid, started = self.conductor(
             self.batch(self.marking('old')))
         self.eventually(lambda: self.marked('old') >= 1, 60)
-        self.assertGreater(len(processes.family(pid, started)), 2)
+        self.assertGreater(len(family.members(pid, started)), 2)
         conductor.kill()
         conductor.wait()
-        self.eventually(lambda: not processes.family(pid, started), 5)
+        self.eventually(lambda: not family.members(pid, started), 5)
         count = self.marked('old')
         time.sleep(2)
         self.assertEqual(count, self.marked('old'))
@@ -264,7 +265,7 @@ class FenceTest(NodesCase):
         runner.stop(self.recorded(pid, started + 1))
         self.assertTrue(processes.alive(pid, started))
         runner.stop(process)
-        self.assertEqual([], processes.family(pid, started))
+        self.assertEqual([], family.members(pid, started))
         self.assert_succeeded(self.carried_out(runner, self.batch(
             self.marking('new', 1), epoch=2)))
         conductor.kill()
@@ -272,4 +273,4 @@ class FenceTest(NodesCase):
 
     def recorded(self, pid, started):
         from hpcdirect.runners.base import Process
-        return Process(pid, started, processes.machine())
+        return Process(pid, started, processes.place())

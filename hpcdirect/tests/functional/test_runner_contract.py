@@ -18,15 +18,17 @@ The ansible runner works on real sshd processes.
 import contextlib
 import dataclasses
 import os
+import pathlib
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 
+from hpcdirect import processes
 from hpcdirect.exception import RunnerError
 from hpcdirect.runners.ansible import AnsibleRunner
-from hpcdirect.runners.ansible import processes
 from hpcdirect.runners.base import Process
 from hpcdirect.runners.base import Result
 from hpcdirect.runners.base import Verb
@@ -44,6 +46,16 @@ _PLAY = """\
       fail:
         msg: It was told to fail.
       when: inventory_hostname in fake_fail | default([])
+"""
+
+#: Makes a folder of its own, says which, and ends with its standard input.
+_OWNER = """
+import pathlib, sys
+from hpcdirect import owned
+folder = owned.make(pathlib.Path(sys.argv[1]), 'run-')
+(folder.path / 'key').write_text('secret')
+print(folder.path, flush=True)
+sys.stdin.read()
 """
 
 
@@ -116,7 +128,7 @@ class Contract:
                          told.outcomes[second.run_id].untouched)
 
     def test_stopping_what_is_gone_is_well(self):
-        self.runner().stop(Process(2 ** 22 - 3, 1, processes.machine()))
+        self.runner().stop(Process(2 ** 22 - 3, 1, processes.place()))
         self.runner().stop(Process(1, 1, 'elsewhere'))
 
     def test_finds_missing_playbooks(self):
@@ -508,15 +520,42 @@ class AnsibleRunnerTest(Contract, NodesCase):
         with self.assertRaises(RunnerError):
             self.carried_out(self.runner(), self.batch(task))
 
+    def owner(self, *prefix):
+        """A process that has a folder of ours for as long as it lives."""
+        owner = subprocess.Popen(
+            [*prefix, sys.executable, '-c', _OWNER, f'{self.folder}/w'],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(owner.wait)
+        self.addCleanup(owner.stdout.close)
+        self.addCleanup(owner.stdin.close)
+        return owner, pathlib.Path(owner.stdout.readline().strip())
+
     def test_folders_of_dead_processes_are_removed(self):
-        dead = subprocess.Popen(['sleep', '0'])
-        started = processes.status(dead.pid).started
-        dead.wait()
-        stale = self.folder / f'w/{dead.pid}-{started}-key-1-x'
-        stale.mkdir(parents=True)
-        (stale / 'key').write_text('secret')
+        owner, folder = self.owner()
+        owner.kill()
+        owner.wait()
+        self.assertTrue((folder / 'key').exists())
         self.runner()
-        self.assertFalse(stale.exists())
+        self.assertFalse(folder.exists())
+
+    def test_folders_of_living_processes_stay(self):
+        for prefix in ((), ('unshare', '--pid', '--fork', '--mount-proc')):
+            owner, folder = self.owner(*prefix)
+            self.runner().stop(Process(2 ** 22 - 3, 1, processes.place()))
+            self.assertTrue((folder / 'key').exists(), prefix)
+            owner.stdin.close()
+            owner.wait()
+            self.runner()
+            self.assertFalse(folder.exists(), prefix)
+
+    def test_a_process_that_is_no_worker_is_never_ended(self):
+        other = subprocess.Popen(['sleep', '600'], start_new_session=True)
+        self.addCleanup(other.wait)
+        self.addCleanup(other.kill)
+        self.runner().stop(Process(
+            other.pid, processes.started(other.pid), processes.place()))
+        self.assertTrue(processes.alive(
+            other.pid, processes.started(other.pid)))
 
     def test_finds_what_an_element_must_not_do(self):
         element = self.element(apply="""

@@ -21,47 +21,20 @@ it starts inherit.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import pathlib
 import signal
-import socket
 import time
 
-#: Environment variable that carries ``PID.START`` of the worker.
+from hpcdirect.processes import status
+
+#: Environment variable that carries ``PID.START`` of the worker. Its own
+#: environment, which nobody can write before it has a pid, says NEW.
 MARK = 'HPCDIRECT_WORKER'
+NEW = 'new'
 
 _POLL = 0.02
 _KILL_WAIT = 10.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Status:
-    """What /proc tells of a process; *started* is in ticks since boot."""
-
-    state: str
-    session: int
-    started: int
-
-
-def status(pid: int) -> Status | None:
-    """What is known of a process, None when there is none."""
-    try:
-        text = pathlib.Path(f'/proc/{pid}/stat').read_text(errors='replace')
-    except OSError:
-        return None
-    # The program's name, in brackets, may hold blanks and brackets.
-    fields = text.rpartition(')')[2].split()
-    return Status(fields[0], int(fields[3]), int(fields[19]))
-
-
-def machine() -> str:
-    """The name of this machine for as long as it is installed."""
-    with contextlib.suppress(OSError):
-        name = pathlib.Path('/etc/machine-id').read_text().strip()
-        if name:
-            return name
-    return socket.gethostname()
 
 
 def mark(pid: int, started: int) -> str:
@@ -69,15 +42,12 @@ def mark(pid: int, started: int) -> str:
     return f'{pid}.{started}'
 
 
-def alive(pid: int, started: int) -> bool:
-    """Whether this very process is at work still."""
-    found = status(pid)
-    return (found is not None and found.started == started
-            and found.state not in 'ZX')
+def members(pid: int, started: int) -> list[int]:
+    """The worker and all it started, as far as they are at work still.
 
-
-def family(pid: int, started: int) -> list[int]:
-    """The worker and all it started, as far as they are at work still."""
+    A process without the mark of a worker is never among them, whatever pid
+    somebody has written down.
+    """
     leader = status(pid)
     ours = leader is None or leader.started == started
     wanted = f'{MARK}={mark(pid, started)}'.encode()
@@ -86,9 +56,10 @@ def family(pid: int, started: int) -> list[int]:
         if not name.isdigit() or int(name) == os.getpid():
             continue
         each = status(int(name))
-        if each is None or each.state in 'ZX':
+        if each is None or each.over:
             continue
-        if (ours and each.session == pid) or wanted in _environment(name):
+        marks = _marks(name)
+        if wanted in marks or (ours and marks and each.session == pid):
             found.append(int(name))
     return found
 
@@ -99,14 +70,14 @@ def end(pid: int, started: int, grace: float) -> bool:
     :param grace: seconds between asking and killing.
     :returns: False when something is left that cannot be killed.
     """
-    _signal(family(pid, started), signal.SIGTERM)
+    _signal(members(pid, started), signal.SIGTERM)
     # A stopped process would keep the request for later.
-    _signal(family(pid, started), signal.SIGCONT)
+    _signal(members(pid, started), signal.SIGCONT)
     if _gone(pid, started, grace):
         return True
     limit = time.monotonic() + _KILL_WAIT
     while time.monotonic() < limit:
-        _signal(family(pid, started), signal.SIGKILL)
+        _signal(members(pid, started), signal.SIGKILL)
         if _gone(pid, started, 0.2):
             return True
     return False
@@ -114,7 +85,7 @@ def end(pid: int, started: int, grace: float) -> bool:
 
 def _gone(pid: int, started: int, seconds: float) -> bool:
     limit = time.monotonic() + seconds
-    while family(pid, started):
+    while members(pid, started):
         if time.monotonic() >= limit:
             return False
         time.sleep(_POLL)
@@ -127,8 +98,11 @@ def _signal(pids: list[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def _environment(pid: str) -> list[bytes]:
+def _marks(pid: str) -> list[bytes]:
+    """The marks in a process's environment: one, or none."""
     try:
-        return pathlib.Path(f'/proc/{pid}/environ').read_bytes().split(b'\0')
+        environment = pathlib.Path(f'/proc/{pid}/environ').read_bytes()
     except OSError:
         return []
+    return [one for one in environment.split(b'\0')
+            if one.startswith(f'{MARK}='.encode())]
