@@ -101,7 +101,8 @@ def prepared(services: Services, context: RequestContext,
         findings += validate(services, blueprint, cluster, state)
     if findings:
         raise Invalid(findings)
-    return blueprint, cluster, sealing.sealed(services, state)
+    return blueprint, cluster, sealing.sealed(
+        services, desired.named(state, cluster.name))
 
 
 def validate(services: Services, blueprint: Blueprint, cluster: Cluster,

@@ -56,9 +56,11 @@ def of_element(cluster: models.Cluster, volumes: Iterable[VolumeUse],
             if layer.element == element and layer.node in wanted.members:
                 roles.setdefault(layer.role, []).append(
                     _seen(wanted.members[layer.node]))
+    # Not what it is called today: the nodes keep state under this name.
+    name = cluster.desired.get('name', cluster.name)
     return {
-        'cluster': {'id': cluster.id, 'name': cluster.name,
-                    'domain': f'{cluster.name.lower()}.hpc'},
+        'cluster': {'id': cluster.id, 'name': name,
+                    'domain': f'{name.lower()}.hpc'},
         'roles': roles,
         'members': [_seen(item) for item in wanted.members.values()],
         'volumes': [{'name': volume.name, 'mount': volume.mount,

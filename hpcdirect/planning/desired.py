@@ -18,7 +18,7 @@ deployment::
     {"blueprint": "slurm", "version": "1.0.0", "digest": "<sha256>",
      "parameters": {"compute_count": 2, ...},
      "groups": {"head": [{"name": "head-0", "incarnation": 1}], ...},
-     "deleted": false}
+     "name": "the name that the nodes know", "deleted": false}
 
 Every function here takes a state and returns a new one; none does I/O.
 """
@@ -187,6 +187,15 @@ def with_replaced(state: State, blueprint: Blueprint, group_name: str,
         if slot['name'] in wanted:
             slot['incarnation'] += 1
     return new
+
+
+def named(state: State, name: str) -> State:
+    """The state with the name by which the nodes know their cluster.
+
+    It is given once: Slurm and its accounting keep their state under it, so
+    it stays when the cluster is called otherwise.
+    """
+    return {'name': name, **state}
 
 
 def deleted(state: State) -> State:

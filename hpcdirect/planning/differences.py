@@ -27,7 +27,7 @@ from hpcdirect.planning.desired import State
 
 #: Members of a state that are compared in ways of their own, or not at all.
 _KNOWN = ('blueprint', 'version', 'digest', 'parameters', 'groups',
-          'elements', 'deleted')
+          'elements', 'name', 'deleted')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -53,6 +53,8 @@ def moved(state: State, aim: State, blueprint: Blueprint, site: Site,
         for slot in slots:
             slot['incarnation'] = there.get(slot['name']) or max(
                 slot['incarnation'], highest.get(slot['name'], 0))
+    if 'name' in state:
+        new['name'] = state['name']
     before, after = state['parameters'], aim['parameters']
     return desired.reshaped(new, blueprint, site, [
         name for name in after
@@ -69,6 +71,7 @@ def cloned(state: State, blueprint: Blueprint, given: Mapping[str, Any]
     _alive(state)
     values = parameters.check(blueprint, {**state['parameters'], **given})
     new = desired.recounted(state, blueprint, values, given)
+    new.pop('name', None)
     for slots in new['groups'].values():
         for slot in slots:
             slot['incarnation'] = 1

@@ -25,6 +25,7 @@ from hpcdirect.api.schemas import clusters as schema
 from hpcdirect.api.services import Services
 from hpcdirect.db import clusters
 from hpcdirect.db import models
+from hpcdirect.planning import desired
 
 
 def carry_out(resource: Resource, found: models.Cluster,
@@ -38,6 +39,9 @@ def carry_out(resource: Resource, found: models.Cluster,
     """
     services = resource.services
     wanted = change.wanted(services, found, body)
+    if wanted != found.desired or 'name' in (labels or {}):
+        # Of clusters made by an earlier release the name is kept only now.
+        wanted = desired.named(wanted, found.name)
     if wanted == found.desired:
         pecan.response.status = 200
         if labels:

@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 import os
 import pathlib
+import re
 import shlex
 from typing import Any
 
@@ -39,8 +40,10 @@ class ConfigCluster(base.Base):
 
     An ssh_config names every node <cluster>-<node>, and the login node also
     <cluster>: "ssh -F <file> <cluster>", or a line "Include <file>" at the
-    top of ~/.ssh/config. The nodes' host keys go to a file beside it. Write
-    it again when nodes have come, gone or been replaced.
+    top of ~/.ssh/config. An inventory names every node <node>.<cluster>, in
+    the groups <cluster> and <cluster>_<node group>, with "_" for "-". The
+    nodes' host keys go to a file beside it. Write it again when nodes have
+    come, gone or been replaced.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -144,17 +147,24 @@ class _Writer:
     def inventory(self, groups: Mapping[str, str]) -> str:
         """What Ansible reads with -i.
 
+        Hosts and groups carry the cluster's name, and so does nothing hold
+        for all hosts: whoever reads two inventories has the nodes of both.
+
         :param groups: node -> its node group.
         """
         import yaml
 
+        cluster = self._cluster.name
         children: dict[str, Any] = {}
         for name in self._known:
-            group = children.setdefault(groups[name], {'hosts': {}})
-            group['hosts'][name] = self._host(self._known[name])
+            group = children.setdefault(
+                _group(f'{cluster}_{groups[name]}'), {'hosts': {}})
+            group['hosts'][f'{name}.{cluster}'] = self._host(
+                self._known[name])
         return self._head + yaml.safe_dump(
-            {'all': {'vars': {'ansible_user': self._user},
-                     'children': children}}, sort_keys=False, width=10000)
+            {_group(cluster): {'vars': {'ansible_user': self._user},
+                               'children': children}},
+            sort_keys=False, width=10000)
 
     def _host(self, place: Place) -> dict[str, Any]:
         file = str(self.keys)
@@ -163,6 +173,11 @@ class _Writer:
                    *ssh.through(place, self._user, file, key)]
         return {'ansible_host': place.host, 'ansible_port': place.port,
                 'ansible_ssh_common_args': shlex.join(options)}
+
+
+def _group(name: str) -> str:
+    """A name as Ansible wants groups to have it."""
+    return re.sub('[^A-Za-z0-9_]', '_', name)
 
 
 def _ours(file: pathlib.Path) -> pathlib.Path:

@@ -13,7 +13,9 @@
 
 """Protection, tags, names: what is said of a cluster and changes nothing."""
 
+from hpcdirect.conductor import facts
 from hpcdirect.db import models
+from hpcdirect.planning import wanted
 from hpcdirect.tests.functional import mariadb
 from hpcdirect.tests.functional.test_api_clusters import Case
 
@@ -65,6 +67,54 @@ class LabelTests(Case):
                          (answer.status, answer.code))
         self.assertEqual(200, self.patch(name='demo').status)
         self.api.create('taken', project='theirs')
+
+    def wanted(self):
+        """What is wanted of the cluster, and what its nodes call it."""
+        with self.api.database.read() as session:
+            cluster = session.get_one(models.Cluster, self.ident)
+            session.expunge(cluster)
+        told = facts.of_element(cluster, (), wanted.Wanted({}, (), {}),
+                                'slurm', (), ())
+        return cluster.desired, told['cluster']
+
+    def test_nodes_know_the_first_name(self):
+        self.api.settle(self.ident)
+        before, told = self.wanted()
+        self.assertEqual(('demo', 'demo.hpc'),
+                         (told['name'], told['domain']))
+        self.assertEqual(200, self.patch(name='Other').status)
+        self.assertEqual((before, told), self.wanted())
+        for body in ({'node_groups': {'compute': {'count': 1}}},
+                     {'generation': 1}):
+            self.assertEqual(202, self.patch(
+                '/v1/clusters/Other', **body).status)
+            self.api.settle(self.ident)
+            self.assertEqual(told, self.wanted()[1])
+        self.ident = self.api.call('POST', '/v1/clusters', {
+            'name': 'second', 'clone': {'cluster': self.ident}}).json['id']
+        self.assertEqual('second', self.wanted()[1]['name'])
+
+    def test_nodes_of_an_old_cluster_keep_the_name_it_has(self):
+        self.api.settle(self.ident)
+        with self.api.database.write() as session:
+            for row in (session.get_one(models.Cluster, self.ident),
+                        session.query(models.Generation).one()):
+                row.desired = {name: value for name, value
+                               in row.desired.items() if name != 'name'}
+        self.assertEqual('demo', self.wanted()[1]['name'])
+        answer = self.patch(name='other')
+        self.assertEqual((202, 2, 'other'), (
+            answer.status, answer.json['generation'], answer.json['name']))
+        self.assertEqual('demo', self.wanted()[1]['name'])
+        self.assertEqual([], self.api.call(
+            'GET', '/v1/clusters/other/generations/2?against=1').json[
+                'differences'])
+        for body in ({'node_groups': {'compute': {'count': 1}}},
+                     {'generation': 1}):
+            self.api.settle(self.ident)
+            self.assertEqual(202, self.patch(
+                '/v1/clusters/other', **body).status)
+            self.assertEqual('demo', self.wanted()[1]['name'])
 
     def test_protected_is_not_deleted(self):
         answer = self.api.call('DELETE', '/v1/clusters/demo')

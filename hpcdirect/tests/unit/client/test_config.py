@@ -10,6 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import json
 import shlex
 import shutil
 import stat
@@ -106,15 +107,16 @@ class ConfigTest(base.ClientTest):
     def test_inventory(self):
         self.config('--inventory', '--output', str(self.file),
                     '--identity', '/k')
-        found = yaml.safe_load(self.file.read_text())['all']
+        found = yaml.safe_load(self.file.read_text())['demo']
         self.assertEqual({'ansible_user': 'eve'}, found['vars'])
-        self.assertEqual(['head', 'compute'], list(found['children']))
-        hosts = found['children']['compute']['hosts']
-        self.assertEqual(['compute-0', 'compute-1'], list(hosts))
-        self.assertEqual(('10.0.0.5', 22), (
-            hosts['compute-0']['ansible_host'],
-            hosts['compute-0']['ansible_port']))
-        words = shlex.split(hosts['compute-0']['ansible_ssh_common_args'])
+        self.assertEqual(['demo_head', 'demo_compute'],
+                         list(found['children']))
+        hosts = found['children']['demo_compute']['hosts']
+        self.assertEqual(['compute-0.demo', 'compute-1.demo'], list(hosts))
+        node = hosts['compute-0.demo']
+        self.assertEqual(('10.0.0.5', 22),
+                         (node['ansible_host'], node['ansible_port']))
+        words = shlex.split(node['ansible_ssh_common_args'])
         self.assertIn('HostKeyAlias=hpcdirect-id-demo-compute-0', words)
         self.assertIn('/k', words)
         inner = shlex.split(words[-1].partition('=')[2])
@@ -127,10 +129,24 @@ class ConfigTest(base.ClientTest):
             self.skipTest('needs ansible')
         file = self.home / 'inventory.yaml'
         self.config('--inventory', '--output', str(file))
+        self.stub.answer('GET', '/clusters/demo', stub.cluster(
+            'the-other', id='id-demo', parameters={'users': [
+                {'name': 'joe'}]}))
+        other = self.home / 'other.yaml'
+        self.config('--inventory', '--output', str(other))
         done = subprocess.run(
-            ['ansible-inventory', '-i', str(file), '--host', 'compute-0'],
-            capture_output=True, text=True, check=True)
-        self.assertIn('eve', done.stdout)
+            ['ansible-inventory', '-i', str(file), '-i', str(other),
+             '--list'], capture_output=True, text=True, check=True)
+        self.assertEqual('', done.stderr)
+        found = json.loads(done.stdout)
+        hosts = found['_meta']['hostvars']
+        self.assertEqual(
+            {f'{node}.{cluster}': user for cluster, user in (
+                ('demo', 'eve'), ('the-other', 'joe'))
+             for node in ('head-0', 'compute-0', 'compute-1')},
+            {name: values['ansible_user'] for name, values in hosts.items()})
+        self.assertEqual(['compute-0.the-other', 'compute-1.the-other'],
+                         found['the_other_compute']['hosts'])
 
     def test_nothing_is_up(self):
         self.nodes(stub.nodes()[-1:])
