@@ -30,6 +30,8 @@
     +-- ChangedSince          412 changed_since
     +-- Unavailable           503 unavailable
     +-- LostLease             ---  a conductor's own: stop at once
+    +-- NotForUs              ---  a conductor's own: another one may
+    +-- Refused               ---  becomes a deployment's reason
     +-- PluginError           ---  becomes a deployment's reason
         +-- BackendError
         +-- RunnerError
@@ -185,6 +187,23 @@ class LostLease(HPCDirectError):
     """Another conductor has taken the cluster over: write nothing more."""
 
     template = 'Cluster {ident} is in the hands of another conductor.'
+
+
+class NotForUs(HPCDirectError):
+    """This conductor cannot do it or judge it; another one may.
+
+    :param reason: why, a clause.
+    """
+
+    template = ('The work waits for a conductor that can do it; one that '
+                'looked cannot: {reason}.')
+
+
+class Refused(HPCDirectError):
+    """What the database asks for is not what the service was asked for."""
+
+    code, title = 'refused', 'Refused'
+    template = '{reason}'
 
 
 class PluginError(HPCDirectError):

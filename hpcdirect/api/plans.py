@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
@@ -25,8 +26,8 @@ from sqlalchemy import orm
 
 from hpcdirect.api import change
 from hpcdirect.api import creation
-from hpcdirect.api import sealing
 from hpcdirect.api.services import Services
+from hpcdirect.blueprints import hiding
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import VolumeUse
 from hpcdirect.context import RequestContext
@@ -35,6 +36,7 @@ from hpcdirect.db import plans
 from hpcdirect.exception import ClusterProtected
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
+from hpcdirect.exception import NotFound
 from hpcdirect.exception import PlanStale
 from hpcdirect.planning import accounts
 from hpcdirect.planning import desired
@@ -93,24 +95,28 @@ def of_change(services: Services, context: RequestContext,
     """What a PATCH of this body would do, kept so that it can be done."""
     with services.database.read() as session:
         world = _world(session, cluster.id)
+    made_from: dict[str, str] = {}
     try:
         state = change.wanted(services, cluster, asked)
         world = _foreseen(services, cluster, world, state)
         blueprint = change.blueprint_of(services, cluster)
-        shown = _shown(services, cluster.project_id, _Case(
+        case = _Case(
             change.composed(services, blueprint, cluster.desired),
             change.composed(services, change.blueprint_at(services, state),
                             state), state,
             _volumes(services, cluster, blueprint),
-            users.purged(cluster.desired, state)), world)
+            users.purged(cluster.desired, state))
+        made_from = _catalogued((case.before, case.after))
+        shown = _shown(services, cluster.project_id, case, world)
     except Invalid as exc:
         shown = _refused(exc)
     row = models.Plan(
         id=models.new_id(), cluster_id=cluster.id,
         project_id=cluster.project_id, user_id=context.user_id or '',
         generation=cluster.generation, fingerprint=world.fingerprint,
-        change=sealing.whole(services.keys, asked), shown=shown,
-        created_at=models.now())
+        change={}, shown=shown, created_at=models.now())
+    row.change = {hiding.SEALED: services.keys.encrypt_json(
+        {'asked': asked, 'made_from': made_from}, row.about())}
     with services.database.write() as session:
         plans.add(session, row)
         session.flush()
@@ -128,15 +134,16 @@ def asked_by(services: Services, cluster: models.Cluster, ident: str
     with services.database.read() as session:
         row = plans.get(session, cluster.project_id, ident)
         moved = 'it is of another cluster' \
-            if row.cluster_id != cluster.id else what_moved(session, row)
-        asked: Mapping[str, Any] = sealing.unsealed(services.keys,
-                                                    row.change)
+            if row.cluster_id != cluster.id \
+            else what_moved(services, session, row)
     if moved:
         raise PlanStale(ident=ident, what=moved)
+    asked: Mapping[str, Any] = _kept_of(services, row)['asked']
     return asked
 
 
-def what_moved(session: orm.Session, row: models.Plan) -> str:
+def what_moved(services: Services, session: orm.Session, row: models.Plan
+               ) -> str:
     """Why a plan does not hold any more; '' while it does."""
     cluster = session.get_one(models.Cluster, row.cluster_id)
     if cluster.deleted:
@@ -146,7 +153,42 @@ def what_moved(session: orm.Session, row: models.Plan) -> str:
                 f'plan was made at {row.generation}')
     if _world(session, row.cluster_id).fingerprint != row.fingerprint:
         return 'machines or layers are not as they were'
+    for ref, before in _kept_of(services, row)['made_from'].items():
+        if _digest_now(services, ref) != before:
+            return f'{ref} is not in the catalogue as it was'
     return ''
+
+
+def _kept_of(services: Services, row: models.Plan) -> dict[str, Any]:
+    """What was asked, and what of the catalogue the plan was made from."""
+    if not hiding.is_sealed(row.change):
+        raise PlanStale(ident=row.id, what='it is not as it was kept')
+    kept: dict[str, Any] = services.keys.decrypt_json(
+        row.change[hiding.SEALED], row.about())
+    # The release before kept no more than what was asked.
+    return kept if 'asked' in kept else {'asked': kept, 'made_from': {}}
+
+
+def _catalogued(blueprints: Iterable[Blueprint]) -> dict[str, str]:
+    """What of the catalogue these are made of: its reference -> digest."""
+    found = {}
+    for blueprint in blueprints:
+        found[f'blueprint {blueprint.name}@{blueprint.version}'] = \
+            blueprint.digest
+        for use in blueprint.elements:
+            one = use.element
+            found[f'element {one.name}@{one.version}'] = one.digest
+    return found
+
+
+def _digest_now(services: Services, ref: str) -> str:
+    """The digest of what a reference stands for now, '' for nothing."""
+    kind, _, name = ref.partition(' ')
+    try:
+        return (services.catalogue.blueprint(name) if kind == 'blueprint'
+                else services.catalogue.element(name)).digest
+    except NotFound:
+        return ''
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,7 @@ A secret that is given again keeps its seal, so that it changes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+import secrets
 from typing import Any
 
 from hpcdirect.api.services import Services
@@ -68,15 +69,17 @@ def sealed(services: Services, state: State, before: State | None = None
             if 'elements' in new else {})}
 
 
-def whole(keys: KeyRing, value: Any) -> dict[str, Any]:
-    """All of a value in one box."""
-    return {hiding.SEALED: keys.encrypt_json(value)}
+def boxed(keys: KeyRing, value: Any) -> dict[str, Any]:
+    """What is kept of a secret."""
+    mark = secrets.token_hex(12)
+    return {hiding.SEALED: keys.encrypt_json(value, hiding.about(mark)),
+            hiding.MARK: mark}
 
 
 def unsealed(keys: KeyRing, value: Any) -> Any:
     """The value with every box in it opened."""
     return hiding.opened(value, lambda box: keys.decrypt_json(
-        box[hiding.SEALED]))
+        box[hiding.SEALED], hiding.about(box.get(hiding.MARK, ''))))
 
 
 def _entries_kept(keys: KeyRing, new: State, before: State) -> list[Any]:
@@ -86,7 +89,7 @@ def _entries_kept(keys: KeyRing, new: State, before: State) -> list[Any]:
 
 
 def _closed(keys: KeyRing, schema: Any, value: Any) -> Any:
-    return hiding.replaced(schema, value, lambda one: whole(keys, one))
+    return hiding.replaced(schema, value, lambda one: boxed(keys, one))
 
 
 def _kept(keys: KeyRing, new: Any, old: Any) -> Any:

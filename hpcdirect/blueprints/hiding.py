@@ -12,9 +12,9 @@
 
 """Values that are marked secret, as they are kept and as they are shown.
 
-What is kept of a secret is ``{"x-sealed": "<box>"}`` in its place, which
-passes everywhere for the value that is in the box. Nobody can ask for one:
-requests that hold such a mapping are refused.
+What is kept of a secret is ``{"x-sealed": "<seal>", "x-mark": "<name>"}`` in
+its place, which passes everywhere for the value that is in the box. Nobody
+can ask for one: requests that hold such a mapping are refused.
 """
 
 from __future__ import annotations
@@ -24,10 +24,15 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
+from hpcdirect.digests import canonical
+from hpcdirect.digests import digest
+
 #: In the place of a secret.
 HIDDEN = '******'
-#: The one key of what is kept of a secret.
+#: The key of what is kept of a secret: its value is the seal.
 SEALED = 'x-sealed'
+#: Beside it: what the box is known by, whoever seals it anew.
+MARK = 'x-mark'
 #: Shorter ones could not be told from ordinary words in a log.
 SHORTEST = 8
 
@@ -50,6 +55,20 @@ def hidden(schema: Any, value: Any) -> Any:
     objects and lists.
     """
     return replaced(schema, opened(value, _stars), _stars)
+
+
+def about(mark: str) -> str:
+    """What the seal of a box says it is of."""
+    return f'box {mark}'
+
+
+def digest_of(value: Any) -> str:
+    """sha256 of a JSON value, hexadecimal.
+
+    It stays the same when the secrets in it are sealed anew.
+    """
+    return digest(opened(value, _known) if MARK in canonical(value)
+                  else value)
 
 
 def opened(value: Any, change: Callable[[Any], Any]) -> Any:
@@ -104,3 +123,8 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _stars(value: Any) -> str:
     return HIDDEN
+
+
+def _known(box: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a box is known by; one of an earlier release by its seal."""
+    return {MARK: box[MARK]} if MARK in box else box

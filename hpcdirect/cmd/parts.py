@@ -59,8 +59,8 @@ class Assembly:
     def __init__(self, conf: cfg.ConfigOpts, *, own_key: bool = False
                  ) -> None:
         self.conf = conf
-        self.keys = (KeyRing.load_or_create(conf.key_file) if own_key
-                     else KeyRing.load(conf.key_file))
+        self.keys = (KeyRing.load_or_create if own_key else KeyRing.load)(
+            conf.key_file, conf.key_scheme)
         self.database = Database(conf)
         self.policy = Enforcer(conf)
         self.catalogue = Catalogue(plugins.load(

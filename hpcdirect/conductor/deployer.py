@@ -44,6 +44,7 @@ from hpcdirect.conductor.batch import BatchWork
 from hpcdirect.conductor.batch import Line
 from hpcdirect.conductor.batch import Order
 from hpcdirect.conductor.draft import Draft
+from hpcdirect.conductor.permission import Permit
 from hpcdirect.conductor.situation import Lookout
 from hpcdirect.conductor.situation import Situation
 from hpcdirect.conductor.situation import slots_to_ask_for
@@ -111,7 +112,7 @@ class Deployer:
     def __init__(self, ledger: Ledger, backend: Backend,
                  runner_of: Callable[[str], runners.ElementRunner],
                  load: Callable[[str], Blueprint], element_of: ElementOf,
-                 vault: Vault,
+                 vault: Vault, permit: Permit,
                  limits: Limits, lost: Callable[[], bool]) -> None:
         self._ledger = ledger
         self._backend = backend
@@ -119,7 +120,7 @@ class Deployer:
         self._element_of = element_of
         self._draft = Draft(vault, element_of, backend.offers_volumes)
         self._lookout = Lookout(ledger, backend, load, element_of, runner_of,
-                                vault)
+                                vault, permit)
         self._vault = vault
         self._limits = limits
         self._lost = lost

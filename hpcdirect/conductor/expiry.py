@@ -16,6 +16,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import datetime
+import functools
 import logging
 
 import sqlalchemy as sa
@@ -30,6 +31,7 @@ from hpcdirect.db.ledger import Snapshot
 from hpcdirect.db.session import Database
 from hpcdirect.exception import Conflict
 from hpcdirect.exception import NotFound
+from hpcdirect.keys import CONDUCTOR
 from hpcdirect.keys import KeyRing
 from hpcdirect.planning import accounts
 from hpcdirect.policies import Enforcer
@@ -102,7 +104,8 @@ class Expiry:
             overwrite=False)
         with self.database.write() as session:
             clusters.change(session, cluster, clusters.Order(
-                context, self.keys.sign, Operation.UPDATE, desired))
+                context, functools.partial(self.keys.sign, who=CONDUCTOR),
+                Operation.UPDATE, desired))
             session.add(_event(cluster, 'The time of these users is over: '
                                f'{_listed(names)}'))
 

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 import dataclasses
 import datetime
+import functools
 import logging
 
 from hpcdirect.context import RequestContext
@@ -27,7 +28,9 @@ from hpcdirect.db.clusters import Order
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.session import Database
 from hpcdirect.exception import NotFound
+from hpcdirect.keys import CONDUCTOR
 from hpcdirect.keys import KeyRing
+from hpcdirect.keys import Verdict
 from hpcdirect.states import Operation
 
 LOG = logging.getLogger(__name__)
@@ -80,8 +83,15 @@ class Lifetime:
                        'protected.')
             return
         moment = cluster.expires_at
-        if moment is None or not self.keys.verify(expiry.covered(
-                cluster, moment, by), by.get('signature', '')):
+        verdict = Verdict.FORGED if moment is None else self.keys.judge(
+            functools.partial(expiry.covered, cluster, moment, by),
+            by.get('signature', ''))
+        if verdict == Verdict.UNKNOWN:
+            self._tell(cluster, 0, 'Its time is over; it waits for a '
+                       'conductor that can judge who asked for that: '
+                       f'{self.keys.strange(by["signature"])}.')
+            return
+        if verdict == Verdict.FORGED:
             LOG.error('Cluster %s: its time is over, and nobody signed that '
                       'it is to go then.', cluster.id)
             self._tell(cluster, 0, 'Its time is over; it stays, since nobody '
@@ -93,7 +103,9 @@ class Lifetime:
             request_id=by['request_id'] or None, overwrite=False)
         with self.database.write() as session:
             if expiry.end(session, cluster, Order(
-                    context, self.keys.sign, Operation.DELETE, {})):
+                    context, functools.partial(
+                        self.keys.sign, who=CONDUCTOR),
+                    Operation.DELETE, {})):
                 expiry.tell(session, cluster, -1, 'Its time is over; it is '
                             'being deleted.')
 

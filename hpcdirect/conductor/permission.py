@@ -14,16 +14,25 @@
 
 What is in the database is not trusted because it is there: the API signed
 the deployment with the key file's key, and the same policy that let the
-request in is asked again with the roles it came with.
+request in is asked again with the roles it came with. That is looked at
+whenever the cluster is, not once: the database may be written meanwhile.
+
+Something that cannot be judged here is not a forgery. A conductor of another
+release, or one with another key file, may know it; the work is left to it.
 """
 
 from __future__ import annotations
 
+from hpcdirect.blueprints import hiding
 from hpcdirect.context import RequestContext
+from hpcdirect.db import models
 from hpcdirect.db.ledger import Snapshot
-from hpcdirect.digests import digest
 from hpcdirect.exception import Forbidden
+from hpcdirect.exception import NotForUs
+from hpcdirect.exception import Refused
 from hpcdirect.keys import KeyRing
+from hpcdirect.keys import Verdict
+from hpcdirect.planning.desired import State
 from hpcdirect.policies import Enforcer
 from hpcdirect.policies import clusters as policies
 from hpcdirect.states import Operation
@@ -38,25 +47,76 @@ _RULES = {
 }
 
 
+class Permit:
+    """Judges the deployments of one cluster, look after look.
+
+    What was judged once and is the same again costs a comparison.
+    """
+
+    def __init__(self, keys: KeyRing, policy: Enforcer) -> None:
+        self._keys = keys
+        self._policy = policy
+        self._signed: object = None
+        self._desired: State = {}
+
+    def check(self, recorded: Snapshot) -> None:
+        """Pass, or raise, for the newest deployment of a cluster.
+
+        :raises Refused: it is not to be carried out.
+        :raises NotForUs: that cannot be told here.
+        """
+        deployment, cluster = recorded.deployment, recorded.cluster
+        if deployment is None:
+            raise Refused(reason='There is no deployment.')
+        signed = (deployment.signature, deployment.signed_part(2),
+                  cluster.id, cluster.project_id, cluster.generation)
+        if signed != self._signed or cluster.desired != self._desired:
+            _judge(self._keys, deployment, cluster)
+            self._signed, self._desired = signed, cluster.desired
+        # Equal by Python's measure is not the same JSON (1, 1.0 and true
+        # are equal): what goes on is what was judged.
+        cluster.desired = self._desired
+        self._allowed(deployment, cluster)
+
+    def _allowed(self, deployment: models.Deployment, cluster: models.Cluster
+                 ) -> None:
+        """Pass when the roles that it came with may do it."""
+        context = RequestContext(
+            user_id=deployment.user_id, project_id=deployment.project_id,
+            roles=list(deployment.roles), overwrite=False)
+        try:
+            self._policy.authorize(
+                context, _RULES[Operation(deployment.operation)],
+                {'project_id': cluster.project_id})
+        except (KeyError, ValueError):
+            raise NotForUs(
+                reason=f'the operation "{deployment.operation[:16]}" is not '
+                'known here') from None
+        except Forbidden as exc:
+            raise Refused(reason=str(exc)) from exc
+
+
 def refusal(keys: KeyRing, policy: Enforcer, recorded: Snapshot) -> str:
-    """Why the newest deployment is not to be carried out; '' when it is."""
-    deployment, cluster = recorded.deployment, recorded.cluster
-    if deployment is None:
-        return 'There is no deployment.'
-    if not keys.verify(deployment.signed_part(), deployment.signature):
-        return ('The deployment was not signed by this service\'s API, or '
-                'was changed afterwards.')
+    """Why a deployment is not to be carried out by us; '' when it is."""
+    try:
+        Permit(keys, policy).check(recorded)
+    except (Refused, NotForUs) as exc:
+        return str(exc)
+    return ''
+
+
+def _judge(keys: KeyRing, deployment: models.Deployment,
+           cluster: models.Cluster) -> None:
+    verdict = keys.judge(deployment.signed_part, deployment.signature)
+    if verdict == Verdict.UNKNOWN:
+        raise NotForUs(reason=keys.strange(deployment.signature))
+    if verdict == Verdict.FORGED:
+        raise Refused(reason='The deployment was not signed by this '
+                      'service\'s API, or was changed afterwards.')
     if (deployment.cluster_id != cluster.id
             or deployment.project_id != cluster.project_id
             or deployment.generation != cluster.generation
-            or deployment.desired_digest != digest(cluster.desired)):
-        return 'What is wanted of the cluster is not what was signed.'
-    context = RequestContext(
-        user_id=deployment.user_id, project_id=deployment.project_id,
-        roles=list(deployment.roles), overwrite=False)
-    try:
-        policy.authorize(context, _RULES[Operation(deployment.operation)],
-                         {'project_id': cluster.project_id})
-    except Forbidden as exc:
-        return str(exc)
-    return ''
+            or deployment.desired_digest != hiding.digest_of(
+                cluster.desired)):
+        raise Refused(reason='What is wanted of the cluster is not what was '
+                      'signed.')

@@ -51,6 +51,9 @@ from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.session import Database
 from hpcdirect.exception import HPCDirectError
 from hpcdirect.exception import LostLease
+from hpcdirect.exception import NotForUs
+from hpcdirect.exception import Refused
+from hpcdirect.exception import Unavailable
 from hpcdirect.keys import KeyRing
 from hpcdirect.planning.composition import ElementOf
 from hpcdirect.policies import Enforcer
@@ -59,6 +62,8 @@ from hpcdirect.states import Operation
 
 LOG = logging.getLogger(__name__)
 
+#: Seconds until a cluster is looked at again that was left to others.
+_ASIDE = 30.0
 _CANCELLED = ('Cancelled. A retry goes on from here; what went well is not '
               'done again.')
 
@@ -105,6 +110,8 @@ class Conductor:
         self._held: dict[str, _Held] = {}
         # Clusters a thread is at work on just now.
         self._busy: set[str] = set()
+        # Clusters left to others -> when to look again all the same.
+        self._aside: dict[str, float] = {}
         self._lock = threading.Lock()
         self._timers: list[tuple[float, int, str]] = []
         self._count = itertools.count()
@@ -148,6 +155,8 @@ class Conductor:
 
     def advance(self, cluster_id: str) -> None:
         """There may be work for this cluster (RPC endpoint; never waits)."""
+        with self._lock:
+            self._aside.pop(cluster_id, None)
         held = self._held.get(cluster_id)
         if held and held.deployer:
             held.deployer.nudge()
@@ -216,6 +225,12 @@ class Conductor:
         except LostLease:
             LOG.info('Cluster %s: something newer is wanted, or another '
                      'conductor has it.', cluster_id)
+        except Refused as exc:
+            with contextlib.suppress(LostLease, db_exc.DBError):
+                self._refuse(cluster_id, held, str(exc))
+        except (NotForUs, Unavailable) as exc:
+            with contextlib.suppress(LostLease, db_exc.DBError):
+                self._leave(cluster_id, held, str(exc))
         except db_exc.DBError as exc:
             # As after a death of ours: whoever claims it next goes on.
             LOG.warning('Cluster %s is left: %s', cluster_id, exc)
@@ -236,8 +251,10 @@ class Conductor:
     def _claim(self, cluster_id: str) -> _Held | None:
         """The entry of a cluster to work on now; None when it is not ours."""
         with self._lock:
-            if cluster_id in self._busy:
+            if cluster_id in self._busy \
+                    or self._aside.get(cluster_id, 0.0) > time.monotonic():
                 return None
+            self._aside.pop(cluster_id, None)
             self._busy.add(cluster_id)
             held = self._held.get(cluster_id)
         if held is not None:
@@ -264,27 +281,20 @@ class Conductor:
             if self._expiry.carry_out(recorded, self._parts.clock()):
                 return 0.0
             if self._conf.watch_interval:
-                watch.look_after(ledger, self._parts.backends[
-                    recorded.cluster.backend], recorded)
+                watch.look_after(ledger, self._backend(
+                    recorded.cluster.backend), recorded)
             return None
         if held.deployer is None or held.deployment_id != deployment.id:
             deployer.interrupt(ledger, recorded, self._parts.runners
                                .__getitem__)
-            refusal = permission.refusal(
-                self._parts.keys, self._parts.policy, recorded)
-            if refusal:
-                LOG.error('Deployment %s: %s', deployment.id, refusal)
-                ledger.finish(deployment.id, reason=refusal, failures=[
-                    {'code': 'refused', 'step': '', 'element': '',
-                     'node': '', 'task': '', 'message': refusal,
-                     'hint': 'Ask again through the API.', 'run_id': None}])
-                return None
+            permit = permission.Permit(self._parts.keys, self._parts.policy)
+            permit.check(recorded)
             if deployment.operation == Operation.CANCEL:
                 ledger.cancelled(deployment.id, _CANCELLED)
                 return None
             held.deployment_id = deployment.id
-            held.deployer = self._deployer(ledger, held, recorded.cluster
-                                           .backend)
+            held.deployer = self._deployer(ledger, held, self._backend(
+                recorded.cluster.backend), permit)
         context = RequestContext(
             request_id=deployment.request_id or None,
             project_id=deployment.project_id, user_id=deployment.user_id,
@@ -293,15 +303,43 @@ class Conductor:
                   context.request_id)
         return held.deployer.advance(deployment.id)
 
-    def _deployer(self, ledger: Ledger, held: _Held, backend: str
-                  ) -> deployer.Deployer:
+    def _backend(self, name: str) -> Backend:
+        """The backend of a name.
+
+        :raises NotForUs: it is not one of this conductor's.
+        """
+        if name not in self._parts.backends:
+            raise NotForUs(reason=f'backend "{name}" is not among its '
+                           'enabled_backends')
+        return self._parts.backends[name]
+
+    def _deployer(self, ledger: Ledger, held: _Held, backend: Backend,
+                  permit: permission.Permit) -> deployer.Deployer:
         return deployer.Deployer(
-            ledger, self._parts.backends[backend],
+            ledger, backend,
             self._parts.runners.__getitem__, self._parts.load,
             self._parts.element_of, Vault(self._parts.keys, ledger.cluster_id),
-            deployer.Limits(self._conf.provision_timeout,
+            permit, deployer.Limits(self._conf.provision_timeout,
                             self._conf.gather_seconds),
             lambda: held.lost)
+
+    def _refuse(self, cluster_id: str, held: _Held, why: str) -> None:
+        """What is wanted is not what was signed: it is not carried out."""
+        ledger = Ledger(self._parts.database, cluster_id, held.epoch)
+        deployment = ledger.snapshot().deployment
+        LOG.error('Cluster %s: %s', cluster_id, why)
+        if deployment is not None:
+            ledger.finish(deployment.id, reason=why, failures=[
+                {'code': 'refused', 'step': '', 'element': '',
+                 'node': '', 'task': '', 'message': why,
+                 'hint': 'Ask again through the API.', 'run_id': None}])
+
+    def _leave(self, cluster_id: str, held: _Held, why: str) -> None:
+        """Another conductor may be able to; this one looks later."""
+        with self._lock:
+            self._aside[cluster_id] = time.monotonic() + _ASIDE
+        if Ledger(self._parts.database, cluster_id, held.epoch).left(why):
+            LOG.warning('Cluster %s: %s', cluster_id, why)
 
     def _fail(self, cluster_id: str, held: _Held) -> None:
         """A bug must not leave a cluster busy for ever."""

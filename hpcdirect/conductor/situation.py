@@ -28,9 +28,12 @@ from hpcdirect.backends.base import Machine
 from hpcdirect.backends.base import MachineStatus
 from hpcdirect.backends.base import Slot
 from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.conductor.permission import Permit
 from hpcdirect.conductor.vault import Vault
+from hpcdirect.db import models
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.ledger import Snapshot
+from hpcdirect.exception import LostLease
 from hpcdirect.exception import NotFound
 from hpcdirect.planning import composition
 from hpcdirect.planning import recorded as records
@@ -72,7 +75,8 @@ class Lookout:
     def __init__(self, ledger: Ledger, backend: Backend,
                  load: Callable[[str], Blueprint], element_of: ElementOf,
                  runner_of: Callable[[str], runners.ElementRunner],
-                 vault: Vault) -> None:
+                 vault: Vault, permit: Permit) -> None:
+        self._permit = permit
         self._ledger = ledger
         self._backend = backend
         self._load = load
@@ -83,14 +87,20 @@ class Lookout:
         self._told = ''
 
     def look(self, deployment_id: str) -> Situation:
-        """Ask database and backend; write down what machines did."""
-        recorded = self._ledger.snapshot()
+        """Ask database and backend; write down what machines did.
+
+        :raises Refused: what is wanted is not what was signed, by now.
+        :raises NotForUs: that cannot be told here.
+        :raises Unavailable: no key opens the cluster's secrets; only for one
+            that is to stay.
+        """
+        recorded = self._recorded(deployment_id)
         state = recorded.cluster.desired
         blueprint = self._blueprint(state)
-        self._vault.open(recorded.secrets)
-        fresh = self._vault.complete(blueprint)
-        if fresh and not state['deleted']:
-            self._ledger.add_secrets(fresh)
+        if not state['deleted']:
+            # What goes needs no secret, and goes when they cannot be read.
+            self._vault.open(recorded.secrets)
+            self._keep(self._vault.complete(blueprint))
         infra = self._backend.observe(
             recorded.cluster.backend_ref) if recorded.cluster.backend_ref \
             else Infra(InfraStatus.GONE)
@@ -98,18 +108,34 @@ class Lookout:
         if not state['deleted']:
             infra = self._reached(recorded, blueprint, infra)
         if self._record_machines(deployment_id, recorded, infra):
-            recorded = self._ledger.snapshot()
+            recorded = self._recorded(deployment_id)
         members = records.members(recorded.nodes)
-        fresh = [row for use in blueprint.elements
-                 for row in self._vault.certify(use.element,
-                                                members.values())]
-        if fresh and not state['deleted']:
-            self._ledger.add_secrets(fresh)
+        if not state['deleted']:
+            self._keep([row for use in blueprint.elements
+                        for row in self._vault.certify(use.element,
+                                                       members.values())])
         return Situation(
             recorded, infra, blueprint,
             wanting.build(blueprint, state, members, self._vault.versions),
             records.observed(recorded.nodes, recorded.layers,
                              infra.status != InfraStatus.GONE))
+
+    def _recorded(self, deployment_id: str) -> Snapshot:
+        """What is recorded, when it is what was signed.
+
+        :raises LostLease: something newer is wanted.
+        """
+        recorded = self._ledger.snapshot()
+        if recorded.deployment is None \
+                or recorded.deployment.id != deployment_id:
+            # Whoever holds the lease looks at the newer one.
+            raise LostLease(ident=self._ledger.cluster_id)
+        self._permit.check(recorded)
+        return recorded
+
+    def _keep(self, fresh: list[models.Secret]) -> None:
+        if fresh:
+            self._ledger.add_secrets(fresh)
 
     def _reached(self, recorded: Snapshot, blueprint: Blueprint, infra: Infra
                  ) -> Infra:

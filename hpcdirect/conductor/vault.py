@@ -53,14 +53,32 @@ class Vault:
         self._keys = keys
         self._cluster_id = cluster_id
         self._values: dict[tuple[str, str], str] = {}
+        # (element, name, version) -> the seal that was opened already.
+        self._seen: dict[tuple[str, str, int], str] = {}
         self.versions: dict[tuple[str, str], int] = {}
 
     def open(self, rows: Iterable[models.Secret]) -> None:
-        """Read what is stored; the highest version of each counts."""
+        """Read what is stored; the highest version of each counts.
+
+        What was read before is not opened again.
+
+        :raises Unavailable: no key opens one, or it is another's.
+        """
         for row in sorted(rows, key=lambda row: row.version):
+            one = (row.element, row.name, row.version)
+            if self._seen.get(one) == row.sealed:
+                continue
             self._values[row.element, row.name] = self._keys.decrypt(
-                row.sealed)
+                row.sealed, row.about())
+            self._seen[one] = row.sealed
             self.versions[row.element, row.name] = row.version
+
+    def _made(self, element: str, name: str, text: str) -> models.Secret:
+        """A new row."""
+        row = models.Secret(cluster_id=self._cluster_id, element=element,
+                            name=name, version=1)
+        row.sealed = self._keys.encrypt(text, row.about())
+        return row
 
     def complete(self, blueprint: Blueprint) -> list[models.Secret]:
         """Generate what is missing.
@@ -70,10 +88,8 @@ class Vault:
         wanted = {ACCESS_KEY: Secret('access_key', 'ssh-ca')} | {
             (use.element.name, secret.name): secret
             for use in blueprint.elements for secret in use.element.secrets}
-        rows = [models.Secret(
-            cluster_id=self._cluster_id, element=key[0], name=key[1],
-            version=1, sealed=self._keys.encrypt(_generate(secret)))
-            for key, secret in wanted.items() if key not in self._values]
+        rows = [self._made(*key, _generate(secret))
+                for key, secret in wanted.items() if key not in self._values]
         self.open(rows)
         return rows
 
@@ -101,7 +117,8 @@ class Vault:
         found: list[str] = []
 
         def one(box: Mapping[str, Any]) -> Any:
-            value = self._keys.decrypt_json(box[hiding.SEALED])
+            value = self._keys.decrypt_json(
+                box[hiding.SEALED], hiding.about(box.get(hiding.MARK, '')))
             found.append(str(value))
             return value
 
@@ -117,11 +134,9 @@ class Vault:
         """
         authorities = [secret.name for secret in element.secrets
                        if secret.kind == 'ssh-ca']
-        rows = [models.Secret(
-            cluster_id=self._cluster_id, element=element.name,
-            name=_certificate_name(authority, member), version=1,
-            sealed=self._keys.encrypt(_certify(
-                self._values[element.name, authority], member)))
+        rows = [self._made(
+            element.name, _certificate_name(authority, member),
+            _certify(self._values[element.name, authority], member))
             for member in members for authority in authorities
             if member.host_key and (
                 element.name, _certificate_name(authority, member)

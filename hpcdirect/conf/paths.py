@@ -30,6 +30,12 @@ OPTIONS: list[cfg.Opt] = [
              'process needs the same file; "hpcdirect-db-manage create-key" '
              'makes it. Without the keys it holds, secrets of clusters '
              'cannot be read again.'),
+    cfg.IntOpt(
+        'key_scheme', default=2, choices=[1, 2],
+        help='In which way deployments are signed and secrets sealed. 1 is '
+             'that of the release before this one: what is written so says '
+             'neither who signed nor which key it was. It is for the time '
+             'of an upgrade in which processes of both releases run.'),
     cfg.ListOpt(
         'enabled_backends', default=[],
         help='Names of the backends that may make machines. The first one '

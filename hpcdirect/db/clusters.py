@@ -24,6 +24,7 @@ from oslo_db import exception as db_exc
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from hpcdirect.blueprints import hiding
 from hpcdirect.context import RequestContext
 from hpcdirect.db import paging
 from hpcdirect.db.models import Cluster
@@ -33,7 +34,6 @@ from hpcdirect.db.models import Generation
 from hpcdirect.db.models import Layer
 from hpcdirect.db.models import Tag
 from hpcdirect.db.models import now
-from hpcdirect.digests import digest
 from hpcdirect.exception import ClusterBusy
 from hpcdirect.exception import ClusterProtected
 from hpcdirect.exception import Conflict
@@ -48,8 +48,8 @@ from hpcdirect.states import Operation
 LABELS = frozenset(('name', 'description', 'protected', 'expires_at',
                     'expires_by', 'expiry_told'))
 
-#: Signs what a deployment says of itself: ``KeyRing.sign``.
-Sign = Callable[[Mapping[str, Any]], str]
+#: Signs what a row says of itself, by scheme: ``KeyRing.sign``.
+Sign = Callable[[Callable[[int], object]], str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -291,11 +291,12 @@ def _deploy(session: orm.Session, cluster: Cluster, order: Order
         service=context.service_user_id or '',
         request_id=context.request_id or '', operation=order.operation,
         generation=cluster.generation, status=DeploymentStatus.QUEUED,
-        desired_digest=digest(cluster.desired), signature='')
-    # The id is part of what is signed, so the row is made before it is.
+        desired_digest=hiding.digest_of(cluster.desired), signature='')
+    # The id and the time are part of what is signed, so the row is made
+    # before it is.
     session.add(deployment)
     session.flush()
-    deployment.signature = order.sign(deployment.signed_part())
+    deployment.signature = order.sign(deployment.signed_part)
     session.add(Event(
         cluster_id=cluster.id, project_id=cluster.project_id,
         deployment_id=deployment.id, kind='cluster', message=cluster.status))

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import datetime
+import functools
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,16 +39,18 @@ def signed(sign: clusters.Sign, cluster: Cluster, moment: datetime.datetime,
     by = {'user_id': context.user_id or '', 'roles': sorted(context.roles),
           'service': context.service_user_id or '',
           'request_id': context.request_id or ''}
-    return {**by, 'signature': sign(covered(cluster, moment, by))}
+    return {**by, 'signature': sign(functools.partial(
+        covered, cluster, moment, by))}
 
 
 def covered(cluster: Cluster, moment: datetime.datetime,
-            by: Mapping[str, Any]) -> dict[str, Any]:
-    """What the signature covers: who wants what to go when."""
-    return {'cluster_id': cluster.id, 'project_id': cluster.project_id,
+            by: Mapping[str, Any], scheme: int) -> dict[str, Any]:
+    """What a signature of a scheme covers: who wants what to go when."""
+    part = {'cluster_id': cluster.id, 'project_id': cluster.project_id,
             'expires_at': moment.isoformat(timespec='microseconds'),
             **{name: value for name, value in by.items()
                if name != 'signature'}}
+    return part if scheme == 1 else {**part, 'what': 'expiry'}
 
 
 def near(session: orm.Session, until: datetime.datetime) -> list[Cluster]:

@@ -124,6 +124,9 @@ class Ledger:
             deployment.status = DeploymentStatus.RUNNING
             deployment.started_at = models.now()
             deployment.plan = plan
+            # It was left to others perhaps, which is over.
+            session.get_one(models.Cluster,
+                            self.cluster_id).status_reason = ''
             self._event(session, deployment_id, kind='deployment',
                         message=f'{deployment.operation} begins: '
                         f'{len(plan)} steps')
@@ -231,6 +234,30 @@ class Ledger:
                 cluster.status_reason = reason
                 self._event(session, deployment_id, kind='cluster',
                             message=f'{cluster.status} {reason}')
+
+    def left(self, reason: str) -> bool:
+        """The cluster is left to another conductor; its owner is told why.
+
+        :returns: whether that is news.
+        """
+        with self._writing() as session:
+            cluster = session.get_one(models.Cluster, self.cluster_id)
+            deployment_id = session.scalars(sa.select(
+                models.Deployment.id).where(
+                    models.Deployment.cluster_id == self.cluster_id,
+                    models.Deployment.status.in_((
+                        DeploymentStatus.QUEUED, DeploymentStatus.RUNNING)),
+            ).order_by(models.Deployment.created_at.desc())).first() or ''
+            if deployment_id:
+                cluster.status_reason = reason
+            told = session.scalars(sa.select(models.Event.id).where(
+                models.Event.cluster_id == self.cluster_id,
+                models.Event.deployment_id == deployment_id,
+                models.Event.message == reason).limit(1)).first()
+            if told is None:
+                self._event(session, deployment_id, kind='cluster',
+                            level='warning', message=reason)
+            return told is None
 
     def halt(self, deployment_id: str,
              failures: Iterable[Mapping[str, Any]]) -> bool:

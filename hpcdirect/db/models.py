@@ -164,15 +164,19 @@ class Deployment(Base):
     started_at: orm.Mapped[datetime.datetime | None]
     finished_at: orm.Mapped[datetime.datetime | None]
 
-    def signed_part(self) -> dict[str, Any]:
-        """What the signature covers: who asked for what."""
-        return {
+    def signed_part(self, scheme: int) -> dict[str, Any]:
+        """What a signature of a scheme covers: who asked for what, when."""
+        part = {
             'id': self.id, 'cluster_id': self.cluster_id,
             'project_id': self.project_id, 'user_id': self.user_id,
             'roles': list(self.roles), 'service': self.service,
             'operation': self.operation, 'generation': self.generation,
             'desired_digest': self.desired_digest,
         }
+        return part if scheme == 1 else {
+            **part, 'what': 'deployment',
+            'created_at': self.created_at.isoformat(
+                timespec='microseconds')}
 
 
 class Step(Base):
@@ -351,6 +355,11 @@ class Secret(Base):
     version: orm.Mapped[int] = orm.mapped_column(default=1)
     sealed: orm.Mapped[str] = orm.mapped_column(Text)
 
+    def about(self) -> str:
+        """What its seal says it is of: it opens in this place only."""
+        return ' '.join(('secret', self.cluster_id, self.element, self.name,
+                         str(self.version)))
+
 
 class Plan(Base):
     """What a change would do to a cluster, as it was shown."""
@@ -372,6 +381,11 @@ class Plan(Base):
     change: orm.Mapped[dict[str, Any]]
     shown: orm.Mapped[dict[str, Any]]
     created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
+
+    def about(self) -> str:
+        """What the seal of its change says it is of."""
+        return ' '.join(('plan', self.id, self.cluster_id,
+                         str(self.generation), self.fingerprint))
 
 
 class IdempotencyKey(Base):

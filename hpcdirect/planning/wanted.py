@@ -24,12 +24,12 @@ from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
+from hpcdirect.blueprints import hiding
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Element
 from hpcdirect.blueprints.model import ElementUse
 from hpcdirect.blueprints.model import Role
-from hpcdirect.digests import digest
 from hpcdirect.planning import updates
 from hpcdirect.planning.desired import State
 
@@ -206,7 +206,7 @@ def _layers(wanted: WantedElement,
         facts = _watched(role, wanted.members)
         text, base = '', _base(wanted, role)
         if facts is not None and wanted.variables is not None:
-            text = digest({
+            text = hiding.digest_of({
                 'element': element.digest, 'role': role.name,
                 'variables': _minded(role, wanted.variables),
                 'facts': facts,
@@ -231,7 +231,8 @@ def _base(wanted: WantedElement, role: Role) -> str:
     if not wanted.reapplied or wanted.variables is None:
         return ''
     fixed = {name: wanted.variables.get(name) for name in wanted.reapplied}
-    return digest(_minded(role, fixed)) if _minded(role, fixed) else ''
+    minded = _minded(role, fixed)
+    return hiding.digest_of(minded) if minded else ''
 
 
 def _watched(role: Role, members: Mapping[str, tuple[Member, ...]]

@@ -61,4 +61,5 @@ class Plan(Resource):
         self.authorize(policies.SHOW)
         with self.services.database.read() as session:
             row = stored.get(session, self.reach, plan)
-            return schema.view(row, plans.what_moved(session, row))
+            return schema.view(row, plans.what_moved(
+                self.services, session, row))

@@ -91,7 +91,7 @@ class ExpiryTests(Case):
         self.assertEqual(('someone', ['member', 'reader']),
                          (row.user_id, row.roles))
         self.assertTrue(self.api.services.keys.verify(
-            row.signed_part(), row.signature))
+            row.signed_part, row.signature))
         # Something is under way; later there is nothing to be done.
         self.assertEqual([], self.look(days=1))
         self.api.settle(self.ident)

@@ -89,7 +89,7 @@ class CreateTests(Case):
             row = session.get_one(models.Deployment,
                                   view['deployment']['id'])
             cluster = session.get_one(models.Cluster, view['id'])
-        self.assertTrue(self.api.services.keys.verify(row.signed_part(),
+        self.assertTrue(self.api.services.keys.verify(row.signed_part,
                                                       row.signature))
         self.assertEqual(digest(cluster.desired), row.desired_digest)
         self.assertEqual(['member', 'reader'], row.roles)

@@ -92,7 +92,7 @@ class ExpiryTests(Case):
         self.assertEqual(('someone', ['member', 'reader']),
                          (row.user_id, row.roles))
         self.assertTrue(self.api.services.keys.verify(
-            row.signed_part(), row.signature))
+            row.signed_part, row.signature))
         self.assertEqual([], self.again())
 
     def test_what_was_missed_is_not_told_late(self):

@@ -20,6 +20,7 @@ from cryptography import fernet
 import fixtures
 import testtools
 
+from hpcdirect import exception
 from hpcdirect.api import sealing
 from hpcdirect.blueprints import hiding
 from hpcdirect.blueprints import load
@@ -120,8 +121,17 @@ class SealingTest(testtools.TestCase):
         self.assertEqual(4, values['slots'])
         self.assertEqual((WORDS[0],), hidden)
 
-    def test_a_whole_body(self):
-        body = {'parameters': {'partition': WORDS[0]}}
-        box = sealing.whole(self.keys, body)
+    def test_a_box_is_known_by_its_mark_alone(self):
+        box = sealing.boxed(self.keys, WORDS[0])
+        other = sealing.boxed(self.keys, WORDS[0])
         self.assertNotIn(WORDS[0], json.dumps(box))
-        self.assertEqual(body, sealing.unsealed(self.keys, box))
+        self.assertEqual(WORDS[0], sealing.unsealed(self.keys, box))
+        anew = {**box, hiding.SEALED: self.keys.encrypt_json(
+            WORDS[0], hiding.about(box[hiding.MARK]))}
+        self.assertNotEqual(box, anew)
+        self.assertEqual(hiding.digest_of({'a': [box]}),
+                         hiding.digest_of({'a': [anew]}))
+        self.assertNotEqual(hiding.digest_of(box), hiding.digest_of(other))
+        # A seal opens in its own place only.
+        self.assertRaises(exception.Unavailable, sealing.unsealed, self.keys,
+                          {**box, hiding.SEALED: other[hiding.SEALED]})
