@@ -64,6 +64,9 @@ def wanted(services: Services, cluster: Cluster, body: Mapping[str, Any]
     else:
         blueprint = blueprint_of(services, cluster)
         state, findings = _changed(services, cluster, blueprint, body)
+    if 'generation' not in body:
+        # What was kept of an earlier generation was taken then.
+        findings = findings + _wrong_keys(services, cluster, blueprint, state)
     grown = set(desired.slot_names(state)) - set(
         desired.slot_names(cluster.desired))
     if not findings and grown:
@@ -178,6 +181,16 @@ def _changed(services: Services, cluster: Cluster, blueprint: Blueprint,
         except Invalid as exc:
             findings += exc.findings
     return state, findings
+
+
+def _wrong_keys(services: Services, cluster: Cluster, blueprint: Blueprint,
+                state: State) -> list[Finding]:
+    """What is wrong with keys that a change brings."""
+    before = blueprint_of(services, cluster)
+    return users.wrong_keys(
+        accounts.listed(chosen(services, blueprint, state), state),
+        accounts.listed(chosen(services, before, cluster.desired),
+                        cluster.desired))
 
 
 def _rolled_back(services: Services, cluster: Cluster,

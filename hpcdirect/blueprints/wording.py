@@ -26,6 +26,7 @@ import jsonschema
 from jsonschema.exceptions import ValidationError
 import referencing
 
+from hpcdirect import sshkeys
 from hpcdirect.blueprints import hiding
 
 _TYPES = {
@@ -179,6 +180,8 @@ def _shown(value: Any, schema: Any) -> str:
     """The value itself, cut short; never that of a secret."""
     if hiding.is_secret(schema):
         return 'a secret'
+    if isinstance(value, str) and sshkeys.is_private(value):
+        return 'a private key'
     text = json.dumps(hiding.hidden(schema, value), ensure_ascii=False,
                       default=str)
     return text if len(text) <= 60 else f'{text[:57]}...'

@@ -23,7 +23,9 @@ from typing import Any
 
 #: What could move the cursor or colour a terminal; nodes are not trusted.
 _CONTROL = re.compile(
-    r'\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]')
+    r'\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f'
+    # What turns the direction of text around, and other ends of a line.
+    r'\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]')
 
 
 def clean(text: object) -> str:

@@ -84,17 +84,19 @@ def known_hosts(places: Iterable[Place]) -> str:
                    for alias, key in sorted(found.items()))
 
 
-def user(asked: str | None, parameters: Mapping[str, Any], place: Place
-         ) -> str:
+def user(asked: str | None, accounts: Iterable[Mapping[str, Any]],
+         place: Place) -> str:
     """Whom to log in as.
 
     :param asked: what the command says.
-    :param parameters: the cluster's; its users are in there.
-    :returns: you, when you are a user of the cluster; else its first user;
-        else whom the service logs in as.
+    :param accounts: the cluster's users as the API lists them.
+    :returns: you, when you have an account that is on; else its first user,
+        those of its blueprint before others; else whom the service logs in
+        as.
     """
-    names = [str(one.get('name')) for one in parameters.get('users') or []
-             if isinstance(one, dict)]
+    names = [str(one['name']) for one in sorted(
+        accounts, key=lambda one: bool(one.get('own')))
+        if one.get('state') == 'on']
     with contextlib.suppress(KeyError, OSError):
         if getpass.getuser() in names:
             names.insert(0, getpass.getuser())

@@ -20,6 +20,7 @@ import copy
 import datetime
 from typing import Any
 
+from hpcdirect import sshkeys
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
@@ -115,14 +116,33 @@ def remembered(old: State, new: State, before: Blueprint, after: Blueprint
 
 
 def clashes(blueprint: Blueprint, state: State) -> list[Finding]:
-    """Why a new cluster's users cannot all have their ids."""
-    findings = _doubles(blueprint, state)
+    """Why a new cluster's users cannot all have their ids and keys."""
+    there = accounts.listed(blueprint, state)
+    findings = _doubles(blueprint, state) + wrong_keys(there)
     before: list[Account] = []
-    for one in accounts.listed(blueprint, state):
+    for one in there:
         if one.state != GONE:
             findings += _about_ids(one.name, one.said, None, before)
         before.append(one)
     return findings
+
+
+def wrong_keys(accounts_now: Iterable[Account],
+               accounts_before: Iterable[Account] = ()) -> list[Finding]:
+    """What is wrong with the keys of users.
+
+    :param accounts_before: the cluster's accounts before the change. A key
+        that its user had already is not looked at: what is stored stays
+        usable until somebody changes it.
+    """
+    before = {one.name: set(one.said.get('keys') or ())
+              for one in accounts_before}
+    return [
+        Finding(problem, f'$.users.{one.name}.keys[{place}]')
+        for one in accounts_now
+        for place, key in enumerate(one.said.get('keys') or ())
+        if isinstance(key, str) and key not in before.get(one.name, ())
+        and (problem := sshkeys.problem(key))]
 
 
 def purged(old: State, new: State) -> list[str]:

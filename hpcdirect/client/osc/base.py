@@ -68,6 +68,9 @@ class Base(command.Command):
             parser.exit(WRONG, f'{parser.prog}: error: {message}\n')
 
         parser.error = error  # type: ignore[method-assign]
+        # Options may stand between arguments: "user create lab --sudo ann".
+        parser.parse_args = (  # type: ignore[method-assign]
+            parser.parse_intermixed_args)
         return parser
 
     @property

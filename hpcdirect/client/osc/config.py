@@ -72,12 +72,16 @@ class ConfigCluster(base.Base):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
-        """Two requests."""
+        """Three requests; two with --user."""
         cluster = self.api.get_cluster(parsed_args.cluster)
         found = [resources.plain(one) for one in self.api.nodes(cluster.id)]
         try:
             known = places.nodes(cluster.id, found)
-            writer = _Writer(cluster, known, parsed_args)
+            user = places.user(
+                parsed_args.user,
+                ssh.accounts(self.api, cluster.id, parsed_args.user),
+                next(iter(known.values()), Place('', '')))
+            writer = _Writer(cluster, known, user, parsed_args)
         except places.Strange as exc:
             raise exceptions.CommandError(str(exc)) from exc
         if not known:
@@ -100,14 +104,12 @@ class _Writer:
     """Makes the text."""
 
     def __init__(self, cluster: resources.Cluster,
-                 known: Mapping[str, Place],
+                 known: Mapping[str, Place], user: str,
                  parsed_args: argparse.Namespace) -> None:
         self._cluster = cluster
         self._known = known
         self._login = (cluster.login or {}).get('node')
-        self._user = places.user(
-            parsed_args.user, cluster.parameters or {},
-            next(iter(known.values()), Place('', '')))
+        self._user = user
         self._identity = parsed_args.identity
         self.keys = ssh.kept(cluster.id)
         if parsed_args.output:

@@ -16,8 +16,6 @@
 from __future__ import annotations
 
 import argparse
-import datetime
-import re
 from typing import Any
 
 from osc_lib import exceptions
@@ -25,8 +23,7 @@ from osc_lib import exceptions
 from hpcdirect.client import resources
 from hpcdirect.client.osc import base
 from hpcdirect.client.osc import change
-
-_MINUTES = {'m': 1, 'h': 60, 'd': 1440, 'w': 10080}
+from hpcdirect.client.osc import moment
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -38,8 +35,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--protect', dest='protected', action='store_true',
                         default=None, help='Let nobody delete it')
     parser.add_argument(
-        '--expires', metavar='<when>', help='When it goes by itself: in 90m, '
-        '12h, 3d or 2w, at a time such as 2026-12-01T00:00Z, or never')
+        '--expires', metavar='<when>',
+        help=f'When it goes by itself: {moment.FORMS}')
 
 
 class SetCluster(base.ShowOne):
@@ -88,23 +85,5 @@ def said(parsed_args: argparse.Namespace) -> dict[str, Any]:
     body: dict[str, Any] = {name: value for name, value in found.items()
                             if value is not None}
     if parsed_args.expires is not None:
-        body['expires_at'] = moment(parsed_args.expires)
+        body['expires_at'] = moment.parse(parsed_args.expires)
     return body
-
-
-def moment(text: str) -> str | None:
-    """A time as it is written on a command line; None for never."""
-    if text == 'never':
-        return None
-    now = datetime.datetime.now(datetime.UTC)
-    found = re.fullmatch(r'([0-9]{1,6})([mhdw])', text)
-    try:
-        when = now + datetime.timedelta(minutes=int(found[1]) * _MINUTES[
-            found[2]]) if found else datetime.datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        raise exceptions.CommandError(
-            f'--expires {text}: write 90m, 12h, 3d, 2w, a time such as '
-            '2026-12-01T00:00Z, or never') from None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=datetime.UTC)
-    return when.astimezone(datetime.UTC).strftime('%Y-%m-%dT%H:%M:%SZ')

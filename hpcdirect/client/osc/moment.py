@@ -9,7 +9,8 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""A time as people write it."""
+
+"""Times as they are written on a command line, the same everywhere."""
 
 from __future__ import annotations
 
@@ -19,23 +20,28 @@ import re
 from osc_lib import exceptions
 
 _UNITS = {'m': 'minutes', 'h': 'hours', 'd': 'days', 'w': 'weeks'}
+#: For the help of options.
+FORMS = ('in 90m, 12h, 30d or 2w; at 2027-01-31 or 2027-01-31T12:00 by the '
+         'clock here; at 2027-01-31T12:00Z; or never')
 
 
 def parse(text: str) -> str | None:
-    """A time, or how long until it, as ISO 8601 in UTC; None for never."""
+    """A time, or how long until it, as ISO 8601 in UTC; None for never.
+
+    A time without a zone is local time, where the command runs; a day alone
+    is its beginning.
+
+    :raises CommandError: it is not a time.
+    """
     if text == 'never':
         return None
-    soon = re.fullmatch(r'([0-9]{1,6})([mhdw])', text)
-    if soon:
-        there = datetime.datetime.now(datetime.UTC) + datetime.timedelta(
-            **{_UNITS[soon[2]]: int(soon[1])})
-        return there.replace(microsecond=0).isoformat()
+    soon = re.fullmatch(r'([0-9]{1,6})([mhdw])', text, re.ASCII)
     try:
-        found = datetime.datetime.fromisoformat(text)
-    except ValueError:
+        # astimezone() takes a time without a zone for local time.
+        when = datetime.datetime.now(datetime.UTC) + datetime.timedelta(
+            **{_UNITS[soon[2]]: int(soon[1])}) if soon \
+            else datetime.datetime.fromisoformat(text)
+        return when.astimezone(datetime.UTC).strftime('%Y-%m-%dT%H:%M:%SZ')
+    except (ValueError, OverflowError):
         raise exceptions.CommandError(
-            f'{text} is no time; write 2027-01-31, 2027-01-31T12:00Z, 30d, '
-            '12h, or never') from None
-    if found.tzinfo is None:
-        found = found.astimezone()
-    return found.astimezone(datetime.UTC).isoformat()
+            f'{text} is not a time; write one of: {FORMS}') from None

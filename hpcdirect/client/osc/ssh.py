@@ -77,12 +77,12 @@ class SshCluster(base.Base):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
-        """One request; two with --node or a login node behind another."""
+        """Two requests, without --user; one more for other nodes."""
         cluster = self.api.get_cluster(parsed_args.cluster)
         try:
             target = self._target(cluster, parsed_args.node)
-            user = places.user(parsed_args.login_user,
-                               cluster.parameters or {}, target)
+            user = places.user(parsed_args.login_user, accounts(
+                self.api, cluster.id, parsed_args.login_user), target)
         except places.Strange as exc:
             raise exceptions.CommandError(str(exc)) from exc
         if parsed_args.print_only:
@@ -114,6 +114,16 @@ class SshCluster(base.Base):
                 f'Cluster {cluster.name} is {cluster.status}: '
                 f'{node or "its login node"} is not up')
         return known[name]
+
+
+def accounts(api: Any, cluster_id: str, asked: str | None
+             ) -> list[dict[str, Any]]:
+    """The users of a cluster; none when it is said whom to log in as."""
+    if asked:
+        return []
+    found: list[dict[str, Any]] = api.read(
+        f'/clusters/{cluster_id}/users')['users']
+    return found
 
 
 def checks(place: Place, file: str) -> list[str]:

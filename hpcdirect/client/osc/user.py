@@ -14,23 +14,20 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import pathlib
-import re
-import sys
 from typing import Any
 from typing import ClassVar
 
 from osc_lib import exceptions
 
+from hpcdirect import sshkeys
+from hpcdirect.client import textfiles
 from hpcdirect.client.osc import base
 from hpcdirect.client.osc import change
 from hpcdirect.client.osc import moment
+from hpcdirect.client.osc import user_table
 
 _SHOWN = ('name', 'uid', 'gid', 'groups', 'shell', 'sudo', 'keys',
           'expires_at', 'state', 'own')
-_COLUMNS = ('name', 'key', 'uid', 'groups', 'shell', 'sudo', 'expires')
-_TRUE = ('yes', 'true', '1', 'on')
 
 
 class ListUser(base.Lister):
@@ -100,13 +97,15 @@ class _Put(change.Change):
                             action=argparse.BooleanOptionalAction,
                             help='May become root')
         parser.add_argument(
-            '--expires', metavar='<time>', help='When the account is '
-            'switched off: 2027-01-31, 2027-01-31T12:00Z, 30d, 12h, or never')
+            '--expires', metavar='<when>',
+            help=f'When the account is switched off: {moment.FORMS}')
         return parser
 
     def said(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
         """The fields that the options give."""
         keys = [*parsed_args.public_key]
+        for problem in filter(None, map(sshkeys.is_private, keys)):
+            raise exceptions.CommandError(f'--public-key: {problem}')
         for file in parsed_args.key_file:
             keys += _lines(file)
         for name in parsed_args.keypair:
@@ -135,7 +134,8 @@ class CreateUser(_Put):
 
     No job and nobody else's session notices. With --from-csv one for each
     line of a table with the columns name, key, uid, groups, shell, sudo,
-    expires; all but the name may be left out.
+    expires; all but the name may be left out. Cells are separated by commas,
+    semicolons or tabs; sudo is yes or no.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -153,7 +153,7 @@ class CreateUser(_Put):
             raise exceptions.CommandError('Give a name or --from-csv.')
         said = self.said(parsed_args)
         users = {parsed_args.user: said} if parsed_args.user else {
-            name: {**said, **row} for name, row in _table(
+            name: {**said, **row} for name, row in user_table.read(
                 parsed_args.from_csv).items()}
         there = {one['name'] for one in self.api.read(
             f'/clusters/{parsed_args.cluster}/users')['users']}
@@ -218,56 +218,13 @@ class DeleteUser(change.Change):
 
 
 def _lines(file: str) -> list[str]:
-    """The keys of a file, one a line."""
+    """The keys of a file, one a line; never those of a private one."""
     try:
-        text = pathlib.Path(file).expanduser().read_text(encoding='utf-8')
-    except (OSError, ValueError) as exc:
+        text = textfiles.read(file)
+    except ValueError as exc:
         raise exceptions.CommandError(f'--key-file {file}: {exc}') from exc
+    if sshkeys.is_private(text):
+        raise exceptions.CommandError(
+            f'--key-file {file}: {sshkeys.is_private(text)}')
     return [line.strip() for line in text.splitlines()
             if line.strip() and not line.startswith('#')]
-
-
-def _table(file: str) -> dict[str, dict[str, Any]]:
-    """The users of a table: name -> fields."""
-    try:
-        text = sys.stdin.read() if file == '-' else pathlib.Path(
-            file).read_text(encoding='utf-8')
-    except (OSError, ValueError) as exc:
-        raise exceptions.CommandError(f'--from-csv {file}: {exc}') from exc
-    reader = csv.DictReader(text.splitlines())
-    wrong = [name for name in reader.fieldnames or ()
-             if name not in _COLUMNS]
-    if wrong or 'name' not in (reader.fieldnames or ()):
-        raise exceptions.CommandError(
-            f'{file}:1: the first line names the columns, of which there '
-            f'are {", ".join(_COLUMNS)}; name must be there')
-    users: dict[str, dict[str, Any]] = {}
-    for row in reader:
-        where = f'{file}:{reader.line_num}'
-        name = (row['name'] or '').strip()
-        if not name or name in users:
-            raise exceptions.CommandError(
-                f'{where}: {name or "no name"}'
-                + (' is there twice' if name else ''))
-        users[name] = _row(row, where)
-    return users
-
-
-def _row(row: dict[str, str], where: str) -> dict[str, Any]:
-    said: dict[str, Any] = {}
-    if row.get('key'):
-        said['keys'] = [row['key'].strip()]
-    if row.get('uid'):
-        if not row['uid'].strip().isdigit():
-            raise exceptions.CommandError(f'{where}: uid is no number')
-        said['uid'] = int(row['uid'])
-    if row.get('groups'):
-        said['groups'] = [one for one in re.split(r'[ ,;]+', row['groups'])
-                          if one]
-    if row.get('shell'):
-        said['shell'] = row['shell'].strip()
-    if row.get('sudo'):
-        said['sudo'] = row['sudo'].strip().lower() in _TRUE
-    if row.get('expires'):
-        said['expires_at'] = moment.parse(row['expires'].strip())
-    return said

@@ -24,6 +24,9 @@ from typing import Any
 
 from osc_lib import exceptions
 
+from hpcdirect import sshkeys
+from hpcdirect.client import textfiles
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """--parameter, --parameter-file and --user."""
@@ -153,11 +156,11 @@ def _property(properties: Mapping[str, Any], *names: str) -> str:
 def _key(name: str) -> str:
     """A public key: of a file, and never the private one by mistake."""
     try:
-        key = pathlib.Path(name).expanduser().read_text('utf-8').strip()
-    except (OSError, UnicodeError) as exc:
+        key = textfiles.read(name).strip()
+    except ValueError as exc:
         raise exceptions.CommandError(f'--user: key {name}: {exc}') from exc
-    if 'PRIVATE KEY' in key or len(key.splitlines()) != 1:
-        raise exceptions.CommandError(
-            f'--user: {name} is no public key of one line; it ends in .pub '
-            f'as a rule')
+    problem = sshkeys.is_private(key) or (
+        'is not one line' if len(key.splitlines()) != 1 else '')
+    if problem:
+        raise exceptions.CommandError(f'--user: key {name}: {problem}')
     return key

@@ -15,10 +15,23 @@
 import testtools
 
 from hpcdirect.db import models
+from hpcdirect.tests import public_keys
 from hpcdirect.tests.functional import rows
+from hpcdirect.tests.functional.api import BLUEPRINT
 from hpcdirect.tests.functional.api import Api
+from hpcdirect.tests.unit.blueprints import folders
 
-KEY = 'ssh-ed25519 AAAA ann'
+KEY = public_keys.line('ann')
+#: A blueprint whose parameters have users.
+INHABITED = {
+    **BLUEPRINT, 'name': 'inhabited',
+    'parameters': {
+        'type': 'object', 'additionalProperties': False, 'properties': {
+            'compute_count': {'type': 'integer', 'default': 2},
+            'people': {'type': 'array', 'default': []}}},
+    'infrastructure': {'fake': {'groups': {'head': {}, 'compute': {}}}},
+    'elements': [{'name': 'people', 'variables': {
+        'users': {'parameter': 'people'}}}]}
 
 
 class UsersTests(testtools.TestCase):
@@ -26,6 +39,7 @@ class UsersTests(testtools.TestCase):
     def setUp(self):
         super().setUp()
         self.api = self.useFixture(Api())
+        folders.write_tree(self.api.folder, INHABITED, ())
         self.uuid = self.api.create('demo')['id']
         self.rest()
 
@@ -101,6 +115,75 @@ class UsersTests(testtools.TestCase):
                 'name': 'bob', 'expires_at': said}, status=400)
             self.assertEqual(['$.users.bob.expires_at'],
                              list(answer.findings))
+
+    def test_keys_that_are_not_public_keys(self):
+        """By every door; what is refused is not repeated in the answer."""
+        self.put_on()
+        private = 'b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAA'
+        wrong = ['-----BEGIN OPENSSH PRIVATE KEY-----', private, KEY,
+                 '\ufeff' + KEY, 'ssh-ed25519 AAAA ann']
+        for method, path, body in (
+                ('POST', '/users', {'name': 'bob', 'keys': wrong}),
+                ('PATCH', '/users/ann', {'keys': wrong}),
+                ('PATCH', '', {'users': {'ann': {'keys': wrong}}})):
+            answer = self.api.call(
+                method, f'/v1/clusters/demo{path}', body)
+            self.assertEqual(400, answer.status, answer.body)
+            name = body.get('name', 'ann')
+            self.assertEqual(
+                {f'$.users.{name}.keys[{place}]' for place in (0, 1, 3, 4)},
+                set(answer.findings))
+            self.assertIn('is a private key', answer.findings[
+                f'$.users.{name}.keys[1]'])
+            self.assertNotIn(private[:20], str(answer.body))
+        answer = self.api.call('POST', '/v1/clusters/demo/users', {
+            'name': 'bob', 'keys': [f'{wrong[0]}\n{private}']})
+        self.assertEqual(400, answer.status)
+        self.assertNotIn(private[:20], str(answer.body))
+
+    def test_keys_of_parameters(self):
+        """Of a new cluster, and of one that is there."""
+        people = [{'name': 'eve', 'keys': [KEY, 'ssh-ed25519 AAAA eve']}]
+        for method, path, body in (
+                ('POST', '', {'name': 'new', 'blueprint': 'inhabited',
+                              'parameters': {'people': people}}),
+                ('PATCH', '/lived-in', {'parameters': {'people': people}})):
+            if path:
+                self.lived_in(['damaged before'])
+            answer = self.api.call(method, f'/v1/clusters{path}', body)
+            self.assertEqual(400, answer.status, answer.body)
+            self.assertEqual(['$.users.eve.keys[1]'], list(answer.findings))
+
+    def lived_in(self, keys):
+        """A cluster of a blueprint with users, whose keys went unchecked."""
+        made = self.api.create(
+            'lived-in', blueprint='inhabited',
+            parameters={'people': [{'name': 'eve', 'keys': [KEY]}]})
+        with self.api.database.write() as session:
+            cluster = session.get_one(models.Cluster, made['id'])
+            cluster.status = 'ACTIVE'
+            cluster.desired = {**cluster.desired, 'parameters': {
+                **cluster.desired['parameters'],
+                'people': [{'name': 'eve', 'keys': keys}]}}
+
+    def test_what_was_taken_before_stays(self):
+        """Until somebody changes it."""
+        self.put_on()
+        old = 'ssh-ed25519 AAAA ann'
+        with self.api.database.write() as session:
+            cluster = session.get_one(models.Cluster, self.uuid)
+            cluster.desired = {**cluster.desired, 'users': {
+                'ann': {**rows.ANN, 'keys': [old]}}}
+        self.call('PATCH', '/ann', {'sudo': True})
+        self.call('PATCH', '/ann', {'keys': [old, KEY]})
+        answer = self.call('PATCH', '/ann', {'keys': [f'{old} 2']}, 400)
+        self.assertEqual(['$.users.ann.keys[0]'], list(answer.findings))
+        self.lived_in([old])
+        answer = self.api.call('PATCH', '/v1/clusters/lived-in', {
+            'parameters': {'people': [
+                {'name': 'eve', 'keys': [old], 'sudo': True},
+                {'name': 'tom', 'keys': [KEY]}]}})
+        self.assertEqual(202, answer.status, answer.body)
 
     def test_until_then(self):
         self.put_on()

@@ -25,6 +25,7 @@ from typing import ClassVar
 import fixtures
 import testtools
 
+from hpcdirect.tests import public_keys
 from hpcdirect.tests.functional import nodes
 from hpcdirect.tests.functional import service
 from hpcdirect.tests.functional import stacked
@@ -70,7 +71,7 @@ EDITS = (
     ('a user, and nothing makes accounts', {'users': {'ann': {}}}, REFUSED),
     ('what makes accounts', {'elements': {'people': {}}},
      {'put on people': 'head-0 worker-0 worker-2'}),
-    ('a user', {'users': {'ann': {'keys': ['ssh-ed25519 A']}}},
+    ('a user', {'users': {'ann': {'keys': [public_keys.line('ann')]}}},
      {'in place people': 'head-0 worker-0 worker-2'}),
     ('the same user again', {'users': {'ann': {}}}, NOTHING),
     ('on it another, that lacks a value', {'elements': {'helper': {}}},

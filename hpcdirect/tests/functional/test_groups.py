@@ -17,6 +17,7 @@ import subprocess
 
 import testtools
 
+from hpcdirect.tests import public_keys
 from hpcdirect.tests.functional import nodes
 from hpcdirect.tests.functional import service
 
@@ -41,7 +42,7 @@ class GroupsTest(testtools.TestCase):
     def test_comes_and_goes(self):
         self.uuid = self.service.create(
             'demo', 'slurm', compute_count=1, users=[
-                {'name': 'alice', 'keys': [f'ssh-ed25519 {"A" * 68} a']}]
+                {'name': 'alice', 'keys': [public_keys.line('alice')]}]
             )['id']
         self.rest()
         job = self.as_alice(LONG).strip()

@@ -26,6 +26,7 @@ import fixtures
 import testtools
 import yaml
 
+from hpcdirect.tests import public_keys
 from hpcdirect.tests.functional import nodes
 from hpcdirect.tests.functional import service
 from hpcdirect.trials import difference
@@ -181,7 +182,7 @@ class ReversalTest(ReversalCase, testtools.TestCase):
         self.service.start()
 
     def test_one_out_of_the_middle_and_all_off(self):
-        users = [{'name': name, 'keys': [f'ssh-ed25519 {"A" * 68} {name}']}
+        users = [{'name': name, 'keys': [public_keys.line(name)]}
                  for name in ('alice', 'bob')]
         self.uuid = self.service.create(
             'demo', 'switchable', compute_count=3, users=users)['id']

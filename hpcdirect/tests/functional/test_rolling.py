@@ -19,6 +19,7 @@ import subprocess
 
 import testtools
 
+from hpcdirect.tests import public_keys
 from hpcdirect.tests.functional import nodes
 from hpcdirect.tests.functional import service
 
@@ -60,7 +61,7 @@ class RollingTest(testtools.TestCase):
         self.service.start()
         self.uuid = self.service.create(
             'demo', 'slurm', compute_count=COUNT, users=[{
-                'name': 'alice', 'keys': [f'ssh-ed25519 {"A" * 68} a']}])['id']
+                'name': 'alice', 'keys': [public_keys.line('alice')]}])['id']
         self.assertEqual('ACTIVE', self.rest()['status'])
 
     def rest(self):

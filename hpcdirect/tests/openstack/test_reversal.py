@@ -17,10 +17,11 @@ import time
 
 import testtools
 
+from hpcdirect.tests import public_keys
 from hpcdirect.tests.functional import test_reversal
 from hpcdirect.tests.openstack import cloud
 
-KEY = f'ssh-ed25519 {"A" * 68}'
+KEY = public_keys.line('ann')
 #: All that the blueprint can have.
 ALL = {'accounting': True, 'prometheus': True, 'hpcc': True, 'modules': True}
 

@@ -51,6 +51,13 @@ def cluster(name='demo', **changes):
         'links': [], **changes}
 
 
+def user(name, **changes):
+    """A user of a cluster, as the service lists it."""
+    return {'name': name, 'uid': 20001, 'gid': 20001, 'keys': [],
+            'groups': [], 'shell': '/bin/bash', 'sudo': False,
+            'expires_at': None, 'state': 'on', 'own': True, **changes}
+
+
 def nodes(via='root@192.0.2.1:2222', head='', host='192.0.2.1', port=2222):
     """A login node, two nodes behind it, and one that is not up."""
     ssh = [('head-0', {'host': host, 'port': port, 'user': 'root',
@@ -135,6 +142,8 @@ class Stub(fixtures.Fixture):
         self.addCleanup(self._server.server_close)
         self.addCleanup(self._server.shutdown)
         self.answer('GET', '/events', self._events)
+        self.answer('GET', '/clusters/id-demo/users',
+                    {'users': [user('eve', own=False)]})
 
     def answer(self, method, path, *answers):
         """Set what is answered."""

@@ -16,6 +16,7 @@ import datetime
 import json
 
 from hpcdirect.tests.unit.client import base
+from hpcdirect.tests.unit.client import clock
 from hpcdirect.tests.unit.client import stub
 from hpcdirect.tests.unit.client import test_commands
 
@@ -97,7 +98,7 @@ class BodyTest(ChangeTest):
         key.write_text('-----BEGIN OPENSSH PRIVATE KEY-----\nx\n')
         _, err = self.hpc('cluster', 'create', 'demo', '--blueprint',
                           'slurm', '--user', f'ann,key={key}', code=1)
-        self.assertIn('no public key', err)
+        self.assertIn('is a private key', err)
         self.assertEqual([], self.stub.bodies('POST'))
 
     def test_update(self):
@@ -132,10 +133,12 @@ class BodyTest(ChangeTest):
         self.assertEqual((['x'], True), (body['tags'], body['protected']))
 
     def test_expires(self):
+        self.useFixture(clock.InZone('Asia/Kolkata'))
         for text, found in (
                 ('never', None),
                 ('2026-12-01T00:00Z', '2026-12-01T00:00:00Z'),
-                ('2026-12-01', '2026-12-01T00:00:00Z'),
+                ('2026-12-01T00:00', '2026-11-30T18:30:00Z'),
+                ('2026-12-01', '2026-11-30T18:30:00Z'),
                 ('2026-12-01T01:00+02:00', '2026-11-30T23:00:00Z')):
             self.assertEqual({'expires_at': found}, self.body(
                 'set', 'demo', '--expires', text))

@@ -12,6 +12,7 @@
 
 """ssh with the host keys that the service knows."""
 
+import getpass
 import os
 import pathlib
 import shlex
@@ -61,7 +62,8 @@ class SshTest(base.ClientTest):
         self.assertIn('HostKeyAlias=hpcdirect-id-demo-head-0', words)
         folder = self.home / 'cache' / 'hpcdirect'
         self.assertEqual(0o700, stat.S_IMODE(folder.stat().st_mode))
-        self.assertEqual(['GET /clusters/demo'], self.stub.requests())
+        self.assertEqual(['GET /clusters/demo', 'GET /clusters/id-demo/users'],
+                         self.stub.requests())
 
     def test_node_behind_the_login_node(self):
         words = self.printed('--node', 'compute-0', '--login-user', 'root',
@@ -178,8 +180,21 @@ class SshTest(base.ClientTest):
 
     def test_default_user(self):
         place = places.Place('', 'h', user='debian')
-        self.assertEqual('debian', places.user(None, {}, place))
-        self.assertEqual('ann', places.user(
-            None, {'users': [{'name': 'ann'}]}, place))
-        self.assertEqual('root', places.user(
-            'root', {'users': [{'name': 'ann'}]}, place))
+        ann = stub.user('ann')
+        for accounts, name in (
+                ([], 'debian'), ([ann], 'ann'),
+                ([ann, stub.user('tom', own=False)], 'tom'),
+                ([stub.user('abe', state='off'), ann], 'ann'),
+                ([ann, stub.user(getpass.getuser())], getpass.getuser()),
+                ([ann, stub.user(getpass.getuser(), state='gone')], 'ann')):
+            self.assertEqual(name, places.user(None, accounts, place))
+        self.assertEqual('root', places.user('root', [ann], place))
+
+    def test_users_of_the_cluster_not_of_its_parameters(self):
+        """Who was made or taken off after the cluster was."""
+        self.stub.answer('GET', '/clusters/id-demo/users', {
+            'users': [stub.user('ann')]})
+        self.assertIn('ann', self.printed())
+        self.stub.seen.clear()
+        self.assertIn('tom', self.printed('--user', 'tom'))
+        self.assertEqual(['GET /clusters/demo'], self.stub.requests())

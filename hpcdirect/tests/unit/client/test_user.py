@@ -13,7 +13,9 @@
 """openstack hpc user ..."""
 
 import datetime
+import subprocess
 
+from hpcdirect.tests.unit.client import clock
 from hpcdirect.tests.unit.client import stub
 from hpcdirect.tests.unit.client import test_changes
 
@@ -45,7 +47,7 @@ class UserTest(test_changes.ChangeTest):
             {'bob': {'keys': ['ssh-rsa A', 'ssh-ed25519 B b'], 'uid': 2000,
                      'groups': ['lab', 'x'], 'shell': '/bin/sh',
                      'sudo': True,
-                     'expires_at': '2027-01-31T12:00:00+00:00'}},
+                     'expires_at': '2027-01-31T12:00:00Z'}},
             self.users('create', 'demo', 'bob', '--public-key', 'ssh-rsa A',
                        '--key-file', str(keys), '--uid', '2000', '--group',
                        'lab', '--group', 'x', '--shell', '/bin/sh',
@@ -110,12 +112,89 @@ class UserTest(test_changes.ChangeTest):
         for text, said in (
                 ('nam\nbob\n', ':1: the first line names the columns'),
                 ('name\nbob\nbob\n', ':3: bob is there twice'),
-                ('name,uid\nbob,x\n', ':2: uid is no number'),
-                ('name,expires\nbob,soon\n', 'soon is no time')):
+                ('name,uid\nbob,x\nann,\xb2\n', ':3: uid is not a number'),
+                ('name,expires\nbob,soon\n', ':2: expires: soon is not a'),
+                ('name,sudo\nbob,Y\neve,perhaps\n', ":3: sudo is 'perhaps'"),
+                ('name,key\nbob,a,b\n', ':2: 3 cells for 2 columns'),
+                ('name,key\nbob,"a"b\n', ':2: '),
+                ('sep=;\nname;uid\nbob;x\n', ':3: uid is not a number'),
+                ('name;name\nbob;x\n', 'each once'),
+                ('name,key\nbob,-----BEGIN OPENSSH PRIVATE KEY-----\n',
+                 ':2: key is a private key')):
             table.write_text(text)
-            _, err = self.hpc('user', 'create', 'demo', '--from-csv',
-                              str(table), code=1)
-            self.assertIn(said, err)
+            self.refused(table, said)
+        for content, said in (
+                (b'name\nb\xf6b\n', 'line 2 is not UTF-8'),
+                (b'PK\x03\x04\x00', 'is a spreadsheet'),
+                ('name\nbob\n'.encode('utf-16-le'), 'UTF-16 without'),
+                (b'', 'the first line names')):
+            table.write_bytes(content)
+            self.refused(table, said)
+
+    def test_all_that_is_wrong_with_a_table(self):
+        table = self.home / 'users.csv'
+        table.write_text('name,uid,sudo\nbob,x,maybe\n,1,no\n')
+        err = self.refused(table, ':2: uid')
+        self.assertIn(':2: sudo', err)
+        self.assertIn(':3: no name', err)
+
+    def refused(self, table, said):
+        self.stub.seen.clear()
+        _, err = self.hpc('user', 'create', 'demo', '--from-csv',
+                          str(table), code=1)
+        self.assertIn(said, err)
+        self.assertEqual([], self.stub.seen)
+        return err
+
+    def test_tables_of_any_spreadsheet(self):
+        table = self.home / 'users.csv'
+        rows = [('Name', 'groups', 'SUDO'), ('bob', 'a,b', 'Y'),
+                ('eve', 'a;b', 'Nein'[:1]), ('', '', '')]
+        for delimiter in ',;\t|':
+            text = '\r\n'.join(delimiter.join(
+                f'"{cell}"' for cell in row) for row in rows)
+            for encoding in ('utf-8', 'utf-8-sig', 'utf-16'):
+                for head in ('', f'sep={delimiter}\r\n'):
+                    table.write_bytes((head + text).encode(encoding))
+                    self.assertEqual(
+                        {'bob': {'groups': ['a', 'b'], 'sudo': True},
+                         'eve': {'groups': ['a', 'b'], 'sudo': False}},
+                        self.users('create', 'demo', '--from-csv',
+                                   str(table)))
+
+    def test_a_private_key_does_not_leave_this_machine(self):
+        file = self.home / 'id_ed25519'
+        subprocess.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f',
+                        str(file)], check=True)
+        for argv in (['--key-file', str(file)],
+                     ['--public-key', 'ssh-rsa A', '--public-key',
+                      file.read_text()]):
+            for verb, name in (('create', 'bob'), ('set', 'ann')):
+                self.stub.seen.clear()
+                _, err = self.hpc('user', verb, 'demo', name, *argv, code=1)
+                self.assertIn('is a private key', err)
+                self.assertEqual([], [body for *_, body in self.stub.seen
+                                      if body])
+        file.with_suffix('.pub').write_bytes(
+            b'\xef\xbb\xbf' + file.with_suffix('.pub').read_bytes())
+        key, = self.users('create', 'demo', 'bob', '--key-file',
+                          f'{file}.pub')['bob']['keys']
+        self.assertTrue(key.startswith('ssh-ed25519 '))
+
+    def test_options_between_arguments(self):
+        self.assertEqual({'bob': {'sudo': True}}, self.users(
+            'create', 'demo', '--sudo', 'bob'))
+        self.assertEqual({'ann', 'bob'}, set(self.users(
+            'delete', 'demo', 'ann', '--home', 'archive', 'bob')))
+
+    def test_until_when_by_the_clock_here(self):
+        self.useFixture(clock.InZone('Asia/Kolkata'))
+        for text, found in (
+                ('2027-01-31T12:00', '2027-01-31T06:30:00Z'),
+                ('2027-01-31', '2027-01-30T18:30:00Z'),
+                ('2027-01-31T12:00Z', '2027-01-31T12:00:00Z')):
+            self.assertEqual({'ann': {'expires_at': found}}, self.users(
+                'set', 'demo', 'ann', '--expires', text))
 
     def test_set(self):
         self.assertEqual(

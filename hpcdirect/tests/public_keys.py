@@ -1,0 +1,23 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""OpenSSH public keys that tests give to users."""
+
+import base64
+import hashlib
+
+
+def line(comment):
+    """A whole ed25519 key, made from its comment, so always the same."""
+    fields = (b'ssh-ed25519', hashlib.sha256(comment.encode()).digest())
+    blob = b''.join(len(one).to_bytes(4) + one for one in fields)
+    return f'ssh-ed25519 {base64.b64encode(blob).decode()} {comment}'
