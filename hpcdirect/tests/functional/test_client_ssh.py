@@ -117,4 +117,4 @@ class SshTest(sshd_nodes.NodesCase):
             '-m', 'raw', '-a', 'echo {{ inventory_hostname }} is here')
         self.assertEqual(0, done.returncode, done.stdout + done.stderr)
         for name in self.names:
-            self.assertIn(f'{name} is here', done.stdout)
+            self.assertIn(f'{name}.demo is here', done.stdout)
