@@ -48,6 +48,10 @@ from hpcdirect.states import Operation
 LABELS = frozenset(('name', 'description', 'protected', 'expires_at',
                     'expires_by', 'expiry_told'))
 
+_OWN = {'created_at': 'ix_clusters_list'}
+_EVERY = {'created_at': 'ix_clusters_all', 'name': 'ix_clusters_names',
+          'updated_at': 'ix_clusters_updated'}
+
 #: Signs what a row says of itself, by scheme: ``KeyRing.sign``.
 Sign = Callable[[Callable[[int], object]], str]
 
@@ -75,10 +79,12 @@ def listing(session: orm.Session, project_id: str | None, page: paging.Page,
 
     :param tags: only clusters that carry all of these.
     """
+    carrying = [Cluster.id.in_(sa.select(Tag.cluster_id).where(
+        Tag.tag == tag)) for tag in tags]
     return paging.fetch(
-        session, Cluster, page, *scope(project_id),
-        *(Cluster.id.in_(sa.select(Tag.cluster_id).where(Tag.tag == tag))
-          for tag in tags))
+        session, Cluster, page, *scope(project_id), *carrying,
+        along=None if carrying
+        else _EVERY if project_id is None else _OWN)
 
 
 def tags_of(session: orm.Session, idents: Iterable[str]

@@ -16,42 +16,21 @@ from __future__ import annotations
 
 import datetime
 from typing import Any
-import uuid
 
 import sqlalchemy as sa
 from sqlalchemy import orm
-from sqlalchemy.dialects import mysql
 
-# MariaDB drops fractions of a second unless told not to.
-Moment = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql', 'mariadb')
-Text = sa.Text().with_variant(mysql.LONGTEXT(), 'mysql', 'mariadb')
-Serial = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
+from hpcdirect.db.columns import ID
+from hpcdirect.db.columns import NAME
+from hpcdirect.db.columns import WORD
+from hpcdirect.db.columns import Base
+from hpcdirect.db.columns import Moment
+from hpcdirect.db.columns import Serial
+from hpcdirect.db.columns import Text
+from hpcdirect.db.columns import new_id
+from hpcdirect.db.columns import now
 
-ID = sa.String(36)
-NAME = sa.String(255)
-# Big and small letters are two, whatever the database thinks of names.
-WORD = sa.String(64).with_variant(
-    mysql.VARCHAR(64, collation='utf8mb4_bin'), 'mysql', 'mariadb')
-
-
-def now() -> datetime.datetime:
-    """The time for people to read, UTC; leases take the database's own."""
-    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
-
-
-def new_id() -> str:
-    """A new identifier: a random UUID."""
-    return str(uuid.uuid4())
-
-
-class Base(orm.DeclarativeBase):
-    """Types every model shares."""
-
-    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it as it is
-        datetime.datetime: Moment,
-        dict[str, Any]: sa.JSON,
-        list[Any]: sa.JSON,
-    }
+__all__ = ['Base', 'Moment', 'new_id', 'now']
 
 
 class Cluster(Base):
@@ -66,6 +45,17 @@ class Cluster(Base):
         sa.Index('ix_clusters_page', 'project_id', 'created_at', 'id'),
         sa.Index('ix_clusters_due', 'deleted', 'due_at'),
         sa.Index('ix_clusters_expiry', 'deleted', 'expires_at'),
+        sa.Index('ix_clusters_list', 'project_id', 'deleted', 'created_at',
+                 'id'),
+        sa.Index('ix_clusters_all', 'deleted', 'created_at', 'id'),
+        sa.Index('ix_clusters_names', 'deleted', 'name', 'id'),
+        sa.Index('ix_clusters_status', 'deleted', 'status', 'created_at',
+                 'id'),
+        sa.Index('ix_clusters_updated', 'deleted', 'updated_at', 'id'),
+        sa.Index('ix_clusters_turn', 'deleted', 'due_at', 'lease_until'),
+        sa.Index('ix_clusters_owner', 'owner'),
+        sa.Index('ix_clusters_end', 'deleted', 'expires_at', 'expiry_told',
+                 'protected'),
     )
 
     id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
@@ -141,6 +131,7 @@ class Deployment(Base):
     __table_args__ = (
         sa.Index('ix_deployments_cluster', 'cluster_id', 'created_at'),
         sa.Index('ix_deployments_page', 'project_id', 'created_at', 'id'),
+        sa.Index('ix_deployments_all', 'created_at', 'id'),
     )
 
     id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
@@ -270,6 +261,9 @@ class Run(Base):
     __table_args__ = (
         sa.Index('ix_runs_deployment', 'deployment_id', 'created_at'),
         sa.Index('ix_runs_cluster', 'cluster_id', 'created_at'),
+        sa.Index('ix_runs_page', 'project_id', 'created_at', 'id'),
+        sa.Index('ix_runs_all', 'created_at', 'id'),
+        sa.Index('ix_runs_step', 'step_id'),
     )
 
     id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
@@ -286,7 +280,7 @@ class Run(Base):
     status: orm.Mapped[str] = orm.mapped_column(sa.String(16))
     cause: orm.Mapped[dict[str, Any] | None] = orm.mapped_column(sa.JSON)
     summary: orm.Mapped[dict[str, Any]] = orm.mapped_column(default=dict)
-    log_size: orm.Mapped[int] = orm.mapped_column(default=0)
+    log_size: orm.Mapped[int] = orm.mapped_column(Serial, default=0)
     # The runner and its process, so that a successor can end it.
     runner: orm.Mapped[str] = orm.mapped_column(sa.String(64))
     process: orm.Mapped[dict[str, Any] | None] = orm.mapped_column(sa.JSON)
@@ -314,6 +308,7 @@ class Event(Base):
     __table_args__ = (
         sa.Index('ix_events_cluster', 'cluster_id', 'id'),
         sa.Index('ix_events_project', 'project_id', 'id'),
+        sa.Index('ix_events_level', 'project_id', 'level', 'id'),
         sa.Index('ix_events_deployment', 'deployment_id', 'id'),
         sa.Index('ix_events_run', 'run_id', 'id'),
     )
@@ -367,6 +362,7 @@ class Plan(Base):
     __tablename__ = 'plans'
     __table_args__ = (
         sa.Index('ix_plans_age', 'created_at'),
+        sa.Index('ix_plans_cluster', 'cluster_id'),
     )
 
     id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
@@ -392,6 +388,10 @@ class IdempotencyKey(Base):
     """A key that came with a POST, and what came of it."""
 
     __tablename__ = 'idempotency_keys'
+    __table_args__ = (
+        sa.Index('ix_idempotency_keys_age', 'created_at'),
+        sa.Index('ix_idempotency_keys_cluster', 'cluster_id'),
+    )
 
     project_id: orm.Mapped[str] = orm.mapped_column(NAME, primary_key=True)
     key: orm.Mapped[str] = orm.mapped_column('key_text', sa.String(255),

@@ -18,6 +18,7 @@ import abc
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import hashlib
@@ -25,6 +26,7 @@ import os
 import pathlib
 
 from hpcdirect import exception
+from hpcdirect.blueprints import content
 from hpcdirect.blueprints import folders
 from hpcdirect.blueprints import load
 from hpcdirect.blueprints.model import Blueprint
@@ -84,7 +86,12 @@ class Source(abc.ABC):
 
 
 class FolderSource(Source):
-    """What lies in folders that hold ``blueprints/`` and ``elements/``."""
+    """What lies in folders that hold ``blueprints/`` and ``elements/``.
+
+    What was read is kept, and read again only when a file of it changed.
+    """
+
+    _kept: Kept | None = None
 
     @abc.abstractmethod
     def roots(self) -> Sequence[pathlib.Path]:
@@ -98,30 +105,32 @@ class FolderSource(Source):
 
     def load_element(self, name: str, version: str | None = None) -> Element:
         """Read an element; without a version the highest."""
-        return load.load_element(self._folder('element', name, version))
+        return self._memory.element(self._folder('element', name, version))
 
     def load_blueprint(self, name: str, version: str | None = None,
                        elements: Elements | None = None) -> Blueprint:
         """Read a blueprint; without a version the highest."""
-        folder = self._folder('blueprint', name, version)
-        return load.load_blueprint(folder, elements or self._own_element)
+        return self._memory.blueprint(
+            self._folder('blueprint', name, version),
+            elements or self._own_element)
 
     def watch_token(self) -> str:
         """Name, time, size and inode of every file, in one digest."""
-        total = hashlib.sha256()
-        for root in self.roots():
-            for kind in folders.FILES:
-                for file in sorted(_files(root / f'{kind}s')):
-                    total.update(file.encode(errors='surrogateescape'))
-        return total.hexdigest()
+        return _token(*(root / f'{kind}s' for root in self.roots()
+                        for kind in folders.FILES))
+
+    @property
+    def _memory(self) -> Kept:
+        if self._kept is None:
+            self._kept = Kept()
+        return self._kept
 
     def _own_element(self, ref: str) -> Element:
         return self.load_element(*folders.split(ref))
 
     def _entries(self, kind: str) -> Sequence[folders.Entry]:
-        return folders.ordered(
-            entry for root in self.roots()
-            for entry in folders.scan(root / f'{kind}s', kind))
+        parents = [root / f'{kind}s' for root in self.roots()]
+        return self._memory.entries(kind, parents)
 
     def _folder(self, kind: str, name: str, version: str | None
                 ) -> pathlib.Path:
@@ -135,8 +144,83 @@ class FolderSource(Source):
         return entry.folder
 
 
-def _files(parent: pathlib.Path) -> Iterator[str]:
-    for top, inner, files in os.walk(parent):
+class Kept:
+    """What was read of folders, for as long as their files stay as they are.
+
+    An element counts with the modules that all elements beside it share; a
+    blueprint, with the elements that it was read with.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[str, tuple[str, Sequence[folders.Entry]]] = {}
+        self._elements: dict[pathlib.Path, tuple[str, Element]] = {}
+        self._blueprints: dict[pathlib.Path, tuple[
+            str, Mapping[str, Element], Blueprint]] = {}
+
+    def entries(self, kind: str, parents: Iterable[pathlib.Path]
+                ) -> Sequence[folders.Entry]:
+        """What of a kind lies in some folders."""
+        where = [*parents]
+        files = [file for parent in where
+                 for file in sorted(parent.glob(f'*/{folders.FILES[kind]}'))]
+        token = _token(*files)
+        known = self._entries.get(kind)
+        if known is None or known[0] != token:
+            known = token, folders.ordered(
+                entry for parent in where
+                for entry in folders.scan(parent, kind))
+            self._entries[kind] = known
+        return known[1]
+
+    def element(self, folder: pathlib.Path) -> Element:
+        """The element in a folder."""
+        token = _token(folder, folder.resolve().parent / content.MODULES)
+        known = self._elements.get(folder)
+        if known is None or known[0] != token:
+            known = token, load.load_element(folder)
+            self._elements[folder] = known
+        return known[1]
+
+    def blueprint(self, folder: pathlib.Path, elements: Elements
+                  ) -> Blueprint:
+        """The blueprint in a folder."""
+        token = _token(folder)
+        known = self._blueprints.get(folder)
+        if known is None or known[0] != token or not _same(
+                known[1], elements):
+            asked: dict[str, Element] = {}
+
+            def element(ref: str) -> Element:
+                asked[ref] = elements(ref)
+                return asked[ref]
+
+            known = token, asked, load.load_blueprint(folder, element)
+            self._blueprints[folder] = known
+        return known[2]
+
+
+def _same(known: Mapping[str, Element], elements: Elements) -> bool:
+    """Whether elements are the very ones that a blueprint was read with."""
+    try:
+        return all(elements(ref) is one for ref, one in known.items())
+    except exception.HPCDirectError:
+        return False
+
+
+def _token(*places: pathlib.Path) -> str:
+    """Name, time, size and inode of every file of some, in one digest."""
+    total = hashlib.sha256()
+    for place in places:
+        for file in sorted(_files(place)):
+            total.update(file.encode(errors='surrogateescape'))
+    return total.hexdigest()
+
+
+def _files(place: pathlib.Path) -> Iterator[str]:
+    """A line for each file of a folder, or for the one file it is."""
+    walked = os.walk(place) if place.is_dir() else [
+        (str(place.parent), [], [place.name])]
+    for top, inner, files in walked:
         inner[:] = [name for name in inner if name != '__pycache__']
         for name in files:
             try:

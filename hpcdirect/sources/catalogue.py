@@ -18,6 +18,7 @@ from collections.abc import Iterable
 import dataclasses
 import logging
 import threading
+import time
 from typing import TypeVar
 
 from hpcdirect import exception
@@ -27,6 +28,9 @@ from hpcdirect.blueprints.model import Element
 from hpcdirect.sources import base
 
 LOG = logging.getLogger(__name__)
+
+#: Seconds for which what was read is taken for what is there.
+_FRESH = 1.0
 
 T = TypeVar('T', Blueprint, Element)
 
@@ -56,12 +60,16 @@ class Catalogue:
 
     A broken one is a problem that is logged and listed; it does not keep
     the others from being used. Safe to be used by several threads.
+
+    The sources are looked at once a second at most, by one thread; the
+    others go on with what is known. So a change is seen after a second.
     """
 
     def __init__(self, sources: Iterable[base.Source]) -> None:
         self._sources = tuple(sources)
         self._lock = threading.Lock()
         self._state: _State | None = None
+        self._look_at = 0.0
 
     def blueprints(self) -> list[Blueprint]:
         """The highest version of every blueprint, by name."""
@@ -96,12 +104,26 @@ class Catalogue:
         return list(self._now().problems)
 
     def _now(self) -> _State:
+        """What the sources held a second ago at most."""
+        state = self._state
+        if state is not None and time.monotonic() < self._look_at:
+            return state
+        # Only who has nothing to go on with waits for another's look.
+        if not self._lock.acquire(blocking=state is None):
+            return state or self._now()
+        try:
+            return self._look()
+        finally:
+            self._lock.release()
+
+    def _look(self) -> _State:
         """What the sources hold now; read again only when they changed."""
-        token = tuple(source.watch_token() for source in self._sources)
-        with self._lock:
+        if self._state is None or time.monotonic() >= self._look_at:
+            token = tuple(source.watch_token() for source in self._sources)
             if self._state is None or self._state.token != token:
                 self._state = self._read(token)
-            return self._state
+            self._look_at = time.monotonic() + _FRESH
+        return self._state
 
     def _read(self, token: tuple[str, ...]) -> _State:
         state = _State(token)

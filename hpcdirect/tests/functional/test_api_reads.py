@@ -26,6 +26,7 @@ from hpcdirect.blueprints.model import Grade
 from hpcdirect.db import models
 from hpcdirect.tests.functional import rows
 from hpcdirect.tests.functional.api import Api
+from hpcdirect.tests.unit.blueprints import folders
 
 
 class Case(testtools.TestCase):
@@ -385,6 +386,7 @@ class ProtocolTests(Case):
         self.assertEqual(('', None), self.grade('munge'))
         grading.write(element.folder, Grade(
             'C', element.digest, {'node': ('/etc/x stays',)}, packages=4))
+        self.noticed()
         letter, trial = self.grade('munge')
         self.assertEqual(('C', ['/etc/x stays'], 4), (
             letter, trial['left']['node'], trial['packages']))
@@ -392,7 +394,12 @@ class ProtocolTests(Case):
             '/v1/blueprints/small')['elements']])
         with element.playbook('apply').open('a') as file:
             file.write('- {name: Another, hosts: all}\n')
+        self.noticed()
         self.assertEqual(('', None), self.grade('munge'))
+
+    def noticed(self):
+        folders.noticed(self.api.folder, lambda: [
+            one['name'] for one in self.get('/v1/elements')['elements']])
 
     def grade(self, name):
         """Of an element: its grade, as listed and as shown, and the rest."""

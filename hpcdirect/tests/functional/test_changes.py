@@ -29,6 +29,7 @@ from hpcdirect.tests import public_keys
 from hpcdirect.tests.functional import nodes
 from hpcdirect.tests.functional import service
 from hpcdirect.tests.functional import stacked
+from hpcdirect.tests.unit.blueprints import folders
 
 REFUSED, NOTHING = 'refused', 'nothing'
 
@@ -155,6 +156,9 @@ class ChangesCase:
         for title, change, expected in EDITS:
             if callable(change):
                 change(self.folder)
+                folders.noticed(self.folder, lambda: [
+                    one['name'] for one in self.service.get(
+                        '/v1/elements')['elements']])
                 change = {'parameters': {}}
             self.carried_out(title, change, expected(self) if callable(
                 expected) else expected)

@@ -20,8 +20,10 @@ from sqlalchemy import orm
 from hpcdirect.conductor.retention import Retention
 from hpcdirect.db import clusters
 from hpcdirect.db import events
+from hpcdirect.db import horizon
 from hpcdirect.db import models
 from hpcdirect.db import purge
+from hpcdirect.db.horizon import Horizon
 from hpcdirect.db.paging import Page
 from hpcdirect.tests.functional import databases
 
@@ -32,10 +34,19 @@ DAY = datetime.timedelta(days=1)
 class _Cursor:
     """Readers go on from the last event they know."""
 
+    def setUp(self):
+        super().setUp()
+        self.clock = [0.0]
+        self.horizon = Horizon(self.database, lambda: self.clock[0])
+
     def read(self, marker=0, **filters):
+        page = Page(marker=str(marker), filters=filters)
+        self.clock[0] += 0.001
+        until = None if events.in_order(page) \
+            else self.horizon.look().settled
         with self.database.read() as session:
-            return [row.id for row in events.listing(session, 'ours', Page(
-                marker=str(marker), filters=filters)).rows]
+            return [row.id for row in events.listing(
+                session, 'ours', page, until).rows]
 
     def add(self, session, cluster_id, **values):
         event = models.Event(cluster_id=cluster_id, **OURS, **values)
@@ -66,6 +77,45 @@ class _Cursor:
             slow.rollback()
         later = self.write(at=models.now() - datetime.timedelta(minutes=1))
         self.assertEqual([later], self.read(known))
+
+    def test_what_is_rolled_back_while_somebody_reads(self):
+        known = self.write()
+        self.assertEqual([known], self.read())
+        with orm.Session(self.database.engine) as slow:
+            self.add(slow, 'slow')
+            # Written by a clock that is an hour ahead, and one that is late.
+            hour = datetime.timedelta(hours=1)
+            later = [self.write(at=models.now() + hour),
+                     self.write(at=models.now() - hour)]
+            self.assertEqual([], self.read(known))
+            slow.rollback()
+        self.clock[0] += 29
+        self.assertEqual([], self.read(known))
+        self.clock[0] += 2
+        self.assertEqual(later, self.read(known))
+
+    def test_more_than_is_looked_at(self):
+        self.patch(horizon, '_NEWEST', 3)
+        known = [self.write() for _ in range(10)]
+        self.assertEqual(known, self.read())
+        known += [self.write() for _ in range(10)]
+        self.assertEqual(known[10:], self.read(known[9]))
+
+    def test_who_has_news(self):
+        self.write()
+        first = self.horizon.look()
+        with self.database.write() as session:
+            session.add(models.Event(cluster_id='x', project_id='theirs',
+                                     kind='cluster'))
+        self.clock[0] += 1
+        second = self.horizon.look()
+        self.assertEqual(first.news('ours'), second.news('ours'))
+        self.assertNotEqual(first.news('theirs'), second.news('theirs'))
+        self.assertNotEqual(first.news(None), second.news(None))
+        with self.database.write() as session:
+            session.execute(sa.delete(models.Event))
+        self.clock[0] += 1
+        self.assertEqual(0, self.horizon.look().settled)
 
 
 class CursorMariaDBTest(_Cursor, databases.MariaDB):

@@ -12,8 +12,12 @@
 
 """Writes blueprint and element folders for tests."""
 
+from collections.abc import Callable
+from collections.abc import Collection
 import copy
+import itertools
 import pathlib
+import time
 from typing import Any
 
 import yaml
@@ -101,6 +105,24 @@ def write_tree(root: pathlib.Path, blueprint: dict[str, Any] = BLUEPRINT,
         yaml.safe_dump(blueprint, sort_keys=False))
     (folder / 'README.rst').write_text('Read me.\n')
     return folder
+
+
+def noticed(root: pathlib.Path, names: Callable[[], Collection[str]]
+            ) -> None:
+    """Wait until what is in *root* now is what others know of it.
+
+    :param names: the elements that they know; one that is written here is
+        waited for, since nobody sees it before what was written earlier.
+    """
+    name = next(name for number in itertools.count()
+                if not (root / 'elements' / (
+                    name := f'noticed{number}')).exists())
+    write_element(root / 'elements', {**MUNGE, 'name': name})
+    end = time.monotonic() + 60
+    while name not in names():
+        if time.monotonic() > end:
+            raise AssertionError(f'Nobody sees what is in {root}.')
+        time.sleep(0.02)
 
 
 def changed(data: dict[str, Any], *path: Any, to: Any) -> dict[str, Any]:

@@ -14,6 +14,8 @@
 
 import pathlib
 import shutil
+import threading
+import time
 from unittest import mock
 
 import fixtures
@@ -126,6 +128,10 @@ class PackageSourceTest(SourceTest):
 
 class CatalogueTest(SourceTest):
 
+    def noticed(self, found):
+        folders.noticed(self.root / 'a', lambda: [
+            one.name for one in found.elements()])
+
     def test_across_sources(self):
         folders.write_element(self.root / 'b' / 'elements',
                               {**MUNGE, 'label': 'Theirs'})
@@ -156,8 +162,68 @@ class CatalogueTest(SourceTest):
         found = catalogue.Catalogue([source])
         first = found.blueprint('small')
         self.assertIs(first, found.blueprint('small'))
+        munge, slurm = found.element('munge'), found.element('slurm')
         (self.folder / 'README.rst').write_text('Other.')
+        self.noticed(found)
         self.assertEqual('Other.', found.blueprint('small').readme)
+        # What did not change was not read.
+        self.assertIs(munge, found.element('munge'))
+        second = found.blueprint('small')
+        (slurm.folder / 'README.rst').write_text('Another.')
+        self.noticed(found)
+        self.assertIs(munge, found.element('munge'))
+        self.assertEqual('Another.', found.element('slurm').readme)
+        self.assertIsNot(second, found.blueprint('small'))
+
+    def test_modules_that_elements_share(self):
+        found = catalogue.Catalogue([self.source()])
+        before = found.element('munge').digest, found.blueprint('small')
+        (self.root / 'a/elements/library').mkdir()
+        (self.root / 'a/elements/library/new.py').write_text('')
+        self.noticed(found)
+        self.assertNotEqual(before[0], found.element('munge').digest)
+        self.assertNotEqual(before[1].digest,
+                            found.blueprint('small').digest)
+
+    def test_one_look_a_second(self):
+        source = self.source()
+        found = catalogue.Catalogue([source])
+        with mock.patch.object(source, 'watch_token', autospec=True,
+                               side_effect=source.watch_token) as look:
+            begin = time.monotonic()
+            for _ in range(200):
+                found.blueprint('small')
+            took = time.monotonic() - begin
+        self.assertLessEqual(1, look.call_count)
+        self.assertLessEqual(look.call_count, 1 + took)
+
+    def test_nobody_waits_for_anothers_look(self):
+        source = self.source()
+        found = catalogue.Catalogue([source])
+        first = found.blueprint('small')
+        looking, go_on = threading.Event(), threading.Event()
+
+        def slow():
+            looking.set()
+            go_on.wait(60)
+            return 'other'
+
+        self.addCleanup(go_on.set)
+        with mock.patch.object(source, 'watch_token', autospec=True,
+                               side_effect=slow):
+            thread = threading.Thread(target=self.until, args=(
+                found.blueprints, looking))
+            thread.start()
+            self.addCleanup(thread.join)
+            self.assertTrue(looking.wait(60))
+            self.assertIs(first, found.blueprint('small'))
+            go_on.set()
+            thread.join()
+
+    @staticmethod
+    def until(ask, done):
+        while not done.is_set():
+            ask()
 
     def test_broken_ones_break_nothing(self):
         bad = self.root / 'a/elements/bad'
