@@ -20,6 +20,7 @@ that is scoped to that project. No token of a person is ever kept.
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterator
 import contextlib
 import dataclasses
@@ -32,12 +33,16 @@ from keystoneauth1 import session as sessions
 from keystoneauth1.access.access import AccessInfo
 from keystoneauth1.identity.base import BaseIdentityPlugin
 from oslo_config import cfg
+import requests
 
+from hpcdirect import transport
 from hpcdirect.conf import service_auth as options
 from hpcdirect.exception import Unavailable
 
 #: Seconds for which "may act there" is believed without asking again.
 _BELIEVED = 60.0
+#: Projects whose token is kept.
+_SESSIONS = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +68,11 @@ class Keystone:
         options.register_opts(conf)
         self._conf = conf
         self._lock = threading.Lock()
-        self._sessions: dict[str | None, sessions.Session] = {}
+        # One pool of connections for all sessions.
+        self._connections: requests.Session | None = None
+        # Those that were asked for last; the others log in anew.
+        self._sessions: collections.OrderedDict[
+            str | None, sessions.Session] = collections.OrderedDict()
         self._seen: dict[str, float] = {}
         self.region: str = conf.service_auth.region_name
         self.interface: str = conf.service_auth.interface
@@ -75,9 +84,13 @@ class Keystone:
         :raises Unavailable: the options do not make a user.
         """
         with self._lock:
-            if project_id not in self._sessions:
-                self._sessions[project_id] = self._made(project_id)
-            return self._sessions[project_id]
+            found = self._sessions.get(project_id) or self._made(project_id)
+            self._sessions[project_id] = found
+            self._sessions.move_to_end(project_id)
+            while len(self._sessions) > _SESSIONS:
+                oldest, _ = self._sessions.popitem(last=False)
+                self._seen.pop(oldest or '', None)
+            return found
 
     def _made(self, project_id: str | None) -> sessions.Session:
         try:
@@ -86,10 +99,28 @@ class Keystone:
                 'project_domain_id': None, 'project_domain_name': None}
             auth = loading.load_auth_from_conf_options(
                 self._conf, options.GROUP, **scope)
-            return loading.load_session_from_conf_options(
-                self._conf, options.GROUP, auth=auth)
+            if self._connections is None:
+                self._connections = self._connected()
+            return transport.Loader().load_from_conf_options(
+                self._conf, options.GROUP, auth=auth,
+                session=self._connections)
         except exceptions.ClientException as exc:
             raise Unavailable(reason=f'[service_auth]: {exc}') from exc
+
+    def _connected(self) -> requests.Session:
+        conf = self._conf.service_auth
+        found = requests.Session()
+        adapter = transport.Adapter(
+            transport.Endpoints(), conf.deadline,
+            tls_ciphers=conf.tls_ciphers,
+            tls_min_version=conf.tls_min_version)
+        for scheme in list(found.adapters):
+            found.mount(scheme, adapter)
+        return found
+
+    def together(self) -> contextlib.AbstractContextManager[None]:
+        """All requests in the block share ``[service_auth] deadline``."""
+        return transport.within(self._conf.service_auth.deadline)
 
     def allowed(self, project_id: str) -> bool:
         """Whether the service's user has its role in a project.
@@ -101,7 +132,7 @@ class Keystone:
         now = time.monotonic()
         if now - self._seen.get(project_id, -_BELIEVED) < _BELIEVED:
             return True
-        with _translated():
+        with _translated(), self.together():
             try:
                 session = self.session(project_id)
                 # A token that was issued earlier shows earlier roles.
@@ -132,7 +163,7 @@ class Keystone:
 
         :raises Unavailable: Keystone does not answer.
         """
-        with _translated():
+        with _translated(), self.together():
             session = self.session()
             home = session.get_project_id()
             answer = session.get(

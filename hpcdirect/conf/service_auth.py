@@ -22,7 +22,21 @@ from oslo_config import cfg
 
 GROUP = 'service_auth'
 
+#: Without these keystoneauth would wait for ever.
+_TIMEOUT = cfg.FloatOpt(
+    'timeout', default=30.0, min=0.1,
+    help='Seconds of silence after which a request to the cloud is given '
+         'up: until a connection is there, and then between two pieces of '
+         'an answer.')
+
 OPTIONS: list[cfg.Opt] = [
+    cfg.FloatOpt(
+        'deadline', default=120.0, min=0.1,
+        help='Seconds that all requests of one look at a cluster, or of one '
+             'change of its machines, may take together, however often the '
+             'cloud lets something be heard. A service that fails to answer '
+             'several times in a row is left alone for up to a minute, and '
+             'what needs it fails at once.'),
     cfg.StrOpt(
         'region_name', default='',
         help='Region of the cloud in which clusters are made; empty is the '
@@ -47,11 +61,17 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
         GROUP, title="The service's own user in the cloud"))
     conf.register_opts(OPTIONS, group=GROUP)
     loading.register_auth_conf_options(conf, GROUP)
-    loading.register_session_conf_options(conf, GROUP)
+    conf.register_opts(_session_options(), group=GROUP)
+
+
+def _session_options() -> list[cfg.Opt]:
+    """keystoneauth's, with a timeout."""
+    return [_TIMEOUT if option.name == _TIMEOUT.name else option
+            for option in loading.get_session_conf_options()]
 
 
 def list_opts() -> list[tuple[str, Iterable[cfg.Opt]]]:
     """What the sample configuration is made from."""
     return [(GROUP, [*OPTIONS, *loading.get_auth_common_conf_options(),
-                     *loading.get_session_conf_options(),
+                     *_session_options(),
                      *loading.get_auth_plugin_conf_options('password')])]

@@ -24,8 +24,11 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 import datetime
+import functools
 import logging
 from typing import Any
+from typing import Concatenate
+from typing import ParamSpec
 from typing import TypeVar
 
 from oslo_config import cfg
@@ -53,6 +56,18 @@ from hpcdirect.keystone import Keystone
 LOG = logging.getLogger(__name__)
 
 _T = TypeVar('_T')
+_P = ParamSpec('_P')
+
+
+def _together(method: Callable[Concatenate[HeatBackend, _P], _T]
+              ) -> Callable[Concatenate[HeatBackend, _P], _T]:
+    """Let all requests of a method share one deadline."""
+    @functools.wraps(method)
+    def bounded(self: HeatBackend, /, *args: _P.args,
+                **kwargs: _P.kwargs) -> _T:
+        with self._keystone.together():
+            return method(self, *args, **kwargs)
+    return bounded
 
 
 class HeatBackend(base.Backend):
@@ -80,6 +95,7 @@ class HeatBackend(base.Backend):
 
     # -- checks -----------------------------------------------------------
 
+    @_together
     def validate(self, request: base.InfraRequest) -> list[Finding]:
         """All that can be known to go wrong before anything is asked for."""
         try:
@@ -104,6 +120,7 @@ class HeatBackend(base.Backend):
         """The flat template."""
         return template.render(request)
 
+    @_together
     def capacity(self, project_id: str) -> base.Capacity:
         """Ironic's free nodes, and the project's quotas if we may see them."""
         try:
@@ -115,6 +132,7 @@ class HeatBackend(base.Backend):
 
     # -- changes ----------------------------------------------------------
 
+    @_together
     def ensure(self, request: base.InfraRequest) -> str:
         """Make the stack, or bring the one that is there nearer to it."""
         self._release_nodes(request.project_id)
@@ -235,6 +253,7 @@ class HeatBackend(base.Backend):
         self._driven[stack.id] = datetime.datetime.now(datetime.UTC)
         stacks.update(stack)
 
+    @_together
     def delete(self, ref: str) -> None:
         """Begin to take down the stack, or what is left without one."""
         project_id, cluster_id = _at(ref)
@@ -255,6 +274,7 @@ class HeatBackend(base.Backend):
 
     # -- looking ----------------------------------------------------------
 
+    @_together
     def observe(self, ref: str) -> base.Infra:
         """What is there of a cluster, by a handful of requests."""
         project_id, cluster_id = _at(ref)

@@ -46,7 +46,7 @@ class Cloud:
         self._cloud = connection.Connection(
             session=keystone.session(project_id),
             region_name=keystone.region or None,
-            interface=keystone.interface, connect_retries=3,
+            interface=keystone.interface, connect_retries=2,
             compute_default_microversion=_COMPUTE)
 
     def servers(self, cluster_id: str = '') -> list[Any]:

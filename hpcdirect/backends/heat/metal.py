@@ -70,7 +70,9 @@ class Metal:
         self._ironic = client.get_client(
             '1', session=keystone.session(), interface=place['interface'],
             region_name=place.get('region_name'),
-            os_ironic_api_version='1.72')
+            os_ironic_api_version='1.72',
+            # A node that is locked is asked for again at the next look.
+            max_retries=0)
 
     def types(self) -> tuple[NodeType, ...]:
         """Resource classes with their free and their whole number."""

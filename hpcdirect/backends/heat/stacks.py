@@ -48,7 +48,7 @@ class Stacks:
             '1', session=keystone.session(project_id),
             service_type=place['service_type'],
             interface=place['interface'],
-            region_name=place.get('region_name'), connect_retries=3)
+            region_name=place.get('region_name'), connect_retries=2)
 
     def get(self, name: str) -> Stack | None:
         """A stack by name without its outputs, None when there is none."""

@@ -63,6 +63,23 @@ class Cloud(stand_in.Keystone):
         return super().answer(method, path, token, query)
 
 
+def configured(url, **values):
+    """A configuration with our user of a Keystone."""
+    conf = cfg.ConfigOpts()
+    keystone.options.register_opts(conf)
+    conf([], default_config_files=[])
+    # What the kind of login takes is known once there is one.
+    conf.register_opts(keystone.options.loading.get_auth_plugin_conf_options(
+        'password'), group='service_auth')
+    for name, value in {
+            'auth_type': 'password', 'auth_url': url,
+            'username': 'hpcdirect', 'password': PASSWORD,
+            'user_domain_id': 'default', 'project_name': 'home',
+            'project_domain_id': 'default', **values}.items():
+        conf.set_override(name, value, 'service_auth')
+    return conf
+
+
 class KeystoneTest(testtools.TestCase):
 
     def setUp(self):
@@ -71,20 +88,7 @@ class KeystoneTest(testtools.TestCase):
         self.ours = keystone.Keystone(self.conf())
 
     def conf(self, **values):
-        conf = cfg.ConfigOpts()
-        keystone.options.register_opts(conf)
-        conf([], default_config_files=[])
-        # What the kind of login takes is known once there is one.
-        conf.register_opts(
-            keystone.options.loading.get_auth_plugin_conf_options(
-                'password'), group='service_auth')
-        for name, value in {
-                'auth_type': 'password', 'auth_url': self.cloud.url,
-                'username': 'hpcdirect', 'password': PASSWORD,
-                'user_domain_id': 'default', 'project_name': 'home',
-                'project_domain_id': 'default', **values}.items():
-            conf.set_override(name, value, 'service_auth')
-        return conf
+        return configured(self.cloud.url, **values)
 
     def test_who_it_is(self):
         self.assertEqual(keystone.ServiceUser(
