@@ -37,6 +37,11 @@ class ClusterStatus(enum.StrEnum):
                         ClusterStatus.CHECKING, ClusterStatus.DELETING)
 
 
+#: Statuses of clusters that nothing is done to; their machines are looked at
+#: now and then.
+RESTING = (ClusterStatus.ACTIVE, ClusterStatus.DEGRADED, ClusterStatus.ERROR)
+
+
 class DeploymentStatus(enum.StrEnum):
     """How one attempt to converge a cluster stands."""
 

@@ -26,18 +26,22 @@ from hpcdirect.cmd import parts
 
 #: Seconds that work waits for a database server that is restarted.
 _PATIENCE = 60.0
+#: Seconds that stopping may take; it is ended by force after that.
+_STOP = 60
 
 
 class ConductorProcess(cotyledon.Service):
     """One conductor; everything begins in run(), after the fork."""
 
     name = 'hpcdirect-conductor'
+    graceful_shutdown_timeout = _STOP
 
     def __init__(self, worker_id: types.WorkerId, conf: cfg.ConfigOpts
                  ) -> None:
         super().__init__(worker_id)
         self._conf = conf
         self._stopping = threading.Event()
+        self._stopped = threading.Event()
 
     def run(self) -> None:
         """Work until terminate()."""
@@ -48,13 +52,21 @@ class ConductorProcess(cotyledon.Service):
         conductor.start()
         listener.start()
         self._stopping.wait()
-        listener.stop()
-        listener.wait()
-        conductor.stop()
+        try:
+            # First what others wait for: the leases.
+            conductor.stop()
+            listener.stop()
+            listener.wait()
+        finally:
+            self._stopped.set()
 
     def terminate(self) -> None:
-        """SIGTERM: batches under way end between tasks."""
+        """SIGTERM: what runs on nodes is ended, and leases are given back.
+
+        The process ends as soon as this returns.
+        """
         self._stopping.set()
+        self._stopped.wait(_STOP)
 
 
 def main() -> int:

@@ -105,9 +105,10 @@ class Order:
 class BatchWork(base.Listener):
     """Carries out one order and writes down how it goes.
 
-    ``failures`` tells afterwards what went wrong, as the API shows it; the
-    first one is the first in time. With ``died`` it was the runner's process
-    that was killed.
+    What went wrong is kept with each run. Two ends are no failures of a run:
+    ``died`` tells afterwards that the runner's process was killed, and
+    ``failures`` what that looked like; and a run that was stopped, since
+    something newer is wanted or the conductor leaves, is just not done.
     """
 
     def __init__(self, ledger: Ledger, runner: base.ElementRunner,
@@ -117,9 +118,13 @@ class BatchWork(base.Listener):
         self._order = order
         self._lines = {line.run_id: line for line in order.lines}
         self._journal = _Journal(ledger, order, self._lines)
+        self.name = order.lines[0].run_id[:8]
         self.nodes = frozenset(host.name for host in order.hosts)
         self.failures: list[dict[str, Any]] = []
         self.died = False
+        self._stopped = False
+        # Nodes whose first failure was told: what follows from it is not.
+        self._told: set[str] = set()
         self._over: set[str] = set()
         self._tails: dict[str, collections.deque[str]] = {}
         # Of a run and a node: the log's lines up to the last failure there.
@@ -134,7 +139,8 @@ class BatchWork(base.Listener):
 
         def asked() -> bool:
             self._journal.flush(due_only=True)
-            return stopped()
+            self._stopped = self._stopped or stopped()
+            return self._stopped
 
         order = self._order
         try:
@@ -178,17 +184,21 @@ class BatchWork(base.Listener):
         failpoint('run-unrecorded')
         line = self._lines[outcome.run_id]
         cause = outcome.cause
-        self.failures += self._reported(line, outcome)
+        found = self._reported(line, outcome)
         self.died |= outcome.died
-        if outcome.failed and not outcome.died:
+        unfinished = outcome.died or (self._stopped and bool(outcome.failed))
+        if outcome.died:
+            self.failures += found
+        if outcome.failed and not unfinished:
             status = WorkStatus.FAILED
-        elif outcome.died or (outcome.untouched and not outcome.succeeded):
+        elif unfinished or (outcome.untouched and not outcome.succeeded):
             status = WorkStatus.INTERRUPTED
         else:
             status = WorkStatus.SUCCEEDED
         self._ledger.run_ended(
             outcome.run_id, status,
             dataclasses.asdict(cause) if cause else None,
+            found if status == WorkStatus.FAILED else [],
             [self._after(line, key, outcome) for key in line.portion.layers],
             self._drained(line, outcome),
             whole=line.portion.layers == line.portion.step.layers,
@@ -201,12 +211,11 @@ class BatchWork(base.Listener):
         The log's lines and the nodes that are fine come with the first: one
         such list for each of hundreds of nodes would tell nothing more.
         """
-        # What follows from the first failure on a node is left out.
-        told = {failure['node'] for failure in self.failures}
         found: list[dict[str, Any]] = []
         for node, why in outcome.failed.items():
-            if node in told:
+            if node in self._told:
                 continue
+            self._told.add(node)
             kind = diagnose(why.message)
             found.append({
                 'code': 'element_failed', 'class': kind.name,
@@ -269,7 +278,8 @@ class BatchWork(base.Listener):
             elif kind == StepKind.VERIFY:
                 values['verified'] = True
         elif kind == StepKind.VERIFY:
-            if key[0] in outcome.failed and not outcome.died:
+            if key[0] in outcome.failed and not (outcome.died
+                                                 or self._stopped):
                 values['state'] = LayerState.DIRTY
         elif kind in _DURING:
             values |= self._back(key, touched=key[0] in outcome.failed)

@@ -22,7 +22,6 @@ import logging
 import sqlalchemy as sa
 
 from hpcdirect.conductor import permission
-from hpcdirect.conductor import watch
 from hpcdirect.context import RequestContext
 from hpcdirect.db import clusters
 from hpcdirect.db import deployments
@@ -35,6 +34,7 @@ from hpcdirect.keys import CONDUCTOR
 from hpcdirect.keys import KeyRing
 from hpcdirect.planning import accounts
 from hpcdirect.policies import Enforcer
+from hpcdirect.states import ClusterStatus
 from hpcdirect.states import Operation
 
 LOG = logging.getLogger(__name__)
@@ -64,7 +64,8 @@ class Expiry:
         """
         cluster = recorded.cluster
         names = accounts.expired(cluster.desired, _aware(at))
-        if not names or cluster.status not in watch.RESTING \
+        if not names or cluster.status not in (
+                ClusterStatus.ACTIVE, ClusterStatus.DEGRADED) \
                 or cluster.desired['deleted']:
             return False
         with self.database.read() as session:

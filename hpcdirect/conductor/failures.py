@@ -19,6 +19,7 @@ from typing import Any
 
 from hpcdirect.conductor.diagnosis import diagnose
 from hpcdirect.conductor.situation import Situation
+from hpcdirect.states import StepKind
 
 
 def plain(message: str, step: str = '', node: str = '') -> dict[str, Any]:
@@ -33,9 +34,20 @@ def plain(message: str, step: str = '', node: str = '') -> dict[str, Any]:
             'hint': 'Mend the cause and retry, or delete the cluster.'}
 
 
-def of_machine(node: str, message: str) -> dict[str, Any]:
-    """A machine that did not come, or not go; of no node: *node* is ''."""
-    return plain(message, 'provision', node) | {
+def of_ours(code: str, message: str, hint: str = '') -> dict[str, Any]:
+    """A deployment that hpcdirect itself does not go on with."""
+    return {'code': code, 'step': '', 'element': '', 'node': '', 'task': '',
+            'message': message, 'hint': hint, 'run_id': None}
+
+
+def of_machine(node: str, message: str,
+               step: StepKind = StepKind.PROVISION) -> dict[str, Any]:
+    """A machine that was not created, or not removed.
+
+    :param node: its name; '' when it concerns the whole cluster.
+    :param step: what was to be done with it.
+    """
+    return plain(message, step.value, node) | {
         'code': 'node_failed',
         'hint': 'Retry makes it again; the other nodes stay as they are.'}
 

@@ -13,8 +13,8 @@
 """The conductor: finds clusters with work to do and converges them.
 
 Work is found in the database; an RPC nudge only makes it sooner. A cluster
-is held by a lease that one thread renews for all of them. A cluster that
-only waits for machines holds no thread.
+is held by a lease, and worked on in turns that never wait: one that waits
+for machines, or whose nodes are being configured, holds no worker.
 """
 
 from __future__ import annotations
@@ -23,30 +23,32 @@ from collections.abc import Callable
 from collections.abc import Mapping
 import contextlib
 import dataclasses
-import heapq
-import itertools
+import functools
 import logging
-import os
-import pathlib
 import threading
 import time
+from typing import Any
 
-import futurist
 from oslo_config import cfg
 from oslo_db import exception as db_exc
 
+from hpcdirect import processes
 from hpcdirect.backends.base import Backend
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.conductor import deployer
 from hpcdirect.conductor import expiry
+from hpcdirect.conductor import failures
 from hpcdirect.conductor import lifetime
+from hpcdirect.conductor import machines
 from hpcdirect.conductor import permission
 from hpcdirect.conductor import retention
 from hpcdirect.conductor import watch
+from hpcdirect.conductor.holds import Held
+from hpcdirect.conductor.holds import Holds
+from hpcdirect.conductor.turns import Turns
 from hpcdirect.conductor.vault import Vault
 from hpcdirect.context import RequestContext
 from hpcdirect.db import leases
-from hpcdirect.db import models
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.session import Database
 from hpcdirect.exception import HPCDirectError
@@ -62,15 +64,29 @@ from hpcdirect.states import Operation
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds until a cluster is looked at again that was left to others.
-_ASIDE = 30.0
 _CANCELLED = ('Cancelled. A retry goes on from here; what went well is not '
               'done again.')
+#: Seconds until a cluster is looked at again that was left to others.
+_ASIDE = 30.0
+#: Seconds until a cluster is tried again that could not be gone on with;
+#: twice as long each time, up to the second figure.
+_LEFT, _LEFT_LONGEST = 1.0, 60.0
+_BUG = failures.of_ours(
+    'internal', 'hpcdirect itself failed; the conductor\'s log has the '
+    'details. Retry, or delete the cluster.')
+#: Seconds that the end of batches is waited for when the conductor stops.
+_GRACE = 20.0
+#: Clusters whose machines are looked at in one go.
+_WATCHED = 50
 
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """What a conductor is built from; handed in by ``cmd``."""
+    """What a conductor is built from; handed in by ``cmd``.
+
+    :param clock: the time, UTC without saying so; None for the careful one,
+        the earlier of this machine's and the database's.
+    """
 
     conf: cfg.ConfigOpts
     database: Database
@@ -80,17 +96,7 @@ class Parts:
     element_of: ElementOf
     backends: Mapping[str, Backend]
     runners: Mapping[str, ElementRunner]
-    clock: lifetime.Clock = models.now
-
-
-@dataclasses.dataclass
-class _Held:
-    """A cluster this conductor holds."""
-
-    epoch: int
-    lost: bool = False
-    deployment_id: str = ''
-    deployer: deployer.Deployer | None = None
+    clock: lifetime.Clock | None = None
 
 
 class Conductor:
@@ -99,194 +105,233 @@ class Conductor:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._conf = parts.conf.conductor
-        self._owner = process_name()
-        self._lifetime = lifetime.Lifetime(
-            parts.database, parts.keys, self._conf.expiry_warnings,
-            parts.clock)
+        self._turns = Turns()
+        self._holds = Holds(parts.database, processes.name(),
+                            self._conf.lease_seconds)
+        clock = parts.clock or self._holds.now
+        self._clock = clock
         self._expiry = expiry.Expiry(parts.database, parts.keys, parts.policy)
+        self._watch = watch.Watch(
+            parts.database, parts.backends, self._rest,
+            bool(self._conf.watch_interval), clock)
+        self._lifetime = lifetime.Lifetime(
+            parts.database, parts.keys, self._conf.expiry_warnings, clock)
         self._retention = retention.Retention(
             parts.database, self._conf.keep_deleted, self._conf.keep_asked,
-            parts.clock)
-        self._held: dict[str, _Held] = {}
-        # Clusters a thread is at work on just now.
-        self._busy: set[str] = set()
+            clock)
         # Clusters left to others -> when to look again all the same.
         self._aside: dict[str, float] = {}
-        self._lock = threading.Lock()
-        self._timers: list[tuple[float, int, str]] = []
-        self._count = itertools.count()
-        self._wake = threading.Event()
+        # Cluster -> how often in a row it could not be gone on with.
+        self._troubled: dict[str, int] = {}
         self._stopping = threading.Event()
-        self._pool: futurist.ThreadPoolExecutor | None = None
+        # Leases are kept until the last of them has been given back.
+        self._over = threading.Event()
         self._threads: list[threading.Thread] = []
+
+    @property
+    def _rest(self) -> float:
+        """Seconds that a cluster rests at most between two looks at it."""
+        return float(self._conf.watch_interval) or watch.ACCOUNTS
 
     # -- the process ------------------------------------------------------
 
     def start(self) -> None:
         """Begin; call it in the process that is to do the work."""
-        self._pool = futurist.ThreadPoolExecutor(
-            max_workers=self._conf.workers)
         with self._parts.database.write() as session:
-            leases.reclaim(session, _dead_owner)
-            if self._conf.watch_interval:
-                leases.wake(session)
-        for target in (self._scan, self._renew):
-            thread = threading.Thread(target=self._forever, args=(target,),
-                                      name=target.__name__, daemon=True)
-            thread.start()
-            self._threads.append(thread)
+            leases.reclaim(session, processes.is_dead)
+        scan = float(self._conf.scan_interval)
+        for chore, rest in (
+                (self._find, scan), (self._pulse, min(scan, 1.0)),
+                (self._lifetime.look, scan), (self._retention.look, scan),
+                (self._wake, self._rest),
+                *[(self._look_around, scan)] * self._conf.watchers):
+            self._thread(self._forever, chore, rest, self._stopping)
+        for _ in range(self._conf.workers):
+            self._thread(self._work)
+        threading.Thread(
+            target=self._forever, daemon=True, name='renew', args=(
+                self._holds.renew, float(self._conf.lease_seconds) / 3,
+                self._over)).start()
+
+    def _thread(self, target: Callable[..., None], *args: Any) -> None:
+        name = getattr((args or (target,))[0], '__name__', 'chore')
+        thread = threading.Thread(target=target, args=args, daemon=True,
+                                  name=name.strip('_'))
+        self._threads.append(thread)
+        thread.start()
 
     def stop(self) -> None:
-        """Stop: batches end between tasks, leases are given back."""
+        """Stop: what runs on nodes is ended, and leases are given back.
+
+        Another conductor goes on at its next look for work. What was ended
+        did not fail: it is done again.
+        """
         self._stopping.set()
-        self._wake.set()
-        for held in list(self._held.values()):
-            held.lost = True
-            if held.deployer:
-                held.deployer.nudge()
+        self._turns.close()
+        held = self._holds.all()
+        for one in held.values():
+            if one.deployer:
+                one.deployer.end()
+        end = time.monotonic() + _GRACE
         for thread in self._threads:
-            thread.join()
-        if self._pool:
-            self._pool.shutdown(wait=True)
-        for cluster_id in list(self._held):
+            thread.join(max(0.0, end - time.monotonic()))
+        for one in held.values():
+            if one.deployer:
+                one.deployer.join(max(0.0, end - time.monotonic()))
+        for cluster_id in self._holds.all():
             self._release(cluster_id)
+        self._over.set()
         for runner in self._parts.runners.values():
             runner.close()
 
     def advance(self, cluster_id: str) -> None:
         """There may be work for this cluster (RPC endpoint; never waits)."""
-        with self._lock:
-            self._aside.pop(cluster_id, None)
-        held = self._held.get(cluster_id)
-        if held and held.deployer:
-            held.deployer.nudge()
-        self._submit(cluster_id)
+        self._aside.pop(cluster_id, None)
+        self._turns.wake(cluster_id, asked=True)
 
-    def _forever(self, work: Callable[[], float]) -> None:
-        """Do *work* again and again; it says how many seconds to rest."""
-        while not self._stopping.is_set():
+    @staticmethod
+    def _forever(chore: Callable[[], Any], rest: float,
+                 over: threading.Event) -> None:
+        """Do a chore again and again; one that fails keeps no other back.
+
+        :param rest: seconds until the next time; none when the chore says
+            that there is more to do.
+        """
+        while not over.is_set():
+            more = False
             try:
-                rest = work()
+                more = chore() is True
+            except db_exc.DBError as exc:
+                LOG.warning('The database: %s', exc)
             except Exception:
-                LOG.exception('%s failed; trying again.', work.__name__)
-                rest = 1.0
-            if work == self._scan:
-                self._wake.wait(rest)
-                self._wake.clear()
-            else:
-                self._stopping.wait(rest)
+                LOG.exception('%s failed; trying again.', chore)
+            if not more:
+                over.wait(rest)
 
-    def _scan(self) -> float:
-        """Submit what is due, by the database and by our own timers."""
-        self._lifetime.look()
-        self._retention.look()
+    # -- finding work -----------------------------------------------------
+
+    def _find(self) -> None:
+        """Give a turn to each cluster that is due and that nobody holds."""
         with self._parts.database.read() as session:
-            due = leases.due(session)
-        now = time.monotonic()
-        with self._lock:
-            while self._timers and self._timers[0][0] <= now:
-                due.append(heapq.heappop(self._timers)[2])
-            soon = self._timers[0][0] - now if self._timers else None
-        for cluster_id in due:
-            self._submit(cluster_id)
-        interval = float(self._conf.scan_interval)
-        return interval if soon is None else min(interval, soon)
+            found = leases.due(session, self._rest,
+                               lapsed=self._holds.lapsed)
+        for cluster_id in found:
+            self._turns.wake(cluster_id)
 
-    def _renew(self) -> float:
-        """Keep the leases of everything held; say which were lost."""
-        held = {cluster: entry.epoch for cluster, entry in
-                list(self._held.items())}
-        if held:
-            with self._parts.database.write() as session:
-                lost = leases.renew(session, held.items(),
-                                    self._conf.lease_seconds)
-            for cluster_id in lost:
-                entry = self._held.get(cluster_id)
-                if entry and entry.epoch == held[cluster_id]:
-                    entry.lost = True
-        return float(self._conf.lease_seconds) / 3
+    def _pulse(self) -> None:
+        """Give a turn to each that was lost, or wanted otherwise since."""
+        for cluster_id in self._holds.pulse():
+            self._turns.wake(cluster_id, asked=True)
+
+    def _look_around(self) -> bool:
+        """Look at resting clusters; give a turn to those that need one.
+
+        :returns: whether more of them are due.
+        """
+        moved, more = self._watch.look(_WATCHED, lapsed=self._holds.lapsed)
+        for cluster_id in moved:
+            self._turns.wake(cluster_id)
+        return more
+
+    def _wake(self) -> bool:
+        """Find resting clusters that an older release did not look after."""
+        with self._parts.database.write() as session:
+            return leases.wake(session)
 
     # -- one cluster ------------------------------------------------------
 
-    def _submit(self, cluster_id: str) -> None:
-        if self._pool and not self._stopping.is_set():
-            self._pool.submit(self._work_on, cluster_id)
+    def _work(self) -> None:
+        """A worker: one turn after another."""
+        while taken := self._turns.take():
+            cluster_id, asked = taken
+            rest: float | None = None
+            try:
+                rest = self._turn(cluster_id, asked)
+            except Exception:
+                LOG.exception('Cluster %s: its turn failed.', cluster_id)
+            finally:
+                self._turns.done(cluster_id, rest)
 
-    def _work_on(self, cluster_id: str) -> None:
-        """Claim a cluster, or go on with one that is held, and converge."""
-        # A thread of the pool has worked for other people before.
+    def _turn(self, cluster_id: str, asked: bool) -> float | None:
+        """Claim a cluster, or go on with one that is held.
+
+        :param asked: somebody waits for it, so something may be new.
+        :returns: seconds until its next turn; None when it is not held any
+            more.
+        """
+        # A worker has worked for other people before.
         RequestContext(resource_uuid=cluster_id, overwrite=True)
-        held = self._claim(cluster_id)
+        held = self._holds.get(cluster_id) or self._claim(cluster_id)
         if held is None:
-            return
-        rest: float | None = None
+            return None
+        ledger = Ledger(self._parts.database, cluster_id, held.epoch)
+        if held.lost:
+            return self._let_go(ledger, held)
+        if held.deployer and not asked:
+            rest = held.deployer.glance()
+            if rest is not None:
+                return rest
         try:
-            rest = self._converge(cluster_id, held)
+            rest = self._converge(ledger, held)
         except LostLease:
-            LOG.info('Cluster %s: something newer is wanted, or another '
-                     'conductor has it.', cluster_id)
+            LOG.info('Cluster %s: another conductor has it.', cluster_id)
+            return self._let_go(ledger, held)
         except Refused as exc:
-            with contextlib.suppress(LostLease, db_exc.DBError):
-                self._refuse(cluster_id, held, str(exc))
+            LOG.error('Cluster %s: %s', cluster_id, exc)
+            return self._let_go(ledger, held, failures.of_ours(
+                'refused', str(exc), 'Ask again through the API.'))
         except (NotForUs, Unavailable) as exc:
-            with contextlib.suppress(LostLease, db_exc.DBError):
-                self._leave(cluster_id, held, str(exc))
+            return self._let_go(ledger, held, aside=str(exc))
         except db_exc.DBError as exc:
-            # As after a death of ours: whoever claims it next goes on.
-            LOG.warning('Cluster %s is left: %s', cluster_id, exc)
+            if not isinstance(exc, db_exc.DBDataError):
+                # As after a death of ours: whoever claims it next goes on.
+                LOG.warning('Cluster %s is left: %s', cluster_id, exc)
+                self._troubled[cluster_id] = 1 + self._troubled.get(
+                    cluster_id, 0)
+                return self._let_go(ledger, held)
+            LOG.exception('Cluster %s: this is a bug.', cluster_id)
+            return self._let_go(ledger, held, _BUG)
         except Exception:
             LOG.exception('Cluster %s: this is a bug.', cluster_id)
-            self._fail(cluster_id, held)
-        finally:
-            if rest is not None and not held.lost:
-                with self._lock:
-                    heapq.heappush(self._timers, (
-                        time.monotonic() + rest, next(self._count),
-                        cluster_id))
-                self._busy_end(cluster_id)
-                self._wake.set()
-            else:
-                self._release(cluster_id)
+            return self._let_go(ledger, held, _BUG)
+        self._troubled.pop(cluster_id, None)
+        if rest is None:
+            self._release(cluster_id)
+        return rest
 
-    def _claim(self, cluster_id: str) -> _Held | None:
-        """The entry of a cluster to work on now; None when it is not ours."""
-        with self._lock:
-            if cluster_id in self._busy \
-                    or self._aside.get(cluster_id, 0.0) > time.monotonic():
-                return None
-            self._aside.pop(cluster_id, None)
-            self._busy.add(cluster_id)
-            held = self._held.get(cluster_id)
-        if held is not None:
-            return held
+    def _claim(self, cluster_id: str) -> Held | None:
+        """Take a cluster that is due, unless it was left to others."""
+        if self._aside.get(cluster_id, 0.0) > time.monotonic():
+            return None
+        self._aside.pop(cluster_id, None)
         try:
-            with self._parts.database.write() as session:
-                epoch = leases.claim(session, cluster_id, self._owner,
-                                     self._conf.lease_seconds)
+            return self._holds.claim(cluster_id, self._rest)
         except db_exc.DBError as exc:
             LOG.warning('Cluster %s cannot be claimed: %s', cluster_id, exc)
-            epoch = None
-        if epoch is None:
-            self._busy_end(cluster_id)
             return None
-        held = self._held[cluster_id] = _Held(epoch)
-        return held
 
-    def _converge(self, cluster_id: str, held: _Held) -> float | None:
+    def _converge(self, ledger: Ledger, held: Held) -> float | None:
         """One turn; the rest before the next one, None when it is over."""
-        ledger = Ledger(self._parts.database, cluster_id, held.epoch)
         recorded = ledger.snapshot()
+        held.generation = max(held.generation, recorded.cluster.generation)
         deployment = recorded.deployment
+        if held.deployer and (deployment is None
+                              or held.deployment_id != deployment.id):
+            if held.deployer.at_work:
+                # It comes again when that has ended.
+                held.deployer.end()
+                return self._rest
+            held.deployer = None
         if deployment is None:
-            if self._expiry.carry_out(recorded, self._parts.clock()):
+            if self._expiry.carry_out(recorded, self._clock()):
                 return 0.0
             if self._conf.watch_interval:
                 watch.look_after(ledger, self._backend(
                     recorded.cluster.backend), recorded)
             return None
-        if held.deployer is None or held.deployment_id != deployment.id:
-            deployer.interrupt(ledger, recorded, self._parts.runners
-                               .__getitem__)
+        if held.deployer is None:
+            deployer.interrupt(ledger, recorded,
+                               self._parts.runners.__getitem__)
             permit = permission.Permit(self._parts.keys, self._parts.policy)
             permit.check(recorded)
             if deployment.operation == Operation.CANCEL:
@@ -298,10 +343,10 @@ class Conductor:
         context = RequestContext(
             request_id=deployment.request_id or None,
             project_id=deployment.project_id, user_id=deployment.user_id,
-            resource_uuid=cluster_id, overwrite=True)
-        LOG.debug('Cluster %s: epoch %d, request %s', cluster_id, held.epoch,
-                  context.request_id)
-        return held.deployer.advance(deployment.id)
+            resource_uuid=ledger.cluster_id, overwrite=True)
+        LOG.debug('Cluster %s: epoch %d, request %s', ledger.cluster_id,
+                  held.epoch, context.request_id)
+        return held.deployer.advance(recorded)
 
     def _backend(self, name: str) -> Backend:
         """The backend of a name.
@@ -313,89 +358,55 @@ class Conductor:
                            'enabled_backends')
         return self._parts.backends[name]
 
-    def _deployer(self, ledger: Ledger, held: _Held, backend: Backend,
+    def _deployer(self, ledger: Ledger, held: Held, backend: Backend,
                   permit: permission.Permit) -> deployer.Deployer:
-        return deployer.Deployer(
-            ledger, backend,
-            self._parts.runners.__getitem__, self._parts.load,
-            self._parts.element_of, Vault(self._parts.keys, ledger.cluster_id),
-            permit, deployer.Limits(self._conf.provision_timeout,
-                            self._conf.gather_seconds),
-            lambda: held.lost)
+        return deployer.Deployer(ledger, deployer.Tools(
+            backend, self._parts.runners.__getitem__, self._parts.load,
+            self._parts.element_of,
+            Vault(self._parts.keys, ledger.cluster_id), permit,
+            machines.Limits(self._conf.provision_timeout,
+                            self._conf.gather_seconds), self._holds.now),
+            deployer.Signals(
+                lambda: held.lost, lambda: held.generation,
+                functools.partial(self._turns.wake, ledger.cluster_id,
+                                  asked=True)))
 
-    def _refuse(self, cluster_id: str, held: _Held, why: str) -> None:
-        """What is wanted is not what was signed: it is not carried out."""
-        ledger = Ledger(self._parts.database, cluster_id, held.epoch)
-        deployment = ledger.snapshot().deployment
-        LOG.error('Cluster %s: %s', cluster_id, why)
-        if deployment is not None:
-            ledger.finish(deployment.id, reason=why, failures=[
-                {'code': 'refused', 'step': '', 'element': '',
-                 'node': '', 'task': '', 'message': why,
-                 'hint': 'Ask again through the API.', 'run_id': None}])
+    # -- letting go -------------------------------------------------------
 
-    def _leave(self, cluster_id: str, held: _Held, why: str) -> None:
-        """Another conductor may be able to; this one looks later."""
-        with self._lock:
-            self._aside[cluster_id] = time.monotonic() + _ASIDE
-        if Ledger(self._parts.database, cluster_id, held.epoch).left(why):
-            LOG.warning('Cluster %s: %s', cluster_id, why)
+    def _let_go(self, ledger: Ledger, held: Held,
+                failure: dict[str, Any] | None = None, aside: str = ''
+                ) -> float | None:
+        """Give a cluster up, once nothing runs for it any more.
 
-    def _fail(self, cluster_id: str, held: _Held) -> None:
-        """A bug must not leave a cluster busy for ever."""
-        ledger = Ledger(self._parts.database, cluster_id, held.epoch)
-        try:
-            deployment = ledger.snapshot().deployment
-            if deployment is not None:
-                reason = ('hpcdirect itself failed; the conductor\'s log has '
-                          'the details. Retry, or delete the cluster.')
-                ledger.finish(deployment.id, reason=reason, failures=[
-                    {'code': 'internal', 'step': '', 'element': '',
-                     'node': '', 'task': '', 'message': reason, 'hint': '',
-                     'run_id': None}])
-        except HPCDirectError:
-            LOG.exception('Cluster %s could not be marked.', cluster_id)
+        :param failure: what its deployment fails with; None leaves it as it
+            is, for whoever claims the cluster next.
+        :param aside: why it is left to others.
+        :returns: seconds until the next turn; None when it was given up.
+        """
+        if held.at_work and held.deployer:
+            # It comes again when that has ended.
+            held.deployer.end()
+            return self._rest
+        with contextlib.suppress(HPCDirectError, db_exc.DBError):
+            if failure:
+                deployment = ledger.snapshot().deployment
+                if deployment is not None:
+                    ledger.finish(deployment.id, failures=[failure], reason=(
+                        failure['message']))
+            if aside:
+                self._aside[ledger.cluster_id] = time.monotonic() + _ASIDE
+                if ledger.left(aside):
+                    LOG.warning('Cluster %s: %s', ledger.cluster_id, aside)
+        self._release(ledger.cluster_id)
+        return None
 
     def _release(self, cluster_id: str) -> None:
-        held = self._held.pop(cluster_id, None)
-        try:
-            if held is not None:
-                with contextlib.suppress(db_exc.DBError):
-                    rest = self._rest(cluster_id)
-                    with self._parts.database.write() as session:
-                        leases.release(session, cluster_id, held.epoch, rest)
-        finally:
-            self._busy_end(cluster_id)
-
-    def _rest(self, cluster_id: str) -> float:
-        """Seconds after which to look at it again; 0 for never."""
-        rests = (float(self._conf.watch_interval),
-                 self._expiry.rest(cluster_id, self._parts.clock()))
-        return min(filter(None, rests), default=0.0)
-
-    def _busy_end(self, cluster_id: str) -> None:
-        with self._lock:
-            self._busy.discard(cluster_id)
-
-
-def process_name() -> str:
-    """``host:pid:start``: who holds a lease, and whether it still lives."""
-    return f'{os.uname().nodename}:{os.getpid()}:{_started(os.getpid())}'
-
-
-def _started(pid: int) -> str:
-    """A process's start time in clock ticks since boot, '' when gone."""
-    try:
-        stat = pathlib.Path(f'/proc/{pid}/stat').read_text()
-    except OSError:
-        return ''
-    fields = stat.rpartition(')')[2].split()
-    return '' if fields[0] == 'Z' else fields[19]
-
-
-def _dead_owner(owner: str) -> bool:
-    """Whether a lease's owner was on this machine and is no more."""
-    host, _, rest = owner.rpartition(':')[0].rpartition(':')
-    pid, start = rest, owner.rpartition(':')[2]
-    return (host == os.uname().nodename and pid.isdigit()
-            and _started(int(pid)) != start)
+        """Give a cluster back; say when it is to be looked at again."""
+        times = self._troubled.get(cluster_id, 0)
+        leave = min(_LEFT * 2 ** (times - 1), _LEFT_LONGEST) if times else 0.0
+        rest = 0.0
+        with contextlib.suppress(db_exc.DBError):
+            rest = min(filter(None, (
+                float(self._conf.watch_interval),
+                self._expiry.rest(cluster_id, self._clock()))), default=0.0)
+        self._holds.release(cluster_id, min(rest, self._rest), leave)

@@ -85,23 +85,35 @@ class Lookout:
         self._vault = vault
         self._blueprints: dict[str, Blueprint] = {}
         self._told = ''
+        #: What the backend said last, before anything was made of it.
+        self.seen = Infra(InfraStatus.GONE)
+        #: Whether machines are up that do not let anybody in yet.
+        self.knocking = False
 
-    def look(self, deployment_id: str) -> Situation:
-        """Ask database and backend; write down what machines did.
+    def unmoved(self, ref: str) -> bool:
+        """Whether the backend says just what it said at the last look.
 
+        :raises BackendUnavailable: it does not say anything.
+        """
+        return self._backend.observe(ref) == self.seen
+
+    def look(self, deployment_id: str, recorded: Snapshot) -> Situation:
+        """Ask the backend; write down what machines did.
+
+        :param recorded: what was read at the beginning of this turn.
         :raises Refused: what is wanted is not what was signed, by now.
         :raises NotForUs: that cannot be told here.
         :raises Unavailable: no key opens the cluster's secrets; only for one
             that is to stay.
         """
-        recorded = self._recorded(deployment_id)
+        self._permit.check(recorded)
         state = recorded.cluster.desired
         blueprint = self._blueprint(state)
         if not state['deleted']:
             # What goes needs no secret, and goes when they cannot be read.
             self._vault.open(recorded.secrets)
             self._keep(self._vault.complete(blueprint))
-        infra = self._backend.observe(
+        infra = self.seen = self._backend.observe(
             recorded.cluster.backend_ref) if recorded.cluster.backend_ref \
             else Infra(InfraStatus.GONE)
         self.tell(deployment_id, infra.reason)
@@ -147,6 +159,7 @@ class Lookout:
                  if machine.status == MachineStatus.UP and machine.ssh
                  and (machine.slot, machine.incarnation, machine.ref)
                  not in known}
+        self.knocking = bool(fresh)
         if not fresh:
             return infra
         hosts = [runners.Host(

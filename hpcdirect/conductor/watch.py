@@ -20,8 +20,17 @@ nothing is mended unless somebody asks, since whoever did it may be at work.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+import dataclasses
+import datetime
 import logging
 from typing import Any
+from typing import Protocol
+
+import sqlalchemy as sa
+from sqlalchemy import orm
 
 from hpcdirect.backends import request
 from hpcdirect.backends.base import Backend
@@ -30,19 +39,102 @@ from hpcdirect.backends.base import InfraStatus
 from hpcdirect.backends.base import Machine
 from hpcdirect.backends.base import MachineStatus
 from hpcdirect.backends.base import Slot
+from hpcdirect.db import leases
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.ledger import Snapshot
 from hpcdirect.db.models import Node
+from hpcdirect.db.session import Database
 from hpcdirect.exception import PluginError
+from hpcdirect.planning import accounts
+from hpcdirect.states import RESTING
 from hpcdirect.states import ClusterStatus
 from hpcdirect.states import NodeStatus
 
 LOG = logging.getLogger(__name__)
 
-#: Statuses of clusters that are looked after.
-RESTING = (ClusterStatus.ACTIVE, ClusterStatus.DEGRADED)
+#: Seconds between two looks for accounts whose time is over, where machines
+#: are not looked at.
+ACCOUNTS = 300.0
 #: Machines named in the reason; the others are counted.
 _NAMED = 5
+
+
+class _Seen(Protocol):
+    """What is recorded of a node, as far as it is looked at here."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def ref(self) -> str: ...
+    @property
+    def incarnation(self) -> int: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def fault(self) -> str: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Watch:
+    """Looks at many resting clusters at once, without holding any.
+
+    :param rest: seconds between two looks at a cluster.
+    :param machines: whether machines are looked at; accounts are in any case.
+    :param clock: the time, UTC without saying so.
+    """
+
+    database: Database
+    backends: Mapping[str, Backend]
+    rest: float
+    machines: bool
+    clock: Callable[[], datetime.datetime]
+
+    def look(self, limit: int, *, lapsed: bool) -> tuple[list[str], bool]:
+        """Look at some that are due.
+
+        :param limit: at how many.
+        :param lapsed: also at those whose owner's lease is over.
+        :returns: the ids of those that need a turn, since something is not
+            as it is recorded; and whether there may be more that are due.
+        """
+        with self.database.write() as session:
+            found = leases.reserve(session, self.rest, limit, lapsed=lapsed)
+            nodes = _nodes(session, [one.id for one in found
+                                     if self.machines])
+        if not found:
+            return [], False
+        at = self.clock().replace(tzinfo=datetime.UTC)
+        soon: dict[str, float] = {}
+        for one in found:
+            if self._moved(one, nodes.get(one.id, [])):
+                soon[one.id] = 0.0
+                continue
+            end = None if one.status == ClusterStatus.ERROR \
+                else accounts.next_end(one.desired)
+            left = (end - at).total_seconds() if end else self.rest
+            if left < self.rest:
+                soon[one.id] = max(0.0, left)
+        if soon:
+            with self.database.write() as session:
+                for ident, seconds in soon.items():
+                    leases.look_again(session, ident, seconds)
+        return ([ident for ident, seconds in soon.items() if not seconds],
+                len(found) == limit)
+
+    def _moved(self, cluster: leases.Resting, nodes: Iterable[_Seen]) -> bool:
+        """Whether the machines are not as they are recorded."""
+        backend = self.backends.get(cluster.backend)
+        if not self.machines or backend is None or not cluster.backend_ref:
+            return False
+        try:
+            infra = backend.observe(cluster.backend_ref)
+        except PluginError as exc:
+            LOG.warning('Cluster %s cannot be looked after: %s', cluster.id,
+                        exc)
+            return False
+        changed, reason = _compared(cluster.desired, nodes, infra)
+        return bool(changed) or (reason != cluster.status_reason and
+                                 cluster.status != ClusterStatus.ERROR)
 
 
 def look_after(ledger: Ledger, backend: Backend, recorded: Snapshot) -> None:
@@ -58,11 +150,39 @@ def look_after(ledger: Ledger, backend: Backend, recorded: Snapshot) -> None:
     except PluginError as exc:
         LOG.warning('Cluster %s cannot be looked after: %s', cluster.id, exc)
         return
-    rows = {row.name: row for row in recorded.nodes}
+    changed, reason = _compared(cluster.desired, recorded.nodes, infra)
+    if changed or (reason != cluster.status_reason
+                   and cluster.status != ClusterStatus.ERROR):
+        ledger.rest(changed, reason)
+
+
+def _nodes(session: orm.Session, idents: list[str]
+           ) -> dict[str, list[sa.Row[Any]]]:
+    """What is recorded of the nodes of some clusters, by cluster."""
+    found: dict[str, list[sa.Row[Any]]] = {}
+    for row in session.execute(sa.select(
+            Node.cluster_id, Node.name, Node.ref, Node.incarnation,
+            Node.status, Node.fault).where(Node.cluster_id.in_(idents))
+            ) if idents else ():
+        found.setdefault(row.cluster_id, []).append(row)
+    return found
+
+
+def _compared(desired: dict[str, Any], nodes: Iterable[_Seen],
+              infra: Infra) -> tuple[list[dict[str, Any]], str]:
+    """What is not as it is recorded.
+
+    :returns: columns of the nodes that are to be changed, and what ails the
+        cluster, '' when nothing does.
+    """
+    if desired['deleted']:
+        # What is left of it is no loss.
+        return [], ''
+    rows = {row.name: row for row in nodes}
     seen = {machine.slot: machine for machine in infra.machines}
     changed = []
     faults = {}
-    for slot in request.slots_of(cluster.desired):
+    for slot in request.slots_of(desired):
         row = rows.get(slot.name)
         status, fault = _judged(slot, seen.get(slot.name), row, infra)
         if fault:
@@ -70,12 +190,10 @@ def look_after(ledger: Ledger, backend: Backend, recorded: Snapshot) -> None:
         if row is not None and (row.status, row.fault) != (status, fault):
             changed.append({'name': slot.name, 'status': status,
                             'fault': fault})
-    reason = _reason(faults)
-    if changed or reason != cluster.status_reason:
-        ledger.rest(changed, reason)
+    return changed, _reason(faults)
 
 
-def _judged(slot: Slot, machine: Machine | None, row: Node | None,
+def _judged(slot: Slot, machine: Machine | None, row: _Seen | None,
             infra: Infra) -> tuple[str, str]:
     """Status and fault of the machine in a slot."""
     if machine is None or machine.status in (MachineStatus.ABSENT,

@@ -28,8 +28,14 @@ OPTIONS: list[cfg.Opt] = [
              'share the clusters among them as any conductors do.'),
     cfg.IntOpt(
         'workers', default=8, min=1, max=200,
-        help='Clusters that one conductor process works on at the same '
-             'time. A cluster more waits until one is done.'),
+        help='Threads in which one conductor process looks at clusters and '
+             'decides what is next. None of them waits for machines or for '
+             'what runs on nodes, so a few serve a thousand clusters.'),
+    cfg.IntOpt(
+        'watchers', default=4, min=1, max=64,
+        help='Threads in which one conductor process looks at the machines '
+             'of clusters that nothing is done to. A slow cloud needs more '
+             'to look at each of them once in watch_interval.'),
     cfg.FloatOpt(
         'scan_interval', default=1.0, min=0.05, max=300.0,
         help='Seconds between looks for clusters that nobody works on. A '

@@ -24,7 +24,9 @@ from sqlalchemy.sql import functions
 class utc_seconds(functions.GenericFunction[float]):
     """Seconds since 1970 by the database's clock, with fractions.
 
-    Wall time moves on within a transaction, unlike SQL's CURRENT_TIMESTAMP.
+    It does not depend on a time zone: the local time of a server whose zone
+    has summer time jumps by an hour twice a year. Within a transaction it
+    moves on from statement to statement, unlike SQL's CURRENT_TIMESTAMP.
     """
 
     type = sa.Double()
@@ -39,8 +41,10 @@ def _sqlite(element: Any, sql: Any, **options: Any) -> str:
 @compiler.compiles(utc_seconds, 'mysql')
 @compiler.compiles(utc_seconds, 'mariadb')
 def _mysql(element: Any, sql: Any, **options: Any) -> str:
-    # SYSDATE, since NOW() stands still while a statement waits for a lock.
-    return '(UNIX_TIMESTAMP(SYSDATE(6)) + 0.0E0)'
+    # The time at which the statement began. One that waited for a lock takes
+    # a lease that is shorter by the wait, never a longer one.
+    return ("(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
+            ' / 1.0E6)')
 
 
 @compiler.compiles(utc_seconds, 'postgresql')

@@ -45,6 +45,7 @@ class Snapshot:
 
     :param deployment: the newest one that is not over, or None.
     :param open_runs: runs that were under way when last heard of.
+    :param failed_runs: runs of the deployment that failed, the first first.
     """
 
     cluster: models.Cluster
@@ -54,6 +55,7 @@ class Snapshot:
     layers: list[models.Layer]
     secrets: list[models.Secret]
     open_runs: list[models.Run]
+    failed_runs: list[models.Run]
 
 
 class Ledger:
@@ -64,12 +66,15 @@ class Ledger:
         self._database = database
         self.cluster_id = cluster_id
         self.epoch = epoch
+        #: How often anything was written.
+        self.writes = 0
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[orm.Session]:
         with self._database.write() as session:
             leases.fence(session, self.cluster_id, self.epoch)
             yield session
+        self.writes += 1
 
     # -- reading ----------------------------------------------------------
 
@@ -95,16 +100,13 @@ class Ledger:
                 self._all(session, models.Run,
                           models.Run.cluster_id == self.cluster_id,
                           models.Run.status.in_((WorkStatus.WAITING,
-                                                 WorkStatus.RUNNING))))
+                                                 WorkStatus.RUNNING))),
+                list(session.scalars(sa.select(models.Run).where(
+                    models.Run.deployment_id == deployment.id,
+                    models.Run.status == WorkStatus.FAILED,
+                ).order_by(models.Run.finished_at))) if deployment else [])
             session.expunge_all()
             return snapshot
-
-    def generation(self) -> int:
-        """The newest generation that is wanted."""
-        with self._database.read() as session:
-            return session.scalars(
-                sa.select(models.Cluster.generation).where(
-                    models.Cluster.id == self.cluster_id)).one()
 
     def _mine(self, session: orm.Session, model: type[Any]) -> list[Any]:
         return self._all(session, model,
@@ -117,8 +119,12 @@ class Ledger:
 
     # -- deployments and steps --------------------------------------------
 
-    def begin(self, deployment_id: str, plan: list[dict[str, Any]]) -> None:
-        """A deployment starts: its plan is kept, its steps are made."""
+    def begin(self, deployment_id: str, plan: list[dict[str, Any]]
+              ) -> list[models.Step]:
+        """A deployment starts: its plan is kept, its steps are made.
+
+        :returns: the steps.
+        """
         with self._writing() as session:
             deployment = session.get_one(models.Deployment, deployment_id)
             deployment.status = DeploymentStatus.RUNNING
@@ -130,22 +136,30 @@ class Ledger:
             self._event(session, deployment_id, kind='deployment',
                         message=f'{deployment.operation} begins: '
                         f'{len(plan)} steps')
-            self._add_steps(session, deployment_id, 0, plan)
+            return self._add_steps(session, deployment_id, 0, plan)
 
     def add_steps(self, deployment_id: str, position: int,
-                  plan: list[dict[str, Any]]) -> None:
-        """Steps that were not foreseen when the deployment began."""
+                  plan: list[dict[str, Any]]) -> list[models.Step]:
+        """Steps that were not foreseen when the deployment began.
+
+        :returns: the steps.
+        """
+        if not plan:
+            return []
         with self._writing() as session:
-            self._add_steps(session, deployment_id, position, plan)
+            return self._add_steps(session, deployment_id, position, plan)
 
     @staticmethod
     def _add_steps(session: orm.Session, deployment_id: str, position: int,
-                   plan: list[dict[str, Any]]) -> None:
-        session.add_all(models.Step(
+                   plan: list[dict[str, Any]]) -> list[models.Step]:
+        rows = [models.Step(
             deployment_id=deployment_id, position=position + index,
             kind=step['kind'], element=step['element'], nodes=step['nodes'],
             reason=step['reason'], status=WorkStatus.WAITING)
-            for index, step in enumerate(plan))
+            for index, step in enumerate(plan)]
+        session.add_all(rows)
+        session.flush()
+        return rows
 
     def mark_steps(self, deployment_id: str, changes: Mapping[str, WorkStatus]
                    ) -> None:
@@ -176,9 +190,15 @@ class Ledger:
 
     def finish(self, deployment_id: str, reason: str = '',
                failures: Iterable[Mapping[str, Any]] = (),
-               outputs: Mapping[str, Any] | None = None) -> bool:
+               outputs: Mapping[str, Any] | None = None,
+               gone: bool = False) -> bool:
         """A deployment ends, well unless *failures* says otherwise.
 
+        What ends a deployment and what ends its cluster is one transaction:
+        a conductor may be killed at any line, and nobody can ever claim a
+        cluster that has gone.
+
+        :param gone: everything of the cluster was seen to be gone.
         :returns: False when something newer is wanted already; the cluster
             keeps its status then.
         """
@@ -207,7 +227,9 @@ class Ledger:
             self._event(session, deployment_id, kind='deployment',
                         level='error' if failures else 'info',
                         message=reason or deployment.status.lower())
-            if newest and not cluster.desired['deleted']:
+            if gone:
+                self._gone(session, deployment_id, cluster)
+            elif newest and not cluster.desired['deleted']:
                 cluster.status = (ClusterStatus.ERROR if failures
                                   else ClusterStatus.ACTIVE)
                 cluster.status_reason = reason
@@ -220,20 +242,55 @@ class Ledger:
                 cluster.status_reason = reason
             return newest
 
+    def _gone(self, session: orm.Session, deployment_id: str,
+              cluster: models.Cluster) -> None:
+        for model in (models.Node, models.Layer, models.Secret):
+            session.execute(sa.delete(model).where(
+                model.cluster_id == self.cluster_id))
+        cluster.status = ClusterStatus.DELETED
+        cluster.status_reason = ''
+        cluster.deleted = cluster.id
+        cluster.due_at = None
+        self._event(session, deployment_id, kind='cluster',
+                    message=ClusterStatus.DELETED)
+
     def cancelled(self, deployment_id: str, reason: str) -> None:
-        """What went on has been ended, as its owner wished."""
+        """What went on has been ended, as its owner wished.
+
+        A check changes nothing, so a cluster whose check was ended is what
+        it was before.
+
+        :param reason: why a cluster is at fault whose change was ended.
+        """
         with self._writing() as session:
             deployment = session.get_one(models.Deployment, deployment_id)
             cluster = session.get_one(models.Cluster, self.cluster_id)
+            if cluster.status == ClusterStatus.CHECKING:
+                reason = self._fault(session)
             deployment.status = DeploymentStatus.SUCCEEDED
+            deployment.reason = reason
             deployment.started_at = deployment.finished_at = models.now()
             self._event(session, deployment_id, kind='deployment',
                         message=deployment.status.lower())
             if cluster.generation == deployment.generation:
-                cluster.status = ClusterStatus.ERROR
                 cluster.status_reason = reason
+                cluster.status = (ClusterStatus.ERROR if reason
+                                  else ClusterStatus.ACTIVE)
                 self._event(session, deployment_id, kind='cluster',
-                            message=f'{cluster.status} {reason}')
+                            message=' '.join(filter(None, (
+                                cluster.status, reason))))
+
+    def _fault(self, session: orm.Session) -> str:
+        """What the newest deployment that is over left the cluster with.
+
+        :returns: why it is at fault, '' when it is not.
+        """
+        last = session.scalars(sa.select(models.Deployment).where(
+            models.Deployment.cluster_id == self.cluster_id,
+            models.Deployment.status.in_((DeploymentStatus.SUCCEEDED,
+                                          DeploymentStatus.FAILED)),
+        ).order_by(models.Deployment.finished_at.desc()).limit(1)).first()
+        return last.reason if last else ''
 
     def left(self, reason: str) -> bool:
         """The cluster is left to another conductor; its owner is told why.
@@ -278,22 +335,6 @@ class Ledger:
                         level='error', message='halted; put back as they '
                         f'were before: {", ".join(names)}')
             return True
-
-    def gone(self, deployment_id: str) -> None:
-        """Everything of the cluster was seen to be gone."""
-        with self._writing() as session:
-            for model in (models.Node, models.Layer, models.Secret):
-                session.execute(sa.delete(model).where(
-                    model.cluster_id == self.cluster_id))
-            cluster = session.get_one(models.Cluster, self.cluster_id)
-            cluster.status = ClusterStatus.DELETED
-            cluster.status_reason = ''
-            cluster.deleted = cluster.id
-            cluster.due_at = None
-            self._event(session, deployment_id, kind='cluster',
-                        message=ClusterStatus.DELETED)
-        # The fence asks for the epoch only: the row is still ours.
-        self.finish(deployment_id)
 
     # -- machines ---------------------------------------------------------
 
@@ -345,6 +386,9 @@ class Ledger:
                 row.status, row.fault = values['status'], values['fault']
                 self._tell_of_node(session, '', row, before)
             cluster = session.get_one(models.Cluster, self.cluster_id)
+            if cluster.status == ClusterStatus.ERROR:
+                # Machines that are well do not mend what went wrong.
+                return
             cluster.status_reason = reason
             status = (ClusterStatus.DEGRADED if reason
                       else ClusterStatus.ACTIVE)
@@ -419,11 +463,13 @@ class Ledger:
 
     def run_ended(self, run_id: str, status: WorkStatus,
                   cause: Mapping[str, Any] | None,
+                  failures: Iterable[Mapping[str, Any]],
                   layers: Iterable[Mapping[str, Any]],
                   drained: Mapping[str, NodeStatus], whole: bool,
                   closed: Collection[str] = ()) -> None:
         """A run is over: its layers and nodes change in the same moment.
 
+        :param failures: what went wrong, as the API shows it.
         :param whole: it was all of its step, so the step is over as well.
         :param layers: ``id``-less columns of layers: node, element, role and
             what is new; a state of REVERTED removes the layer.
@@ -435,6 +481,7 @@ class Ledger:
             run = session.get_one(models.Run, run_id)
             run.status = status
             run.cause = dict(cause) if cause else None
+            run.failures = [dict(failure) for failure in failures] or None
             run.process = None
             run.started_at = run.started_at or models.now()
             run.finished_at = models.now()

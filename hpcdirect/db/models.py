@@ -85,6 +85,8 @@ class Cluster(Base):
     owner: orm.Mapped[str] = orm.mapped_column(NAME, default='')
     epoch: orm.Mapped[int] = orm.mapped_column(default=0)
     lease_until: orm.Mapped[float] = orm.mapped_column(sa.Double, default=0.0)
+    lease_seconds: orm.Mapped[float] = orm.mapped_column(
+        sa.Double, default=0.0, server_default='0')
     due_at: orm.Mapped[float | None] = orm.mapped_column(sa.Double)
     created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
     updated_at: orm.Mapped[datetime.datetime] = orm.mapped_column(
@@ -281,6 +283,9 @@ class Run(Base):
     cause: orm.Mapped[dict[str, Any] | None] = orm.mapped_column(sa.JSON)
     summary: orm.Mapped[dict[str, Any]] = orm.mapped_column(default=dict)
     log_size: orm.Mapped[int] = orm.mapped_column(Serial, default=0)
+    # What went wrong, as the API shows it, so that a successor knows.
+    failures: orm.Mapped[list[Any] | None] = orm.mapped_column(
+        sa.JSON(none_as_null=True), default=None)
     # The runner and its process, so that a successor can end it.
     runner: orm.Mapped[str] = orm.mapped_column(sa.String(64))
     process: orm.Mapped[dict[str, Any] | None] = orm.mapped_column(sa.JSON)

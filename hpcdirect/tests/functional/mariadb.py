@@ -56,7 +56,9 @@ class _Server:
              '--innodb-flush-log-at-trx-commit=0',
              '--character-set-server=utf8mb4', '--skip-log-bin',
              f'--log-error={self.folder}/log', *user],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            # A site's server tells local time, with a summer in it.
+            env={**os.environ, 'TZ': 'Europe/Berlin'})
         atexit.register(self.stop)
         self._wait()
 

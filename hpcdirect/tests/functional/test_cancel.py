@@ -21,7 +21,7 @@ import testtools
 
 from hpcdirect.conductor.service import Conductor
 from hpcdirect.conductor.service import Parts
-from hpcdirect.conductor.situation import Lookout
+from hpcdirect.conductor.works import Works
 from hpcdirect.runners.fake import FakeRunner
 from hpcdirect.tests.functional import api
 from hpcdirect.tests.functional import flood
@@ -123,16 +123,14 @@ class SupersededTest(testtools.TestCase):
             load=services.catalogue.blueprint,
             element_of=services.catalogue.element,
             backends=services.backends, runners={'ansible': runner}))
-        look = Lookout.look
+        end = Works.end
 
-        def looking(lookout, deployment_id):
-            situation = look(lookout, deployment_id)
-            if situation.recorded.cluster.desired['deleted']:
-                looked.set()
-            return situation
+        def ending(works):
+            end(works)
+            looked.set()
 
         self.useFixture(fixtures.MonkeyPatch(
-            'hpcdirect.conductor.situation.Lookout.look', looking))
+            'hpcdirect.conductor.works.Works.end', ending))
         conductor.start()
         self.addCleanup(conductor.stop)
         ident = served.create()['id']

@@ -101,17 +101,22 @@ class LeaseTests(databases.SQLite):
 
     def test_renew_tells_what_is_lost(self):
         kept, lost = self.cluster('kept'), self.cluster('lost')
-        held = [(kept, self.claim(kept)), (lost, self.claim(lost, 'a', 0.05))]
+        held = {kept: self.claim(kept), lost: self.claim(lost, 'me', 0.05)}
         time.sleep(0.1)
         self.claim(lost, 'b')
         with self.database.write() as session:
-            self.assertEqual([lost], leases.renew(session, held, 30.0))
+            self.assertEqual({kept}, leases.renew(session, 'me', held, 30.0))
+        with self.database.read() as session:
+            seen = leases.pulse(session, 'me')
+        # The one that was lost belongs to another.
+        self.assertEqual({kept: (1, 1)}, seen.held)
+        self.assertLess(abs(seen.at - time.time()), 5)
 
     def test_renew_lengthens(self):
         ident = self.cluster()
         epoch = self.claim(ident, 'first', 0.3)
         with self.database.write() as session:
-            leases.renew(session, [(ident, epoch)], 30.0)
+            leases.renew(session, 'first', {ident: epoch}, 30.0)
         time.sleep(0.4)
         self.assertIsNone(self.claim(ident, 'second'))
 
@@ -120,7 +125,7 @@ class LeaseTests(databases.SQLite):
         epoch = self.claim(ident)
         with self.database.write() as session:
             leases.fence(session, ident, epoch)
-            leases.renew(session, [(ident, epoch)], 30.0)
+            leases.renew(session, 'me', {ident: epoch}, 30.0)
             leases.release(session, ident, epoch, look_again=60.0)
         self.assertEqual(before, self.updated_at(ident))
 
@@ -128,15 +133,94 @@ class LeaseTests(databases.SQLite):
         with self.database.read() as session:
             return session.get_one(models.Cluster, ident).updated_at
 
-    def test_due(self):
-        soon = self.cluster('soon', due_at=0.0)
-        self.cluster('never', due_at=None)
-        self.cluster('later', due_at=time.time() + 1000)
-        held = self.cluster('held', due_at=0.0)
-        self.cluster('gone', due_at=0.0, deleted='x')
-        self.claim(held)
+    # -- what is due ------------------------------------------------------
+
+    def set_times(self, ident, **values):
+        """Write times that are so many seconds from now."""
+        with self.database.write() as session:
+            session.execute(sa.update(models.Cluster).where(
+                models.Cluster.id == ident).values({
+                    name: leases.utc_seconds() + value
+                    for name, value in values.items()}))
+
+    def due(self, **options):
         with self.database.read() as session:
-            self.assertEqual([soon], leases.due(session))
+            return leases.due(session, 60.0, **options)
+
+    def reserved(self):
+        with self.database.write() as session:
+            return [one.id for one in leases.reserve(session, 60.0, 10)]
+
+    def test_what_rests_is_not_claimed_before_it_is_due(self):
+        ident = self.cluster(status='ACTIVE', due_at=0.0)
+        with self.database.write() as session:
+            self.assertEqual(1, leases.claim(session, ident, 'me', 30.0,
+                                             rest=60.0))
+            leases.release(session, ident, 1, look_again=60.0)
+            self.assertIsNone(leases.claim(session, ident, 'me', 30.0,
+                                           rest=60.0))
+
+    def test_clock_that_was_set_back_an_hour(self):
+        resting = self.cluster('resting', status='ACTIVE')
+        waiting = self.cluster('waiting', status='UPDATING')
+        held = self.cluster('held', status='UPDATING')
+        self.claim(held, 'dead', 10.0)
+        for ident in (resting, waiting):
+            self.set_times(ident, due_at=3600 + 30)
+        self.set_times(held, due_at=0, lease_until=3600 + 8)
+        self.assertEqual({waiting, held}, set(self.due()))
+        self.assertEqual([resting], self.reserved())
+        self.assertEqual(2, self.claim(held, 'next'))
+
+    def test_long_lease_of_an_older_release_is_respected(self):
+        ident = self.cluster(due_at=0.0, status='UPDATING')
+        self.claim(ident, 'old', 250.0)
+        with self.database.write() as session:
+            session.get_one(models.Cluster, ident).lease_seconds = 0
+        self.assertEqual([], self.due())
+
+    def test_leases_that_seem_over_are_left_to_their_owners(self):
+        ident = self.cluster(due_at=0.0, status='UPDATING')
+        self.claim(ident, 'first', 10.0)
+        self.set_times(ident, lease_until=-3600)
+        self.assertEqual(([], [ident]), (self.due(lapsed=False), self.due()))
+        with self.database.write() as session:
+            self.assertIsNone(leases.claim(session, ident, 'second', 10.0,
+                                           lapsed=False))
+
+    def test_resting_clusters_are_looked_at_once_in_a_while(self):
+        idents = {self.cluster(f'demo{number}', status=status, due_at=0.0)
+                  for number, status in enumerate(
+                      ('ACTIVE', 'DEGRADED', 'ERROR'))}
+        self.assertEqual([], self.due())
+        self.assertEqual(idents, set(self.reserved()))
+        self.assertEqual([], self.reserved())
+        one = idents.pop()
+        with self.database.write() as session:
+            leases.look_again(session, one, 0.0)
+        self.assertEqual([one], self.reserved())
+
+    def test_resting_cluster_of_a_dead_owner_is_freed(self):
+        ident = self.cluster(status='ACTIVE', due_at=0.0)
+        epoch = self.claim(ident, 'dead', 0.05)
+        time.sleep(0.1)
+        self.assertEqual([ident], self.reserved())
+        self.assertRaises(LostLease, self.rename, ident, epoch)
+
+    def test_what_nobody_would_look_after_is_woken(self):
+        ident = self.cluster(status='ERROR', due_at=None)
+        with self.database.write() as session:
+            self.assertFalse(leases.wake(session))
+        self.assertEqual([ident], self.reserved())
+
+    def test_due(self):
+        soon = self.cluster('soon', status='CREATING', due_at=0.0)
+        self.cluster('never', status='CREATING', due_at=None)
+        self.cluster('later', status='CREATING', due_at=time.time() + 50)
+        held = self.cluster('held', status='CREATING', due_at=0.0)
+        self.cluster('gone', status='DELETED', due_at=0.0, deleted='x')
+        self.claim(held)
+        self.assertEqual([soon], self.due())
 
     def test_tables_are_what_the_models_say(self):
         with self.database.engine.connect() as connection:
@@ -170,5 +254,29 @@ class LeaseTests(databases.SQLite):
 
 
 class MariaDBLeaseTests(databases.MariaDB, LeaseTests):
-    """The same on MariaDB."""
+    """The same on MariaDB, whose local time has a summer."""
+
+    def test_locked_row_keeps_no_other_lease_waiting(self):
+        locked, other = self.cluster('locked'), self.cluster('other')
+        held = {ident: self.claim(ident) for ident in (locked, other)}
+        with self.database.engine.connect() as somebody:
+            somebody.execute(sa.select(models.Cluster.id).where(
+                models.Cluster.id == locked).with_for_update())
+            with self.database.write() as session:
+                session.execute(sa.text('SET innodb_lock_wait_timeout = 1'))
+                self.assertEqual({other}, leases.renew(
+                    session, 'me', held, 30.0))
+            with self.database.read() as session:
+                self.assertEqual(set(held), set(leases.pulse(
+                    session, 'me').held))
+
+    def test_clock_knows_no_summer_time(self):
+        # The last second of summer time in Berlin in 2026, and the next one.
+        with self.database.engine.connect() as connection:
+            zone = connection.scalar(sa.text('SELECT @@system_time_zone'))
+            self.assertIn(zone, ('CET', 'CEST'))
+            for at in (1792889999, 1792890000):
+                connection.execute(sa.text(f'SET timestamp = {at}'))
+                self.assertEqual(float(at), connection.scalar(
+                    sa.select(leases.utc_seconds())))
 

@@ -1,0 +1,209 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The clusters that one conductor holds, and until when it surely does.
+
+Whether a lease is over is judged twice: others judge by the database's clock,
+its owner by a clock of its own that nobody can set. The owner counts from
+before it asked, so it stops before anybody else begins.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from oslo_db import exception as db_exc
+
+from hpcdirect.db import leases
+from hpcdirect.db import models
+from hpcdirect.db.session import Database
+
+if TYPE_CHECKING:
+    from hpcdirect.conductor.deployer import Deployer
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds that the database's clock may go wrong by between two looks.
+_STEADY = 1.0
+
+
+@dataclasses.dataclass
+class Held:
+    """A cluster this conductor holds.
+
+    :param until: the lease is ours until then, by the monotonic clock.
+    :param generation: the newest one that is wanted, as far as is known.
+    :param left: nothing more is to be begun; whatever runs is to end.
+    """
+
+    epoch: int
+    until: float
+    generation: int = 0
+    left: bool = False
+    deployer: Deployer | None = None
+    deployment_id: str = ''
+
+    @property
+    def lost(self) -> bool:
+        """Whether everything that is done for the cluster must stop."""
+        return self.left or time.monotonic() >= self.until
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a batch is under way on its nodes."""
+        return self.deployer is not None and self.deployer.at_work
+
+
+class Holds:
+    """Takes leases, keeps them, sees that they are lost, gives them back.
+
+    :param owner: this process's name; see :mod:`hpcdirect.processes`.
+    :param seconds: how long a lease lasts.
+    """
+
+    def __init__(self, database: Database, owner: str, seconds: float
+                 ) -> None:
+        self._database = database
+        self._owner = owner
+        self._seconds = seconds
+        self._held: dict[str, Held] = {}
+        self._lock = threading.Lock()
+        # The database's time less our own monotonic one.
+        self._offset: float | None = None
+        # Until then no lease counts as over just because its time is. Whoever
+        # lives renews three times in a lease, so a third is enough to begin
+        # with: the clock may have been set just before we came.
+        self._wary_until = time.monotonic() + seconds / 3
+
+    def get(self, cluster_id: str) -> Held | None:
+        """The entry of a cluster, None when it is not held."""
+        return self._held.get(cluster_id)
+
+    def all(self) -> dict[str, Held]:
+        """Every cluster that is held, by id."""
+        with self._lock:
+            return dict(self._held)
+
+    @property
+    def lapsed(self) -> bool:
+        """Whether leases whose time is over can be taken from their owners.
+
+        Not for the length of a lease after the database's clock was set:
+        every lease seems to be over then, and those who live renew theirs.
+        """
+        return time.monotonic() >= self._wary_until
+
+    def now(self) -> datetime.datetime:
+        """The time, UTC without saying so: the earlier of two clocks.
+
+        What ends at some time must not end early because this machine's
+        clock or the database's was set ahead.
+        """
+        ours = models.now()
+        if self._offset is None:
+            return ours
+        theirs = datetime.datetime.fromtimestamp(
+            self._offset + time.monotonic(), datetime.UTC)
+        return min(ours, theirs.replace(tzinfo=None))
+
+    def claim(self, cluster_id: str, rest: float) -> Held | None:
+        """Take a cluster for which something is to be done.
+
+        :param rest: seconds that nobody lets a cluster rest for longer.
+        :returns: None when another has it or there is nothing to do.
+        :raises DBError: the database cannot be asked.
+        """
+        until = time.monotonic() + self._seconds
+        with self._database.write() as session:
+            epoch = leases.claim(session, cluster_id, self._owner,
+                                 self._seconds, lapsed=self.lapsed, rest=rest)
+        if epoch is None:
+            return None
+        held = Held(epoch, until)
+        with self._lock:
+            self._held[cluster_id] = held
+        return held
+
+    def renew(self) -> None:
+        """Keep every lease for its full time more."""
+        until = time.monotonic() + self._seconds
+        epochs = {ident: held.epoch for ident, held in self.all().items()}
+        if not epochs:
+            return
+        with self._database.write() as session:
+            renewed = leases.renew(session, self._owner, epochs,
+                                   self._seconds)
+        for ident in renewed:
+            held = self._held.get(ident)
+            if held is not None and held.epoch == epochs[ident]:
+                held.until = max(held.until, until)
+
+    def pulse(self) -> list[str]:
+        """Look at all that is held at once.
+
+        :returns: ids of clusters that were lost or of which something newer
+            is wanted.
+        """
+        before = time.monotonic()
+        known = self.all()
+        with self._database.read() as session:
+            seen = leases.pulse(session, self._owner)
+        self._compare_clocks(seen.at, before)
+        moved = []
+        for ident, held in known.items():
+            epoch, generation = seen.held.get(ident, (0, 0))
+            if epoch != held.epoch:
+                held.left = True
+            if held.lost or generation > held.generation:
+                held.generation = max(held.generation, generation)
+                moved.append(ident)
+        return moved
+
+    def release(self, cluster_id: str, look_again: float = 0.0,
+                leave: float = 0.0) -> None:
+        """Give a cluster back, if it is still ours.
+
+        :param look_again: see :func:`hpcdirect.db.leases.release`.
+        :param leave: likewise.
+        """
+        held = self._held.get(cluster_id)
+        if held is None:
+            return
+        held.left = True
+        try:
+            with self._database.write() as session:
+                leases.release(session, cluster_id, held.epoch, look_again,
+                               leave)
+        except db_exc.DBError as exc:
+            LOG.warning('Cluster %s is not given back, its lease will lapse: '
+                        '%s', cluster_id, exc)
+        finally:
+            with self._lock:
+                self._held.pop(cluster_id, None)
+
+    def _compare_clocks(self, at: float, before: float) -> None:
+        """Become wary when the database's clock was set."""
+        after = time.monotonic()
+        offset = at - (before + after) / 2
+        if self._offset is not None:
+            step = offset - self._offset
+            if abs(step) > _STEADY + (after - before):
+                LOG.warning('The database\'s clock was set by %+.1f s; '
+                            'leases that seem to be over are left alone for '
+                            '%.0f s.', step, self._seconds)
+                self._wary_until = after + self._seconds
+        self._offset = offset
