@@ -10,20 +10,27 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """Finds out, in the background, which machines let the cluster's key in.
 
 A cloud says that a machine runs long before sshd answers there and the
-image's own set-up is through. Each machine is asked by a process of ssh that
-nobody waits for; the next question tells how it went.
+image's own set-up is through. Machines are tried a few at a time, so that a
+thousand new ones neither fill this machine with processes nor the head's
+sshd with strangers; the next question tells how it went.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Iterator
+import contextlib
 import dataclasses
-import subprocess
+import hashlib
+import logging
+import pathlib
+import random
+import socket
 import threading
 import time
 
@@ -32,36 +39,86 @@ from oslo_config import cfg
 from hpcdirect import owned
 from hpcdirect.exception import RunnerError
 from hpcdirect.runners.ansible import folder
+from hpcdirect.runners.ansible import ssh
 from hpcdirect.runners.base import Batch
 from hpcdirect.runners.base import Host
 
+LOG = logging.getLogger(__name__)
+
 #: What cloud-init has not done yet would be done under our feet. Where it is
 #: through, or was never there, this ends at once; that it failed is told by
-#: what the elements find.
-_COMMAND = ('if command -v cloud-init >/dev/null; then '
-            'cloud-init status --wait >/dev/null 2>&1; fi; true')
+#: what the elements find. It waits there for a moment only: others are next.
+_COMMAND = (
+    'if command -v cloud-init >/dev/null; then '
+    'timeout 5 cloud-init status --wait >/dev/null 2>&1; '
+    'case "$(cloud-init status 2>/dev/null)" in '
+    '*running*|*"not run"*|*"not started"*) '
+    'echo "cloud-init is still at work" >&2; exit 75;; esac; fi; true')
+#: Attempts at the same time, in all and through one jump host: sshd refuses
+#: by chance when more than ten have not logged in yet.
+_AT_ONCE, _THROUGH_ONE = 32, 8
 #: Seconds between two attempts at one machine: first, and at most.
 _PAUSES = (0.2, 5.0)
+#: Seconds for a machine to take a connection.
+_KNOCK = 3.0
 #: Seconds after which a machine that nobody asks for is forgotten.
 _FORGET = 600.0
-#: Seconds one attempt may take; cloud-init may have much to do.
-_PATIENCE = 900.0
+#: Seconds one attempt may take.
+_PATIENCE = 60.0
+
+
+class _Config:
+    """The folder that all attempts at one cluster's machines share.
+
+    It is there while it is used: a key lies in it.
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts, hosts: tuple[Host, ...],
+                 private_key: str) -> None:
+        self.hosts = hosts
+        self._conf = conf
+        self._private_key = private_key
+        self._lock = threading.Lock()
+        self._users = 0
+        self._folder: owned.Folder | None = None
+
+    @contextlib.contextmanager
+    def used(self) -> Iterator[pathlib.Path]:
+        """The path of ssh's configuration.
+
+        :raises RunnerError: it cannot be written.
+        """
+        with self._lock:
+            if self._folder is None:
+                self._folder = folder.of_contact(self._conf, Batch(
+                    'contact', '', 0, self.hosts, (), self._private_key))
+            self._users += 1
+            path = self._folder.path / 'ssh_config'
+        try:
+            yield path
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    self._folder.remove()
+                    self._folder = None
 
 
 @dataclasses.dataclass
 class _Attempt:
     """How it stands with one machine.
 
-    :param said: ssh's last words when the last attempt failed.
+    :param busy: it is tried, or waits for its turn.
+    :param said: why it was not reached the last time.
     """
 
+    host: Host
+    config: _Config
     asked_at: float
-    process: subprocess.Popen[bytes] | None = None
-    folder: owned.Folder | None = None
-    begun: float = 0.0
+    busy: bool = False
     next_at: float = 0.0
     pause: float = _PAUSES[0]
-    said: str = ''
+    said: str = 'ssh has not answered yet'
     reached: bool = False
 
 
@@ -73,8 +130,14 @@ class Contact:
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._conf = conf
-        self._attempts: dict[tuple[str, ...], _Attempt] = {}
         self._lock = threading.Lock()
+        self._closed = threading.Event()
+        # By the digest of the cluster's key.
+        self._configs: dict[str, _Config] = {}
+        self._attempts: dict[tuple[str, ...], _Attempt] = {}
+        self._waiting: list[_Attempt] = []
+        self._running: set[threading.Thread] = set()
+        self._through: Counter[str] = Counter()
 
     def reached(self, hosts: Iterable[Host], names: Collection[str],
                 private_key: str) -> dict[str, str]:
@@ -85,76 +148,110 @@ class Contact:
         :param names: the machines in question.
         :returns: name -> '' when it was reached, else why not, so far.
         """
-        hosts = tuple(hosts)
-        now = time.monotonic()
+        hosts, now = tuple(hosts), time.monotonic()
+        cluster = hashlib.sha256(private_key.encode()).hexdigest()
         with self._lock:
             self._forget(now)
-            return {host.name: self._ask(host, hosts, private_key, now)
-                    for host in hosts if host.name in names}
-
-    def _ask(self, host: Host, hosts: tuple[Host, ...], private_key: str,
-             now: float) -> str:
-        key = (host.ssh_host, str(host.ssh_port), host.ssh_via,
-               host.host_key)
-        attempt = self._attempts.setdefault(key, _Attempt(now))
-        attempt.asked_at = now
-        if attempt.process is not None:
-            self._listen(attempt, now)
-        if (not attempt.reached and attempt.process is None
-                and now >= attempt.next_at):
-            self._begin(attempt, host, hosts, private_key, now)
-        if attempt.reached:
-            return ''
-        return attempt.said or 'ssh has not answered yet'
-
-    def _begin(self, attempt: _Attempt, host: Host, hosts: tuple[Host, ...],
-               private_key: str, now: float) -> None:
-        try:
-            attempt.folder = folder.of_contact(self._conf, Batch(
-                host.name, '', 0, hosts, (), private_key))
-        except RunnerError as exc:
-            attempt.said = str(exc)
-            attempt.next_at = now + _PAUSES[1]
-            return
-        attempt.begun = now
-        path = attempt.folder.path
-        with open(path / 'said', 'wb') as said:
-            attempt.process = subprocess.Popen(
-                ['ssh', '-F', str(path / 'ssh_config'),
-                 '-n', host.name, _COMMAND],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=said, start_new_session=True)
-
-    @staticmethod
-    def _listen(attempt: _Attempt, now: float) -> None:
-        """See whether an attempt is over, and how it went."""
-        process, own = attempt.process, attempt.folder
-        if process is None or own is None:
-            return
-        if process.poll() is None:
-            if now - attempt.begun < _PATIENCE:
-                return
-            process.kill()
-            process.wait()
-        attempt.reached = process.returncode == 0
-        words = (own.path / 'said').read_text(errors='replace').strip()
-        attempt.said = words.rpartition('\n')[2] if words else ''
-        attempt.process = attempt.folder = None
-        attempt.next_at = now + attempt.pause
-        attempt.pause = min(_PAUSES[1], attempt.pause * 1.5)
-        own.remove()
+            config = self._configs.get(cluster)
+            if config is None or config.hosts != hosts:
+                config = _Config(self._conf, hosts, private_key)
+                self._configs[cluster] = config
+            asked = [self._known(host, config, cluster, now)
+                     for host in hosts if host.name in names]
+            doors = {(one.host.ssh_host, one.host.ssh_port): one
+                     for one in asked}
+            said = {one.host.name: self._ask(one, doors, now)
+                    for one in asked}
+            self._start()
+        return said
 
     def close(self) -> None:
         """End all attempts, and leave nothing of them."""
+        self._closed.set()
         with self._lock:
-            self._forget(float('inf'))
+            self._waiting.clear()
+            running = list(self._running)
+        for thread in running:
+            thread.join()
+
+    def _known(self, host: Host, config: _Config, cluster: str, now: float
+               ) -> _Attempt:
+        key = (cluster, host.ssh_host, str(host.ssh_port), host.ssh_via,
+               host.host_key)
+        attempt = self._attempts.setdefault(key, _Attempt(host, config, now))
+        attempt.asked_at = now
+        if not attempt.busy:
+            attempt.host, attempt.config = host, config
+        return attempt
+
+    def _ask(self, attempt: _Attempt, doors: dict[tuple[str, int], _Attempt],
+             now: float) -> str:
+        if attempt.reached:
+            return ''
+        via = attempt.host.ssh_via
+        door = doors.get(ssh.place(via)) if via else None
+        if door is not None and not door.reached and door is not attempt:
+            return f'{door.host.name}, the way to it, has not answered yet'
+        if not attempt.busy and now >= attempt.next_at:
+            attempt.busy = True
+            self._waiting.append(attempt)
+        return attempt.said
+
+    def _start(self) -> None:
+        """Let those begin that may, in the order in which they came."""
+        while len(self._running) < _AT_ONCE and not self._closed.is_set():
+            first = next((one for one in self._waiting if not (
+                one.host.ssh_via and self._through[one.host.ssh_via]
+                >= _THROUGH_ONE)), None)
+            if first is None:
+                return
+            self._waiting.remove(first)
+            self._through[first.host.ssh_via] += 1
+            thread = threading.Thread(
+                target=self._try, args=(first, first.host), daemon=True)
+            self._running.add(thread)
+            thread.start()
+
+    def _try(self, attempt: _Attempt, host: Host) -> None:
+        said = 'It could not be tried; the log has the details.'
+        try:
+            said = self._contacted(host, attempt.config)
+        except (RunnerError, OSError) as exc:
+            said = str(exc)
+        except Exception:
+            LOG.exception('Machine %s could not be tried.', host.name)
+        finally:
+            with self._lock:
+                attempt.said, attempt.reached = said, not said
+                attempt.busy = False
+                # Machines that came together do not all ask together.
+                spread = random.uniform(0.75, 1.25)  # noqa: S311
+                attempt.next_at = time.monotonic() + attempt.pause * spread
+                attempt.pause = min(_PAUSES[1], attempt.pause * 1.5)
+                self._running.discard(threading.current_thread())
+                self._through[host.ssh_via] -= 1
+                self._start()
+
+    def _contacted(self, host: Host, config: _Config) -> str:
+        """'' when a machine let us in, else why not."""
+        if not host.ssh_via:
+            # Far cheaper than ssh where nobody listens yet.
+            with socket.create_connection((host.ssh_host, host.ssh_port),
+                                          _KNOCK):
+                pass
+        with config.used() as path:
+            code, said = ssh.ask(
+                ['-F', str(path), '-n', host.name, _COMMAND],
+                ssh.Patience(_PATIENCE, self._closed))
+        if not code:
+            return ''
+        return said.rpartition('\n')[2] or f'ssh ended with {code}'
 
     def _forget(self, now: float) -> None:
         for key, attempt in list(self._attempts.items()):
-            if now - attempt.asked_at > _FORGET:
-                if attempt.process is not None:
-                    attempt.process.kill()
-                    attempt.process.wait()
-                if attempt.folder is not None:
-                    attempt.folder.remove()
+            if now - attempt.asked_at > _FORGET and not attempt.busy:
                 del self._attempts[key]
+        clusters = {key[0] for key in self._attempts}
+        for cluster in set(self._configs) - clusters:
+            del self._configs[cluster]
+        self._through = +self._through

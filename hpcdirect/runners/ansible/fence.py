@@ -23,8 +23,9 @@ from concurrent import futures
 import dataclasses
 import pathlib
 import shlex
-import subprocess
 from typing import Any
+
+from hpcdirect.runners.ansible import ssh
 
 _SCRIPT = pathlib.Path(__file__).with_name('fence.sh')
 _WIDTH = 32
@@ -96,18 +97,14 @@ class Fence:
     def _ssh(self, node: str, command: str, script: bytes) -> str:
         limit = 2 * self.connect + self.wait + _SCRIPT_SECONDS
         try:
-            done = subprocess.run(
-                ['ssh', '-F', self.config, '-T', node, command],
-                input=script, capture_output=True, timeout=limit)
-        except subprocess.TimeoutExpired:
+            code, said = ssh.ask(['-F', self.config, '-T', node, command],
+                                 ssh.Patience(limit), script)
+        except TimeoutError:
             return f'{node} did not let the run in within {limit} s.'
-        if not done.returncode:
-            return ''
-        said = done.stderr.decode(errors='replace').strip()
-        if done.returncode == 255:
+        if code == 255:
             return explain(node, said, self.connect)
-        last = said.splitlines()[-1] if said else f'exit {done.returncode}'
-        return f'{node}: {last}'
+        last = said.splitlines()[-1] if said else f'exit {code}'
+        return f'{node}: {last}' if code else ''
 
 
 #: What ssh says -> what we say. The first that fits.

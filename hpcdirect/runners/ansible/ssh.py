@@ -19,7 +19,15 @@ ssh configuration is read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+import contextlib
+import dataclasses
+import os
 import re
+import selectors
+import subprocess
+import threading
+import time
 from typing import Any
 
 from hpcdirect.exception import RunnerError
@@ -60,6 +68,68 @@ _VIA = re.compile(r'(?:(?P<user>[^@]+)@)?'
                   r'(?P<host>\[[^]]+\]|[^:@]+)(?::(?P<port>\d+))?')
 
 
+#: Bytes of what a node says that are kept; the last ones.
+_KEPT = 4096
+_POLL = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class Patience:
+    """How long to wait for ssh.
+
+    :param over: set when nobody wants the answer any more.
+    """
+
+    seconds: float
+    over: threading.Event = dataclasses.field(
+        default_factory=threading.Event)
+
+
+def ask(arguments: Sequence[str], patience: Patience, script: bytes = b''
+        ) -> tuple[int, str]:
+    """Run ssh, and keep little of what it says, however much that is.
+
+    :param script: standard input; at most 64 KiB.
+    :returns: its exit status and its last words on standard error.
+    :raises TimeoutError: it did not end in time, or is not wanted any more.
+    """
+    limit = time.monotonic() + patience.seconds
+    said = b''
+    with subprocess.Popen(
+            ['ssh', *arguments], stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            start_new_session=True) as process:
+        try:
+            if process.stdin is None or process.stderr is None:
+                raise OSError('ssh has no pipes.')
+            with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
+                pipe.write(script)
+            with selectors.DefaultSelector() as selector:
+                selector.register(process.stderr, selectors.EVENT_READ)
+                while True:
+                    if time.monotonic() > limit or patience.over.is_set():
+                        raise TimeoutError(
+                            f'ssh did not end within {patience.seconds:g} s')
+                    if selector.select(_POLL):
+                        read = os.read(process.stderr.fileno(), 65536)
+                        said = (said + read)[-_KEPT:]
+                        if not read:
+                            break
+            process.wait(max(0.0, limit - time.monotonic()) + _POLL)
+        except subprocess.TimeoutExpired as exc:
+            raise TimeoutError(
+                f'ssh did not end within {patience.seconds:g} s') from exc
+        finally:
+            process.kill()
+    return process.returncode, said.decode(errors='replace').strip()
+
+
+def place(via: str) -> tuple[str, int]:
+    """Host and port of a jump host."""
+    found = _via(via)
+    return found['host'].strip('[]'), int(found['port'] or 22)
+
+
 def config(batch: Batch, folder: str, options: Any, shared: bool = True
            ) -> str:
     """Text of ssh_config.
@@ -76,9 +146,7 @@ def config(batch: Batch, folder: str, options: Any, shared: bool = True
         if host.ssh_via:
             lines.append(f'  ProxyJump {_jumps(batch)[host.ssh_via]}')
     for via, name in _jumps(batch).items():
-        found = _via(via)
-        lines += _block(name, found['host'].strip('[]'),
-                        int(found['port'] or 22), found['user'] or 'root')
+        lines += _block(name, *place(via), _via(via)['user'] or 'root')
     files = ' '.join(filter(None, (f'{folder}/known_hosts',
                                    options.known_hosts)))
     return '\n'.join(lines) + '\n' + _COMMON.format(
@@ -102,8 +170,7 @@ def known_hosts(batch: Batch) -> str:
         str(member.get('host_key') or '')
         for task in batch.tasks for member in task.facts.get('members', ())}
     for via in _jumps(batch):
-        found = _via(via)
-        name, port = found['host'].strip('[]'), int(found['port'] or 22)
+        name, port = place(via)
         name = name if port == 22 else f'[{name}]:{port}'
         lines += [f'{name} {_checked(_KEY, key, "host key")}'
                   for key in sorted(keys - {''})]

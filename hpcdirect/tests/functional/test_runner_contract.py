@@ -435,6 +435,59 @@ class AnsibleRunnerTest(Contract, NodesCase):
         runner.close()
         self.assertEqual([], list((self.folder / 'w').glob('*')))
 
+    @staticmethod
+    def children():
+        """Programs that this process has started and not seen end."""
+        found = []
+        for path in pathlib.Path('/proc/self/task').glob('*/children'):
+            with contextlib.suppress(OSError):
+                found += path.read_text().split()
+        names = []
+        for pid in found:
+            with contextlib.suppress(OSError):
+                names.append(pathlib.Path(f'/proc/{pid}/comm').read_text()
+                             .strip())
+        return names
+
+    def test_many_new_machines_are_tried_a_few_at_a_time(self):
+        runner = self.runner()
+        self.addCleanup(runner.close)
+        with socket.create_server(('127.0.0.1', 0), backlog=200) as silent:
+            hosts = [dataclasses.replace(
+                self.unreachable(f'mute-{number}', silent.getsockname()[1]),
+                host_key=f'ssh-ed25519 AAAA{number}') for number in range(80)]
+            names = {host.name for host in hosts}
+
+            def busy():
+                self.assertTrue(all(runner.reach(hosts, names, 'k').values()))
+                seen = self.children().count('ssh')
+                self.assertLessEqual(seen, 32)
+                return seen == 32
+            self.eventually(busy, 60)
+            for _ in range(20):
+                busy()
+            self.assertEqual(1, len(list((self.folder / 'w').glob('ssh-*'))))
+            runner.close()
+        self.assertNotIn('ssh', self.children(), 'zombies as well')
+        self.assertEqual([], list((self.folder / 'w').glob('*')))
+
+    def test_no_ssh_for_a_machine_where_nobody_listens(self):
+        runner = self.runner()
+        host = self.unreachable('closed-0', free_port())
+        behind = dataclasses.replace(
+            host, name='behind-0', ssh_via=f'root@127.0.0.1:{host.ssh_port}')
+        said = {}
+
+        def refused():
+            said.update(runner.reach([behind, host], [
+                'closed-0', 'behind-0'], 'k'))
+            self.assertNotIn('ssh', self.children())
+            return 'refused' in said['closed-0']
+        self.eventually(refused)
+        self.assertEqual('closed-0, the way to it, has not answered yet',
+                         said['behind-0'])
+        runner.close()
+
     def test_a_node_that_stops_answering_ends_as_unreachable(self):
         node = self.nodes['compute-1']
         task = self.task(self.element(apply=f"""
