@@ -26,6 +26,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from oslo_db import api as db_api
 from oslo_db import exception as db_exc
 
 from hpcdirect.db import leases
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
+#: Transactions may meet in a deadlock; one of them is to begin again.
+_RETRIED = db_api.wrap_db_retry(
+    max_retries=5, retry_interval=0.05, inc_retry_interval=True,
+    max_retry_interval=1, retry_on_deadlock=True)
 #: Seconds that the database's clock may go wrong by between two looks.
 _STEADY = 1.0
 
@@ -128,9 +133,7 @@ class Holds:
         :raises DBError: the database cannot be asked.
         """
         until = time.monotonic() + self._seconds
-        with self._database.write() as session:
-            epoch = leases.claim(session, cluster_id, self._owner,
-                                 self._seconds, lapsed=self.lapsed, rest=rest)
+        epoch = self._claimed(cluster_id, rest)
         if epoch is None:
             return None
         held = Held(epoch, until)
@@ -138,6 +141,13 @@ class Holds:
             self._held[cluster_id] = held
         return held
 
+    @_RETRIED
+    def _claimed(self, cluster_id: str, rest: float) -> int | None:
+        with self._database.write() as session:
+            return leases.claim(session, cluster_id, self._owner,
+                                self._seconds, lapsed=self.lapsed, rest=rest)
+
+    @_RETRIED
     def renew(self) -> None:
         """Keep every lease for its full time more."""
         until = time.monotonic() + self._seconds
@@ -185,15 +195,19 @@ class Holds:
             return
         held.left = True
         try:
-            with self._database.write() as session:
-                leases.release(session, cluster_id, held.epoch, look_again,
-                               leave)
+            self._released(cluster_id, held.epoch, look_again, leave)
         except db_exc.DBError as exc:
             LOG.warning('Cluster %s is not given back, its lease will lapse: '
                         '%s', cluster_id, exc)
         finally:
             with self._lock:
                 self._held.pop(cluster_id, None)
+
+    @_RETRIED
+    def _released(self, cluster_id: str, epoch: int, look_again: float,
+                  leave: float) -> None:
+        with self._database.write() as session:
+            leases.release(session, cluster_id, epoch, look_again, leave)
 
     def _compare_clocks(self, at: float, before: float) -> None:
         """Become wary when the database's clock was set."""
