@@ -47,6 +47,9 @@ _DURING = {StepKind.APPLY: LayerState.APPLYING,
 _BAD = (base.Result.FAILED, base.Result.UNREACHABLE)
 _FLUSH_SECONDS = 0.25
 _FLUSH_EVENTS = 200
+#: So many characters are written at a time; a database takes no statement of
+#: any length.
+_FLUSH_TEXT = 1 << 20
 #: So many lines of the log are kept with a failure, each so long at most.
 _LOG_LINES, _LOG_WIDTH = 5, 300
 
@@ -326,6 +329,7 @@ class _Journal:
         self._logs: dict[str, str] = {}
         self._summaries: dict[str, dict[str, dict[str, int]]] = {}
         self._last = 0.0
+        self._size = 0
 
     def add(self, progress: base.Progress) -> None:
         """Keep one thing for the next write."""
@@ -338,7 +342,10 @@ class _Journal:
                 counts = self._summaries.setdefault(
                     progress.run_id, {}).setdefault(progress.node, {})
                 counts[progress.result] = counts.get(progress.result, 0) + 1
-            full = len(self._events) >= _FLUSH_EVENTS
+                self._size += len(progress.message)
+            self._size += len(progress.output)
+            full = (len(self._events) >= _FLUSH_EVENTS
+                    or self._size >= _FLUSH_TEXT)
         self.flush(due_only=not full)
 
     def flush(self, due_only: bool = False) -> None:
@@ -351,6 +358,7 @@ class _Journal:
             events, logs = self._events, self._logs
             touched = {*logs, *(event['run_id'] for event in events)}
             self._events, self._logs, self._last = [], {}, now
+            self._size = 0
             self._ledger.journal(events, logs, {
                 run: summary for run, summary in self._summaries.items()
                 if run in touched})

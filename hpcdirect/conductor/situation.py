@@ -31,6 +31,7 @@ from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.conductor.permission import Permit
 from hpcdirect.conductor.vault import Vault
 from hpcdirect.db import models
+from hpcdirect.db.columns import sentence
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.ledger import Snapshot
 from hpcdirect.exception import LostLease
@@ -267,4 +268,4 @@ def _columns(machine: Machine, groups: Mapping[str, str], row: Any
                             machine.slot.rpartition('-')[0]),
         'status': status, 'ref': machine.ref, 'address': machine.address,
         'ssh': dataclasses.asdict(machine.ssh) if machine.ssh else {},
-        'fault': machine.fault}
+        'fault': sentence(machine.fault)}

@@ -40,6 +40,7 @@ from hpcdirect.backends.base import Machine
 from hpcdirect.backends.base import MachineStatus
 from hpcdirect.backends.base import Slot
 from hpcdirect.db import leases
+from hpcdirect.db.columns import sentence
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.ledger import Snapshot
 from hpcdirect.db.models import Node
@@ -185,12 +186,13 @@ def _compared(desired: dict[str, Any], nodes: Iterable[_Seen],
     for slot in request.slots_of(desired):
         row = rows.get(slot.name)
         status, fault = _judged(slot, seen.get(slot.name), row, infra)
+        fault = sentence(fault)
         if fault:
             faults[slot.name] = fault
         if row is not None and (row.status, row.fault) != (status, fault):
             changed.append({'name': slot.name, 'status': status,
                             'fault': fault})
-    return changed, _reason(faults)
+    return changed, sentence(_reason(faults))
 
 
 def _judged(slot: Slot, machine: Machine | None, row: _Seen | None,

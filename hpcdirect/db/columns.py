@@ -21,12 +21,63 @@ import uuid
 
 import sqlalchemy as sa
 from sqlalchemy import orm
+from sqlalchemy import types
 from sqlalchemy.dialects import mysql
 
 # MariaDB drops fractions of a second unless told not to.
 Moment = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql', 'mariadb')
 Text = sa.Text().with_variant(mysql.LONGTEXT(), 'mysql', 'mariadb')
 Serial = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
+
+#: Bytes of UTF-8 that a sentence may have; MariaDB's TEXT holds 65,535.
+_SENTENCE = 16000
+
+
+def storable(text: str, limit: int | None = None) -> str:
+    """A text as every database takes it.
+
+    :param limit: bytes of UTF-8 after which it is cut, with a mark at its
+        end; None for no limit.
+    :returns: without lone surrogates, which no encoding has, and without NUL.
+    """
+    clean = text.encode('utf-8', 'replace').replace(b'\0', b'?')
+    if limit is not None and len(clean) > limit:
+        return clean[:limit].decode(errors='ignore') + ' [cut]'
+    return clean.decode()
+
+
+def sentence(text: str) -> str:
+    """A text as a :class:`Sentence` column keeps it."""
+    return storable(text, _SENTENCE)
+
+
+class Sentence(types.TypeDecorator[str]):
+    """What a person reads of what happened: written whatever its length.
+
+    Clouds and nodes say as much as they like, and a text that the database
+    refuses would stop the work on its cluster for ever.
+    """
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any
+                           ) -> str | None:
+        """As it is written."""
+        return None if value is None else sentence(value)
+
+
+class Words(types.TypeDecorator[str]):
+    """A long text, such as a log: whole, but for what cannot be written."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any
+                           ) -> str | None:
+        """As it is written."""
+        return None if value is None else storable(value)
+
 
 ID = sa.String(36)
 NAME = sa.String(255)

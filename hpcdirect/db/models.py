@@ -25,8 +25,10 @@ from hpcdirect.db.columns import NAME
 from hpcdirect.db.columns import WORD
 from hpcdirect.db.columns import Base
 from hpcdirect.db.columns import Moment
+from hpcdirect.db.columns import Sentence
 from hpcdirect.db.columns import Serial
 from hpcdirect.db.columns import Text
+from hpcdirect.db.columns import Words
 from hpcdirect.db.columns import new_id
 from hpcdirect.db.columns import now
 
@@ -66,7 +68,7 @@ class Cluster(Base):
     deleted: orm.Mapped[str] = orm.mapped_column(ID, default='')
     description: orm.Mapped[str] = orm.mapped_column(sa.Text, default='')
     status: orm.Mapped[str] = orm.mapped_column(sa.String(16))
-    status_reason: orm.Mapped[str] = orm.mapped_column(sa.Text, default='')
+    status_reason: orm.Mapped[str] = orm.mapped_column(Sentence, default='')
     blueprint: orm.Mapped[str] = orm.mapped_column(NAME)
     blueprint_version: orm.Mapped[str] = orm.mapped_column(sa.String(64))
     backend: orm.Mapped[str] = orm.mapped_column(sa.String(64))
@@ -150,7 +152,7 @@ class Deployment(Base):
     desired_digest: orm.Mapped[str] = orm.mapped_column(sa.String(64))
     signature: orm.Mapped[str] = orm.mapped_column(sa.String(64))
     status: orm.Mapped[str] = orm.mapped_column(sa.String(16))
-    reason: orm.Mapped[str] = orm.mapped_column(sa.Text, default='')
+    reason: orm.Mapped[str] = orm.mapped_column(Sentence, default='')
     plan: orm.Mapped[list[Any]] = orm.mapped_column(default=list)
     failures: orm.Mapped[list[Any]] = orm.mapped_column(default=list)
     created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
@@ -190,7 +192,7 @@ class Step(Base):
     element: orm.Mapped[str] = orm.mapped_column(NAME, default='')
     nodes: orm.Mapped[list[Any]]
     status: orm.Mapped[str] = orm.mapped_column(sa.String(16))
-    reason: orm.Mapped[str] = orm.mapped_column(sa.Text, default='')
+    reason: orm.Mapped[str] = orm.mapped_column(Sentence, default='')
     started_at: orm.Mapped[datetime.datetime | None]
     finished_at: orm.Mapped[datetime.datetime | None]
 
@@ -218,7 +220,7 @@ class Node(Base):
     ref: orm.Mapped[str] = orm.mapped_column(NAME, default='')
     address: orm.Mapped[str] = orm.mapped_column(sa.String(64), default='')
     ssh: orm.Mapped[dict[str, Any]] = orm.mapped_column(default=dict)
-    fault: orm.Mapped[str] = orm.mapped_column(sa.Text, default='')
+    fault: orm.Mapped[str] = orm.mapped_column(Sentence, default='')
     before: orm.Mapped[list[Any] | None] = orm.mapped_column(
         sa.JSON(none_as_null=True), default=None)
     created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
@@ -303,7 +305,7 @@ class LogChunk(Base):
         ID, sa.ForeignKey('runs.id'), primary_key=True)
     start: orm.Mapped[int] = orm.mapped_column(
         sa.BigInteger, primary_key=True, autoincrement=False)
-    text: orm.Mapped[str] = orm.mapped_column(Text)
+    text: orm.Mapped[str] = orm.mapped_column(Words)
 
 
 class Event(Base):
@@ -330,10 +332,10 @@ class Event(Base):
     node: orm.Mapped[str] = orm.mapped_column(NAME, default='')
     element: orm.Mapped[str] = orm.mapped_column(NAME, default='')
     verb: orm.Mapped[str] = orm.mapped_column(sa.String(16), default='')
-    task: orm.Mapped[str] = orm.mapped_column(sa.Text, default='')
+    task: orm.Mapped[str] = orm.mapped_column(Sentence, default='')
     result: orm.Mapped[str | None] = orm.mapped_column(sa.String(16))
     seconds: orm.Mapped[float | None] = orm.mapped_column(sa.Double)
-    message: orm.Mapped[str] = orm.mapped_column(sa.Text, default='')
+    message: orm.Mapped[str] = orm.mapped_column(Sentence, default='')
     at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
 
 
