@@ -73,7 +73,8 @@ class Stage:
         self._runner = AnsibleRunner(bed.conf)
         self._vault = Vault(KeyRing([fernet.Fernet.generate_key()]),
                             bed.cluster_id)
-        self._cluster = models.Cluster(id=bed.cluster_id, name='trial')
+        self._cluster = models.Cluster(id=bed.cluster_id, name='trial',
+                                       desired={})
         self._standing: list[ElementUse] = []
         self._below: Layout | None = None
         #: Whether something is on the nodes that cannot be taken off.
