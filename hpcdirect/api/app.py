@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
+import io
 import logging
 from typing import Any
-import urllib.parse
 
 from oslo_middleware import cors
 from oslo_middleware import http_proxy_to_wsgi
@@ -39,6 +39,9 @@ from hpcdirect.api.tokens import WSGIApp
 __all__ = ['NullConductor', 'Services', 'make_app']
 
 LOG = logging.getLogger(__name__)
+
+#: Bytes of path and query together.
+_LONGEST_URL = 8192
 
 
 def make_app(services: Services) -> WSGIApp:
@@ -84,18 +87,24 @@ class Edge:
         return answer
 
     def _prepare(self, environ: dict[str, Any]) -> None:
-        """Read the body, and refuse what is not even text."""
+        """Refuse what is not even text; the body is left where it is."""
+        path = environ.get('PATH_INFO', '')
+        query = environ.get('QUERY_STRING', '')
+        if len(path) + len(query) > _LONGEST_URL:
+            raise errors.ProtocolError(
+                414, f'The URL is longer than {_LONGEST_URL} bytes.')
         try:
-            environ.get('PATH_INFO', '').encode('latin-1').decode()
-            urllib.parse.parse_qsl(environ.get('QUERY_STRING', ''),
-                                   keep_blank_values=True, errors='strict')
+            path.encode('latin-1').decode()
+            payload.fields(query)
         except ValueError as exc:
             raise errors.ProtocolError(
-                400, 'The URL is not UTF-8, or has too many fields.') from exc
-        environ['hpcdirect.body'] = payload.read(environ,
-                                                 self._conf.max_body)
-        environ['hpcdirect.content_type'] = environ.get('CONTENT_TYPE', '')
+                400, 'The URL is not UTF-8, or its query has more than '
+                f'{payload.MAX_FIELDS} fields.') from exc
+        environ['hpcdirect.body'] = payload.Raw(
+            environ['wsgi.input'], payload.length(environ),
+            environ.get('CONTENT_TYPE', ''))
         # pecan parses what it finds, and hands it to methods as arguments.
+        environ['wsgi.input'] = io.BytesIO()
         environ['CONTENT_LENGTH'], environ['CONTENT_TYPE'] = '0', ''
         # There is only JSON to be had.
         environ.pop('HTTP_ACCEPT', None)

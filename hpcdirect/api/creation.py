@@ -17,12 +17,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 import functools
-import json
 import re
 from typing import Any
 
 from hpcdirect.api import expiry
 from hpcdirect.api import past
+from hpcdirect.api import payload
 from hpcdirect.api import sealing
 from hpcdirect.api.services import Services
 from hpcdirect.backends import request
@@ -136,12 +136,13 @@ def rendered(services: Services, context: RequestContext, ref: str,
     blueprint = services.catalogue.blueprint(ref)
     backend, findings = _backend(services, blueprint, asked)
     try:
-        given = json.loads(parameters)
+        given = payload.value(parameters)
     except ValueError as exc:
         given = str(exc)
     if not isinstance(given, dict):
-        findings.append(Finding('it is no JSON object', 'parameters'))
-        given = {}
+        reason = f': {given}' if isinstance(given, str) else ''
+        raise Invalid([*findings, Finding(f'it is no JSON object{reason}',
+                                          '$.parameters')])
     state, wrong = _checked(desired.first, blueprint, given)
     if findings or wrong:
         raise Invalid([*findings, *wrong])

@@ -22,9 +22,11 @@ from typing import Any
 
 import webob
 
+from hpcdirect.db.session import is_outage
 from hpcdirect.exception import Finding
 from hpcdirect.exception import HPCDirectError
 from hpcdirect.exception import Invalid
+from hpcdirect.exception import Unavailable
 
 LOG = logging.getLogger(__name__)
 
@@ -36,8 +38,12 @@ _PROTOCOL = {
     404: ('not_found', 'Not found'),
     405: ('method_not_allowed', 'Method not allowed'),
     406: ('not_acceptable', 'Version not supported'),
+    408: ('timeout', 'Request too slow'),
     413: ('too_large', 'Request too large'),
+    414: ('url_too_long', 'URL too long'),
     415: ('unsupported_media_type', 'Not JSON'),
+    431: ('headers_too_large', 'Headers too large'),
+    501: ('not_implemented', 'Not implemented'),
     503: ('unavailable', 'Service unavailable'),
 }
 
@@ -68,7 +74,14 @@ def render(exc: Exception, request_id: str) -> webob.Response:
             'code': f'hpcdirect.{code}', 'title': title, 'detail': str(exc),
             'request_id': request_id, 'findings': [], **exc.extra,
         }, exc.headers)
-    if not isinstance(exc, HPCDirectError) or exc.status >= 500:
+    if is_outage(exc):
+        LOG.warning('Request %s: the database cannot be used: %s',
+                    request_id, str(exc).partition('\n')[0])
+        exc = Unavailable(reason='The database does not answer just now; '
+                          'ask again.')
+    elif isinstance(exc, Unavailable):
+        LOG.warning('Request %s: %s', request_id, exc)
+    elif not isinstance(exc, HPCDirectError) or exc.status >= 500:
         LOG.error('Request %s failed', request_id, exc_info=exc)
     # What an unexpected exception says may hold what is not to be told.
     known = exc if isinstance(exc, HPCDirectError) else HPCDirectError()

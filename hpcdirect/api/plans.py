@@ -117,10 +117,13 @@ def of_change(services: Services, context: RequestContext,
         change={}, shown=shown, created_at=models.now())
     row.change = {hiding.SEALED: services.keys.encrypt_json(
         {'asked': asked, 'made_from': made_from}, row.about())}
-    with services.database.write() as session:
+
+    def write(session: orm.Session) -> None:
         plans.add(session, row)
         session.flush()
         session.expunge(row)
+
+    services.database.change(write)
     return row
 
 

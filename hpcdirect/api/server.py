@@ -10,113 +10,227 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A small HTTP server of the standard library, for one machine.
+"""The HTTP server of hpcdirect-api and hpcdirect-all-in-one: waitress.
 
-It keeps connections open and answers each in a thread of its own. Behind a
-real load, put uwsgi or gunicorn in its place: ``hpcdirect.wsgi.api``.
+Its one loop reads requests, however slowly they come, and gives a thread to
+those that are whole. What is added here are limits of time by a clock that
+nobody sets, room for newcomers when all places are taken by connections that
+ask nothing, errors in the API's own shape, and an end that answers what was
+asked before it.
 """
 
 from __future__ import annotations
 
-from http import server
-import io
+from collections.abc import Callable
+from collections.abc import Iterable
 import logging
-import sys
 import threading
+import time
 from typing import Any
-import urllib.parse
 
+from oslo_config import cfg
+from waitress import adjustments
+from waitress import channel
+from waitress import parser
+from waitress import server
+from waitress import task
+from waitress import utilities
+from waitress import wasyncore
+
+from hpcdirect.api import errors
 from hpcdirect.api.tokens import WSGIApp
 
 LOG = logging.getLogger(__name__)
 
-
-class Server(server.ThreadingHTTPServer):
-    """Serves one WSGI application."""
-
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, app: WSGIApp, host: str, port: int) -> None:
-        self.app = app
-        super().__init__((host, port), _Handler)
+#: Bytes of a request's first line and headers.
+_HEADERS = 32768
+#: Seconds for which a connection is kept that asks nothing.
+_IDLE = 75.0
+#: The same when there is no place for another one.
+_CROWDED = 2.0
+#: Seconds that requests under way get when the server ends.
+_GRACE = 3.0
 
 
-class _Handler(server.BaseHTTPRequestHandler):
-    """HTTP/1.1 on one side, WSGI on the other."""
+class _Slow(utilities.BadRequest):
+    """A request that did not come to its end in time."""
 
-    protocol_version = 'HTTP/1.1'
-    # An idle connection is kept for so many seconds.
-    timeout = 75
-    # Header and body leave in one packet; without this, Nagle's algorithm
-    # holds the second one back.
-    disable_nagle_algorithm = True
-    wbufsize = 65536
-
-    def _answer(self) -> None:
-        if 'Transfer-Encoding' in self.headers:
-            self.close_connection = True
-            self.send_error(411)
-            return
-        chunks = self.server.app(  # type: ignore[attr-defined]
-            self._environ(), self._start)
-        body = b''.join(chunks)
-        self.end_headers()
-        self.wfile.write(body)
-        self.wfile.flush()
-
-    def __getattr__(self, name: str) -> Any:
-        """Every method goes to the application, which knows its own."""
-        if name.startswith('do_'):
-            return self._answer
-        raise AttributeError(name)
-
-    def _start(self, status: str, headers: list[tuple[str, str]],
-               exc_info: Any = None) -> None:
-        code, _, reason = status.partition(' ')
-        self.send_response(int(code), reason)
-        for name, value in headers:
-            self.send_header(name, value)
-
-    def _environ(self) -> dict[str, Any]:
-        path, _, query = self.path.partition('?')
-        host, port = self.connection.getsockname()[:2]
-        length = self.headers.get('Content-Length', '0')
-        environ: dict[str, Any] = {
-            'REQUEST_METHOD': self.command, 'SCRIPT_NAME': '',
-            'PATH_INFO': urllib.parse.unquote(path, 'latin-1'),
-            'QUERY_STRING': query, 'SERVER_NAME': str(host),
-            'SERVER_PORT': str(port), 'SERVER_PROTOCOL': 'HTTP/1.1',
-            'REMOTE_ADDR': self.client_address[0],
-            'CONTENT_TYPE': self.headers.get('Content-Type', ''),
-            'CONTENT_LENGTH': length,
-            'wsgi.version': (1, 0), 'wsgi.url_scheme': 'http',
-            'wsgi.input': self.rfile if length != '0' else io.BytesIO(),
-            'wsgi.errors': sys.stderr, 'wsgi.multithread': True,
-            'wsgi.multiprocess': False, 'wsgi.run_once': False,
-        }
-        for name, value in self.headers.items():
-            key = 'HTTP_' + name.upper().replace('-', '_')
-            # A header with _ would pass for one with -, past whoever
-            # removes the latter.
-            if '_' not in name and key not in ('HTTP_CONTENT_TYPE',
-                                               'HTTP_CONTENT_LENGTH'):
-                environ[key] = (f'{environ[key]}, {value}'
-                                if key in environ else value)
-        return environ
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """One line a request, to the log."""
-        LOG.info('%s %s', self.address_string(), format % args)
+    code, reason = 408, 'Request Timeout'
 
 
-def serve(app: WSGIApp, host: str, port: int) -> Server:
-    """Serve in threads of this process; ``shutdown()`` ends it.
+class _Refusal(task.ErrorTask):
+    """What waitress refuses by itself, as an error of the API."""
 
-    :param port: 0 for any free one; ``server_address`` tells which.
+    def execute(self) -> None:
+        """Answer, and close the connection."""
+        said, adj = self.request.error, self.channel.adj
+        reason = {
+            413: f'The body has more than {adj.max_request_body_size - 1} '
+                 'bytes.',
+            431: f'The URL and the headers have more than {_HEADERS} bytes.',
+        }.get(said.code, said.body)
+        response = errors.render(errors.ProtocolError(said.code, reason), '')
+        LOG.info('%s %s: %s', self.channel.addr[0], response.status,
+                 ascii(reason))
+        self.status = response.status
+        self.response_headers.extend(response.headerlist)
+        self.set_close_on_finish()
+        self.content_length = len(response.body)
+        self.write(response.body)
+
+
+class _Channel(channel.HTTPChannel):
+    """One connection.
+
+    :ivar since: when its last request began or was answered, by the
+        monotonic clock.
     """
-    listening = Server(app, host, port)
-    threading.Thread(target=listening.serve_forever, name='api',
-                     kwargs={'poll_interval': 0.1}, daemon=True).start()
-    LOG.info('Listening on %s', listening.server_address)
+
+    error_task_class = _Refusal
+    request: parser.HTTPRequestParser | None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.since = time.monotonic()
+        super().__init__(*args, **kwargs)
+
+    def received(self, data: bytes) -> bool:
+        """Bytes have come; by the loop."""
+        if self.request is None:
+            self.since = time.monotonic()
+        return bool(super().received(data))
+
+    def service(self) -> None:
+        """Answer a request; by a thread."""
+        super().service()
+        self.since = time.monotonic()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a whole request is here that is not answered yet."""
+        return bool(self.requests)
+
+    def refuse(self) -> None:
+        """Answer a request that does not come to its end; by the loop."""
+        with self.requests_lock:
+            late, self.request = self.request, None
+            if late is None or self.requests or self.will_close:
+                return
+            late.error, late.completed = _Slow(
+                'The request did not come to its end in time.'), True
+            self.requests.append(late)
+        self.server.add_task(self)
+
+
+class Server(server.TcpWSGIServer):
+    """Serves one WSGI application, in threads of this process.
+
+    :ivar address: host and port that it listens on.
+    """
+
+    channel_class = _Channel
+
+    def __init__(self, app: WSGIApp, conf: cfg.ConfigOpts) -> None:
+        self._slowest = conf.api.request_seconds
+        self._tidy_at = 0.0
+        self._ending = threading.Event()
+        adj = adjustments.Adjustments(
+            host=conf.api.host, port=conf.api.port, threads=conf.api.threads,
+            connection_limit=conf.api.max_connections, backlog=128,
+            max_request_header_size=_HEADERS,
+            max_request_body_size=conf.api.max_body + 1,
+            # Answers are made as a whole; none waits for a slow reader.
+            outbuf_high_watermark=2**30,
+            # [oslo_middleware] says whether a proxy is believed.
+            clear_untrusted_proxy_headers=False,
+            asyncore_use_poll=True, log_socket_errors=False, ident='')
+        super().__init__(_logged(app), adj=adj, sockinfo=min(
+            adj.listen, key=lambda one: one[0]))
+        self.address = (str(self.effective_host), int(self.effective_port))
+        self._thread = threading.Thread(target=self._loop, name='api',
+                                        daemon=True)
+
+    def start(self) -> None:
+        """Serve, in a thread of its own."""
+        self._thread.start()
+        LOG.info('Listening on %s port %d', *self.address)
+
+    def shutdown(self) -> None:
+        """Take no more; return when what was asked is answered.
+
+        What takes longer than a few seconds is cut off.
+        """
+        if self._ending.is_set():
+            return
+        self._ending.set()
+        self.pull_trigger()
+        self._thread.join()
+        self.task_dispatcher.set_thread_count(0)
+
+    def readable(self) -> bool:
+        """Whether there is a place for one more; asked at every turn."""
+        now = time.monotonic()
+        crowded = len(self._map) >= self.adj.connection_limit
+        if now >= self._tidy_at:
+            self._tidy_at = now + (0.1 if crowded else 1.0)
+            self._tidy(now, crowded)
+        return bool(super().readable())
+
+    def maintenance(self, now: float) -> None:
+        """Nothing: readable() does it, by a clock that nobody sets."""
+
+    def _tidy(self, now: float, crowded: bool) -> None:
+        """Part with connections that keep us waiting."""
+        for one in list(self.active_channels.values()):
+            waited = now - one.since
+            if one.busy:
+                continue
+            if waited > (_CROWDED if crowded else _IDLE):
+                one.will_close = True
+            elif one.request is not None and waited > self._slowest:
+                one.refuse()
+
+    def _loop(self) -> None:
+        while not self._ending.is_set():
+            self._turn()
+        # New connections find nobody; those that are here are answered.
+        wasyncore.dispatcher.close(self)
+        end = time.monotonic() + _GRACE
+        while time.monotonic() < end and any(
+                one.busy or one.total_outbufs_len
+                for one in list(self.active_channels.values())):
+            self._turn(0.1)
+        wasyncore.close_all(self._map, ignore_all=True)
+
+    def _turn(self, timeout: float = 1.0) -> None:
+        try:
+            wasyncore.loop(timeout, True, self._map, 1)
+        except Exception:
+            # It is what all connections depend on.
+            LOG.exception('The loop of the server failed; it goes on')
+
+
+def _logged(app: WSGIApp) -> WSGIApp:
+    """*app*, with a line in the log for each request."""
+    def logging_app(environ: dict[str, Any], start: Callable[..., Any]
+                    ) -> Iterable[bytes]:
+        begin = time.monotonic()
+
+        def started(status: str, *more: Any) -> Any:
+            LOG.info('%s "%s %s" %s in %.0f ms', environ['REMOTE_ADDR'],
+                     # What a terminal would carry out does not get there.
+                     ascii(environ['REQUEST_METHOD'])[1:-1],
+                     ascii(environ['REQUEST_URI'])[1:-1], status[:3],
+                     (time.monotonic() - begin) * 1000)
+            return start(status, *more)
+        return app(environ, started)
+    return logging_app
+
+
+def serve(app: WSGIApp, conf: cfg.ConfigOpts) -> Server:
+    """Serve where ``[api]`` says; ``shutdown()`` ends it.
+
+    A port of 0 is any free one; ``address`` tells which.
+    """
+    listening = Server(app, conf)
+    listening.start()
     return listening

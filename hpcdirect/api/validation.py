@@ -16,11 +16,15 @@
 
     @validation.schemas(query=schema.query, body=schema.create,
                         response=schema.show, status=(202,))
-    def post(self, query, body): ...
+    def post(self, query, body):
+        self.authorize(...)
+        wanted = body()
 
-The decorator hands ``query`` and ``body`` to the method once they fit; all
-that is wrong with both is one answer. A method without a schema for one of
-them takes none of it.
+The decorator hands ``query`` to the method once it fits, and ``body`` as
+something to call: the body is read from the connection and looked at then,
+after the method has found that the caller may do what it is about. All that
+is wrong with both is one answer. A method without a schema for one of them
+takes none of it.
 """
 
 from __future__ import annotations
@@ -44,6 +48,9 @@ LOG = logging.getLogger(__name__)
 
 Schema = Mapping[str, Any]
 
+#: Reads the body of a request and checks it; raises Invalid.
+Body = Callable[[], dict[str, Any]]
+
 EMPTY: Schema = {'type': 'object', 'properties': {},
                  'additionalProperties': False}
 
@@ -54,6 +61,8 @@ class Schemas:
 
     :param status: of a good answer, the usual one first.
     :param public: answered without authentication.
+    :param large: the body may have as many bytes as ``[api] max_body`` says,
+        not only a small one's.
     """
 
     query: Schema
@@ -61,14 +70,15 @@ class Schemas:
     response: Schema
     status: tuple[int, ...]
     public: bool
+    large: bool
 
 
 def schemas(*, response: Schema, query: Schema | None = None,
             body: Schema | None = None, status: tuple[int, ...] = (200,),
-            public: bool = False) -> Callable[[Callable[..., Any]],
-                                              Callable[..., Any]]:
+            public: bool = False, large: bool = False
+            ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Check the request before, and the response after a method."""
-    said = Schemas(query or EMPTY, body, response, status, public)
+    said = Schemas(query or EMPTY, body, response, status, public, large)
     checkers = {name: wording.validator(schema) for name, schema in (
         ('query', said.query), ('body', body or EMPTY),
         ('response', response))}
@@ -76,14 +86,20 @@ def schemas(*, response: Schema, query: Schema | None = None,
     def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(method)
         def checked(self: Any, *idents: str) -> Any:
-            given = _given(said, checkers, pecan.request.environ)
-            taken = {} if query is None else {'query': given['query']}
+            conf = self.services.conf.api
+            given = payload.query(
+                pecan.request.environ.get('QUERY_STRING', ''), said.query)
+            wrong = list(_findings(checkers['query'], given))
+            if wrong and body is None:
+                raise Invalid(wrong)
+            taken: dict[str, Any] = {} if query is None else {'query': given}
             if body is not None:
-                taken['body'] = given['body']
+                taken['body'] = functools.partial(
+                    _body, checkers['body'], wrong, conf.max_body if large
+                    else min(payload.SMALL, conf.max_body))
             pecan.response.status = status[0]
             answer = method(self, *idents, **taken)
-            _verify(checkers['response'], answer,
-                    self.services.conf.api.response_validation)
+            _verify(checkers['response'], answer, conf.response_validation)
             return answer
 
         checked.schemas = said  # type: ignore[attr-defined]
@@ -91,27 +107,25 @@ def schemas(*, response: Schema, query: Schema | None = None,
     return decorate
 
 
-def _given(said: Schemas, checkers: Mapping[str, Any],
-           environ: Mapping[str, Any]) -> dict[str, Any]:
-    """Query and body; Invalid with all that is wrong with either."""
-    given = {'query': payload.query(environ.get('QUERY_STRING', ''),
-                                    said.query)}
-    if said.body is not None:
-        given['body'] = payload.parse(environ['hpcdirect.body'],
-                                      environ['hpcdirect.content_type'])
-    found = [finding for name, value in given.items()
-             for finding in _findings(checkers[name], value)]
+def _body(checker: Any, wrong: list[Finding], most: int) -> Any:
+    """The body of this request; Invalid with all that is wrong with it.
+
+    :param wrong: what is wrong with the query.
+    """
+    given = payload.parse(pecan.request.environ['hpcdirect.body'], most)
+    found = [*wrong, *_findings(checker, given)]
     if found:
         raise Invalid(found)
     return given
 
 
 def _findings(against: Any, value: Any) -> Iterator[Finding]:
-    for error in against.iter_errors(value):
-        for path, message in wording.explain(error):
-            where = ''.join(f'[{part}]' if isinstance(part, int)
-                            else f'.{part}' for part in path)
-            yield Finding(message, f'${where}')
+    for path, message in wording.first(
+            found for error in against.iter_errors(value)
+            for found in wording.explain(error)):
+        where = ''.join(f'[{part}]' if isinstance(part, int)
+                        else f'.{part[:80]}' for part in path)
+        yield Finding(message, f'${where}')
 
 
 def _verify(against: Any, answer: Any, strictness: str) -> None:

@@ -18,7 +18,9 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import difflib
+import itertools
 import json
+import math
 import re
 from typing import Any
 
@@ -57,11 +59,19 @@ _SENTENCES = {
 
 Found = tuple[tuple[str | int, ...], str]
 
+#: Findings of one value that are told; nobody reads more.
+MOST = 100
+#: Of them, from the entries of one list or mapping.
+_MOST_EACH = 50
+#: No name that is meant is longer.
+_LONGEST = 255
+
 
 def similar(name: str, known: Iterable[str]) -> str:
     """``; did you mean "x"?`` or, without a likely one, what there is."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, 1, 0.6)
+    close = [] if len(name) > _LONGEST else difflib.get_close_matches(
+        name, names, 1, 0.6)
     if close:
         return f'; did you mean "{close[0]}"?'
     if not names:
@@ -78,8 +88,42 @@ def _pattern(checker: Any, pattern: str, instance: Any, schema: Any
         yield ValidationError(f'{instance!r} does not match {pattern!r}')
 
 
+def _unique(checker: Any, wanted: Any, instance: Any, schema: Any
+            ) -> Iterator[ValidationError]:
+    """In one pass: the library compares each entry with each other one."""
+    if not wanted or not isinstance(instance, list) or len(
+            instance) > schema.get('maxItems', math.inf):
+        return
+    if len({json.dumps(item, sort_keys=True, default=str)
+            for item in instance}) < len(instance):
+        yield ValidationError('has the same entry twice')
+
+
+def _bounded(keyword: str, limit: str) -> Any:
+    """A keyword about entries; says nothing when there are too many."""
+    check: Any = jsonschema.Draft202012Validator.VALIDATORS[keyword]
+
+    def bounded(checker: Any, said: Any, instance: Any, schema: Any
+                ) -> Iterator[ValidationError]:
+        if isinstance(instance, (list, dict)) and len(
+                instance) > schema.get(limit, math.inf):
+            return
+        for number, error in enumerate(check(checker, said, instance,
+                                             schema)):
+            if number == _MOST_EACH:
+                yield ValidationError('has more entries that are wrong')
+                return
+            yield error
+    return bounded
+
+
 _extend: Any = jsonschema.validators.extend
-_Checker = _extend(jsonschema.Draft202012Validator, {'pattern': _pattern})
+_Checker = _extend(jsonschema.Draft202012Validator, {
+    'pattern': _pattern, 'uniqueItems': _unique,
+    'items': _bounded('items', 'maxItems'),
+    'additionalProperties': _bounded('additionalProperties',
+                                     'maxProperties'),
+    'propertyNames': _bounded('propertyNames', 'maxProperties')})
 
 
 def validator(schema: Mapping[str, Any]) -> Any:
@@ -102,13 +146,22 @@ def of_schema(schema: Any) -> Iterator[Found]:
 
 def _all(checker: jsonschema.Draft202012Validator, value: Any
          ) -> Iterator[Found]:
-    errors = sorted(checker.iter_errors(value),
+    errors = sorted(itertools.islice(checker.iter_errors(value), MOST + 1),
                     key=lambda error: [str(part) for part in
                                        error.absolute_path])
-    for error in errors:
-        # What is in the box was looked at when it was given.
-        if not hiding.is_sealed(error.instance):
-            yield from explain(error)
+    # What is in the box was looked at when it was given.
+    yield from first(found for error in errors
+                     if not hiding.is_sealed(error.instance)
+                     for found in explain(error))
+
+
+def first(findings: Iterable[Found]) -> Iterator[Found]:
+    """As many findings as are told, and a word when there are more."""
+    for number, found in enumerate(findings):
+        if number == MOST:
+            yield (), f'more is wrong; this is the first {MOST}'
+            return
+        yield found
 
 
 def explain(error: ValidationError) -> Iterator[Found]:

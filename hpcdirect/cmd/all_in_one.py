@@ -47,7 +47,7 @@ def main() -> int:
     conductor.start()
     listener.start()
     services = assembly.services(rpc.IN_PROCESS)
-    http = server.serve(app.make_app(services), conf.api.host, conf.api.port)
+    http = server.serve(app.make_app(services), conf)
     stopping.wait()
     http.shutdown()
     listener.stop()

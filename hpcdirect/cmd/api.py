@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""hpcdirect-api: the API with a small server of its own."""
+"""hpcdirect-api: the API with a server in the same process."""
 
 from __future__ import annotations
 
@@ -35,8 +35,7 @@ def main() -> int:
     except HPCDirectError as exc:
         print(f'hpcdirect-api: {exc}', file=sys.stderr)
         return 1
-    listening = server.serve(app.make_app(services), conf.api.host,
-                             conf.api.port)
+    listening = server.serve(app.make_app(services), conf)
     stopping.wait()
     listening.shutdown()
     return 0

@@ -59,7 +59,23 @@ OPTIONS: list[cfg.Opt] = [
     cfg.IntOpt(
         'max_body', default=1024 * 1024, min=1024,
         help='Largest request body in bytes; a larger one is refused with '
-             '413 and not read.'),
+             '413 and not read. Requests that carry no parameters or users '
+             'take 64 KiB at most, whatever this says.'),
+    cfg.IntOpt(
+        'threads', default=32, min=2, max=1000,
+        help='Requests that hpcdirect-api and hpcdirect-all-in-one answer '
+             'at the same time. Keep it above max_waiting.'),
+    cfg.IntOpt(
+        'max_connections', default=500, min=10, max=10000,
+        help='Connections that hpcdirect-api and hpcdirect-all-in-one keep '
+             'open; more wait until there is a place, for which those that '
+             'ask nothing are closed. Keep it below the open files that '
+             'the process may have.'),
+    cfg.FloatOpt(
+        'request_seconds', default=30.0, min=1.0, max=3600.0,
+        help='Seconds in which the whole of a request has to arrive at '
+             'hpcdirect-api and hpcdirect-all-in-one; 408 is the answer to '
+             'what is slower.'),
     cfg.StrOpt(
         'service_type', default='hpc-cluster',
         regex=r'^([a-z][a-z-]*:)?[a-z][a-z-]*[a-z]$',

@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Callable
 import dataclasses
 
-from oslo_db import api as db_api
 from oslo_db import exception as db_exc
 from sqlalchemy import orm
 
@@ -55,9 +54,6 @@ def answered(session: orm.Session, key: Key) -> str:
     return row.cluster_id
 
 
-@db_api.wrap_db_retry(max_retries=5, retry_interval=0.05,
-                      inc_retry_interval=True,
-                      max_retry_interval=1, retry_on_deadlock=True)
 def once(database: Database, key: Key, cluster: Cluster,
          create: Callable[[orm.Session, Cluster], None]) -> str:
     """Create a cluster unless a request with the same key did already.
@@ -65,11 +61,13 @@ def once(database: Database, key: Key, cluster: Cluster,
     :param cluster: with its id; not in a session yet.
     :returns: the id of the one cluster there is for the key.
     """
+    def attempt(session: orm.Session) -> str:
+        _take(session, key, cluster.id)
+        create(session, cluster)
+        return cluster.id
+
     try:
-        with database.write() as session:
-            _take(session, key, cluster.id)
-            create(session, cluster)
-            return cluster.id
+        return database.change(attempt)
     except _TakenError:
         with database.read() as session:
             return answered(session, key)

@@ -14,14 +14,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
+import sqlite3
 import sys
 import threading
 import time
 from typing import Any
+from typing import TypeVar
 
 from oslo_config import cfg
+from oslo_db import api as db_api
 from oslo_db import exception as db_exc
 from oslo_db import options
 from oslo_db.sqlalchemy import enginefacade
@@ -30,6 +34,36 @@ from sqlalchemy import orm
 
 #: Seconds between two attempts to begin a transaction.
 _PAUSE = 0.5
+
+_Result = TypeVar('_Result')
+
+_OUTAGES = (db_exc.DBConnectionError, db_exc.DBDeadlock,
+            db_exc.DBConsistencyError, db_exc.DBNonExistentDatabase,
+            sa.exc.TimeoutError)
+#: Too many connections, server going down, disk or table full, lock wait,
+#: deadlock, and the three ways to say that it only reads.
+_MYSQL_OUTAGES = frozenset((1040, 1053, 1021, 1114, 1205, 1213, 1290, 1792,
+                            1836))
+_SQLITE_OUTAGES = frozenset((
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN))
+
+
+def is_outage(exc: BaseException) -> bool:
+    """Whether an error says that the database cannot serve just now.
+
+    Then nothing of the transaction was kept, or nobody knows; asking again
+    may help. Anything else is a mistake, the same the next time.
+    """
+    if isinstance(exc, _OUTAGES):
+        return True
+    if not isinstance(exc, sa.exc.OperationalError):
+        return False
+    cause: Any = exc.orig
+    if isinstance(cause, sqlite3.Error):
+        # Extended codes carry the plain one in their last byte.
+        return (cause.sqlite_errorcode & 0xff) in _SQLITE_OUTAGES
+    return bool(cause.args) and cause.args[0] in _MYSQL_OUTAGES
 
 
 @enginefacade.transaction_context_provider
@@ -45,9 +79,12 @@ class Database:
 
     :ivar patience: seconds for which the beginning of a transaction waits
         for a database server that is not there just now.
+    :ivar lock_wait: seconds for which a statement waits for a row that
+        another transaction holds; set before the first session.
     """
 
     patience = 0.0
+    lock_wait = 5
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         options.set_defaults(conf)
@@ -60,6 +97,28 @@ class Database:
         self._writing = threading.local()
         if self.engine.dialect.name == 'sqlite':
             self._prepare_sqlite()
+        elif self.engine.dialect.name == 'mysql':
+            self._prepare_mysql()
+
+    def change(self, work: Callable[[orm.Session], _Result]) -> _Result:
+        """What *work* returns, given a session that is committed after it.
+
+        When the database ends the transaction for the sake of another one
+        (a deadlock, a row held for too long), all of it is done again, a
+        few times.
+
+        :param work: changes nothing but what is in the session.
+        """
+        @db_api.wrap_db_retry(
+            max_retries=5, retry_interval=0.05, inc_retry_interval=True,
+            max_retry_interval=1, retry_on_deadlock=True, jitter=True,
+            exception_checker=lambda exc: isinstance(
+                exc, db_exc.DBConsistencyError))
+        def attempt() -> _Result:
+            with self.write() as session:
+                return work(session)
+        done: _Result = attempt()
+        return done
 
     @contextlib.contextmanager
     def read(self) -> Iterator[orm.Session]:
@@ -100,6 +159,17 @@ class Database:
                 raise
         else:
             transaction.__exit__(None, None, None)
+
+    def _prepare_mysql(self) -> None:
+        """Wait for rows for seconds, not for the server's minute."""
+        @sa.event.listens_for(self.engine, 'connect')
+        def _connect(connection: object, record: object) -> None:
+            cursor = connection.cursor()  # type: ignore[attr-defined]
+            cursor.execute('SET SESSION innodb_lock_wait_timeout = %s',
+                           (self.lock_wait,))
+            cursor.close()
+
+        self.engine.dispose()
 
     def _prepare_sqlite(self) -> None:
         """Let readers and one writer go on side by side.

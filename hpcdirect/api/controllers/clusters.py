@@ -36,6 +36,7 @@ from hpcdirect.api.controllers import wishes
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import clusters as schema
 from hpcdirect.api.services import Services
+from hpcdirect.api.validation import Body
 from hpcdirect.api.waiting import Waiting
 from hpcdirect.db import clusters
 from hpcdirect.db import models
@@ -73,8 +74,8 @@ class Clusters(Resource):
                 row, around[row.id], pecan.request.host_url), query)
 
     @validation.schemas(body=schema.CREATE, response=schema.SHOW,
-                        status=(202,))
-    def post(self, body: dict[str, Any]) -> dict[str, Any]:
+                        status=(202,), large=True)
+    def post(self, body: Body) -> dict[str, Any]:
         """Make a cluster.
 
         Sent again with the same Idempotency-Key, the request answers with
@@ -82,7 +83,7 @@ class Clusters(Resource):
         """
         self.authorize(policies.CREATE)
         ident = creation.create(
-            self.services, self.context, body,
+            self.services, self.context, body(),
             pecan.request.headers.get('Idempotency-Key'))
         self.context.resource_uuid = ident
         self.services.conductor.advance(ident)
@@ -126,8 +127,8 @@ class Cluster(Resource):
         return schema.view(row, around[row.id], pecan.request.host_url)
 
     @validation.schemas(body=schema.UPDATE, response=schema.SHOW,
-                        status=(202, 200))
-    def patch(self, cluster: str, body: dict[str, Any]) -> dict[str, Any]:
+                        status=(202, 200), large=True)
+    def patch(self, cluster: str, body: Body) -> dict[str, Any]:
         """Change what is wanted of a cluster: parameters, sizes, elements.
 
         Or all of it: as it was wanted at an earlier generation, or of
@@ -140,11 +141,12 @@ class Cluster(Resource):
         """
         found = self.cluster(cluster, policies.UPDATE)
         matching.check(found, pecan.request.headers.get('If-Match'))
-        if 'plan' in body:
-            body = _planned(self.services, found, body)
-        labels = {**{name: body[name] for name in LABELS if name in body},
-                  **expiry.columns(self.services, self.context, found, body)}
-        return wishes.carry_out(self, found, body, labels)
+        asked = body()
+        if 'plan' in asked:
+            asked = _planned(self.services, found, asked)
+        labels = {**{name: asked[name] for name in LABELS if name in asked},
+                  **expiry.columns(self.services, self.context, found, asked)}
+        return wishes.carry_out(self, found, asked, labels)
 
     @validation.schemas(response=schema.SHOW, status=(202,))
     def delete(self, cluster: str) -> dict[str, Any]:
@@ -152,8 +154,8 @@ class Cluster(Resource):
         found = self.cluster(cluster, policies.DELETE)
         matching.check(found, pecan.request.headers.get('If-Match'))
         order = self.order(Operation.DELETE, {})
-        with self.services.database.write() as session:
-            clusters.delete(session, found.id, order)
+        self.services.database.change(
+            lambda session: clusters.delete(session, found.id, order))
         self.services.conductor.advance(found.id)
         return wishes.show(self.services, found.id)
 

@@ -21,6 +21,7 @@ from hpcdirect.api import validation
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import deployments as schema
 from hpcdirect.api.services import Services
+from hpcdirect.api.validation import Body
 from hpcdirect.db import clusters
 from hpcdirect.db import deployments
 from hpcdirect.db.deployments import Progress
@@ -91,13 +92,13 @@ class ClusterDeployments(_Listed):
 
     @validation.schemas(body=schema.AGAIN, response=schema.SHOW,
                         status=(202,))
-    def post(self, cluster: str, body: dict[str, Any]) -> dict[str, Any]:
+    def post(self, cluster: str, body: Body) -> dict[str, Any]:
         """Try again, check, repair or cancel: nothing else is wanted."""
         found = self.cluster(cluster, cluster_policies.UPDATE)
-        order = self.order(Operation(body['operation']), {})
+        order = self.order(Operation(body()['operation']), {})
         ask = clusters.cancel if order.operation == Operation.CANCEL \
             else clusters.retry
-        with self.services.database.write() as session:
-            row = ask(session, found.id, order)
+        row = self.services.database.change(
+            lambda session: ask(session, found.id, order))
         self.services.conductor.advance(found.id)
         return schema.view(row, Progress(), ())

@@ -22,6 +22,7 @@ from hpcdirect.api import validation
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import plans as schema
 from hpcdirect.api.services import Services
+from hpcdirect.api.validation import Body
 from hpcdirect.db import plans as stored
 from hpcdirect.policies import plans as policies
 
@@ -32,22 +33,23 @@ class Plans(Resource):
     def __init__(self, services: Services) -> None:
         super().__init__(services, item=Plan(services))
 
-    @validation.schemas(body=schema.CREATE, response=schema.SHOW)
-    def post(self, body: dict[str, Any]) -> dict[str, Any]:
+    @validation.schemas(body=schema.CREATE, response=schema.SHOW, large=True)
+    def post(self, body: Body) -> dict[str, Any]:
         """Show what a wish would do; nothing is done.
 
         A plan of a change is kept, and can be asked for by its id: PATCH
         the cluster with it.
         """
-        if 'create' in body:
+        asked = body()  # Only it says whose leave is needed.
+        if 'create' in asked:
             self.authorize(policies.CREATE)
             return schema.passing(plans.of_creation(
-                self.services, self.context, body['create']))
-        found = self.cluster(body['cluster'], policies.CREATE)
-        if 'delete' in body:
+                self.services, self.context, asked['create']))
+        found = self.cluster(asked['cluster'], policies.CREATE)
+        if 'delete' in asked:
             return schema.passing(plans.of_deletion(self.services, found))
         return schema.view(plans.of_change(
-            self.services, self.context, found, body['change']), '')
+            self.services, self.context, found, asked['change']), '')
 
 
 class Plan(Resource):

@@ -25,6 +25,7 @@ from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import clusters as cluster_schema
 from hpcdirect.api.schemas import users as schema
 from hpcdirect.api.services import Services
+from hpcdirect.api.validation import Body
 from hpcdirect.db.models import Cluster
 from hpcdirect.exception import Conflict
 from hpcdirect.exception import NotFound
@@ -48,16 +49,17 @@ class Users(Resource):
             if query.get('gone') or one.state != accounts.GONE]}
 
     @validation.schemas(body=schema.CREATE, response=cluster_schema.SHOW,
-                        status=(202,))
-    def post(self, cluster: str, body: dict[str, Any]) -> dict[str, Any]:
+                        status=(202,), large=True)
+    def post(self, cluster: str, body: Body) -> dict[str, Any]:
         """Make an account on every node of a cluster that is there."""
         found = self.cluster(cluster, policies.UPDATE)
-        name = body['name']
+        asked = body()
+        name = asked['name']
         if any(one.name == name and one.state != accounts.GONE
                for one in _listed(self.services, found)):
             raise Conflict(reason=f'Cluster {found.name} has a user {name} '
                            'already.')
-        said = {key: value for key, value in body.items() if key != 'name'}
+        said = {key: value for key, value in asked.items() if key != 'name'}
         return wishes.carry_out(self, found, {'users': {name: said}})
 
 
@@ -73,13 +75,12 @@ class User(Resource):
         return schema.view(self._user(found, user))
 
     @validation.schemas(body=schema.UPDATE, response=cluster_schema.SHOW,
-                        status=(202, 200))
-    def patch(self, cluster: str, user: str, body: dict[str, Any]
-              ) -> dict[str, Any]:
+                        status=(202, 200), large=True)
+    def patch(self, cluster: str, user: str, body: Body) -> dict[str, Any]:
         """Change an account; what is not said stays."""
         found = self.cluster(cluster, policies.UPDATE)
         self._user(found, user)
-        return wishes.carry_out(self, found, {'users': {user: body}})
+        return wishes.carry_out(self, found, {'users': {user: body()}})
 
     @validation.schemas(query=schema.DELETE_QUERY,
                         response=cluster_schema.SHOW, status=(202,))

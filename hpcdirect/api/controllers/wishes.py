@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pecan
+from sqlalchemy import orm
 
 from hpcdirect.api import change
 from hpcdirect.api import surroundings
@@ -45,15 +46,18 @@ def carry_out(resource: Resource, found: models.Cluster,
     if wanted == found.desired:
         pecan.response.status = 200
         if labels:
-            with services.database.write() as session:
-                clusters.label(session, found.id, labels)
+            services.database.change(
+                lambda session: clusters.label(session, found.id, labels))
         return show(services, found.id)
     order = resource.order(
         change.operation(services, found, body, wanted), wanted)
-    with services.database.write() as session:
+
+    def write(session: orm.Session) -> None:
         if labels:
             clusters.label(session, found.id, labels)
         clusters.change(session, found, order)
+
+    services.database.change(write)
     services.conductor.advance(found.id)
     return show(services, found.id)
 

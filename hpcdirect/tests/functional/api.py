@@ -129,8 +129,11 @@ class Api(fixtures.Fixture):
         self.app = app.make_app(self.services)
 
     def call(self, method, path, body=None, roles='member', project='ours',
-             **headers):
-        """Send a request; *body* is made JSON unless it is bytes."""
+             stream=None, **headers):
+        """Send a request; *body* is made JSON unless it is bytes.
+
+        :param stream: what the body is read from, when not from memory.
+        """
         raw = body if isinstance(body, bytes) else (
             b'' if body is None else json.dumps(body).encode())
         where, _, query = path.partition('?')
@@ -141,7 +144,8 @@ class Api(fixtures.Fixture):
             'SERVER_PORT': '80', 'HTTP_HOST': 'api',
             'SERVER_PROTOCOL': 'HTTP/1.1', 'CONTENT_LENGTH': str(len(raw)),
             'CONTENT_TYPE': 'application/json', 'wsgi.version': (1, 0),
-            'wsgi.input': io.BytesIO(raw), 'wsgi.errors': io.StringIO(),
+            'wsgi.input': stream or io.BytesIO(raw),
+            'wsgi.errors': io.StringIO(),
             'wsgi.url_scheme': 'http', 'wsgi.multithread': True,
             'wsgi.multiprocess': False, 'wsgi.run_once': False,
             'HTTP_X_ROLES': roles, 'HTTP_X_PROJECT_ID': project,

@@ -33,9 +33,10 @@ _server = None
 class _Server:
     """Runs until the process ends; ended by the id it was started with."""
 
-    def __init__(self):
+    def __init__(self, durable=False):
+        self.durable = durable
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix='hd-mariadb-'))
-        data = self.folder / 'data'
+        self.data = self.folder / 'data'
         user = []
         if os.geteuid() == 0:
             # mariadbd refuses to run as root.
@@ -43,23 +44,27 @@ class _Server:
             os.chown(self.folder, owner.pw_uid, owner.pw_gid)
             user = ['--user=mysql']
         subprocess.run(
-            ['mariadb-install-db', '--no-defaults', f'--datadir={data}',
+            ['mariadb-install-db', '--no-defaults', f'--datadir={self.data}',
              '--auth-root-authentication-method=normal',
              '--skip-test-db', *user],
             check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.socket = self.folder / 'socket'
+        self.user = user
+        self.start()
+
+    def start(self):
+        """Start it, again after a kill; wait until it answers."""
         self.process = subprocess.Popen(
             [shutil.which('mariadbd') or '/usr/sbin/mariadbd',
-             '--no-defaults', f'--datadir={data}',
+             '--no-defaults', f'--datadir={self.data}',
              f'--socket={self.socket}', '--skip-networking',
              '--innodb-buffer-pool-size=32M', '--innodb-log-file-size=16M',
-             '--innodb-flush-log-at-trx-commit=0',
+             f'--innodb-flush-log-at-trx-commit={int(self.durable)}',
              '--character-set-server=utf8mb4', '--skip-log-bin',
-             f'--log-error={self.folder}/log', *user],
+             f'--log-error={self.folder}/log', *self.user],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             # A site's server tells local time, with a summer in it.
             env={**os.environ, 'TZ': 'Europe/Berlin'})
-        atexit.register(self.stop)
         self._wait()
 
     def _wait(self):
@@ -77,6 +82,11 @@ class _Server:
         return (f'mysql+pymysql://root@localhost/{database}'
                 f'?unix_socket={self.socket}&charset=utf8mb4')
 
+    def kill(self):
+        """kill -9."""
+        self.process.kill()
+        self.process.wait()
+
     def stop(self):
         """End it and remove all it wrote."""
         self.process.terminate()
@@ -93,13 +103,37 @@ def available():
     return bool(shutil.which('mariadb-install-db'))
 
 
+class Own(fixtures.Fixture):
+    """A server of one's own, to be killed; ``url()`` leads to a database.
+
+    Who connects has no rights beyond that database.
+    """
+
+    def _setUp(self):
+        self.server = _Server(durable=True)
+        self.addCleanup(self.server.stop)
+        self.execute('CREATE DATABASE own')
+        self.execute("CREATE USER app@localhost")
+        self.execute('GRANT ALL ON own.* TO app@localhost')
+        self.url = self.server.url('own').replace('root@', 'app@')
+
+    def execute(self, statement):
+        """Carry out a statement as the server's administrator."""
+        engine = sa.create_engine(self.server.url('mysql'),
+                                  poolclass=sa.NullPool)
+        with engine.begin() as connection:
+            return connection.exec_driver_sql(statement)
+
+
 class MariaDB(fixtures.Fixture):
     """An empty database; ``url`` leads to it."""
 
     def _setUp(self):
         global _server
         with _lock:
-            _server = _server or _Server()
+            if _server is None:
+                _server = _Server()
+                atexit.register(_server.stop)
         name = 'db' + uuid.uuid4().hex
         self._execute(f'CREATE DATABASE {name}')
         self.addCleanup(self._execute, f'DROP DATABASE {name}')

@@ -65,17 +65,16 @@ class SchemathesisTests(testtools.TestCase):
     def setUp(self):
         super().setUp()
         tracing.off(self)
-        self.api = self.useFixture(Api(auth_strategy='basic',
+        self.api = self.useFixture(Api(auth_strategy='basic', port=0,
                                        long_poll_seconds=0.1))
         secret = bcrypt.hashpw(b'word', bcrypt.gensalt(4)).decode()
         (self.api.folder / 'users').write_text(f'me:{secret}:ours:admin\n')
         self.seen = collections.defaultdict(collections.Counter)
         listening = server.serve(self.counted(app.make_app(
             dataclasses.replace(self.api.services, conductor=_Instant(
-                self.api.database)))), '127.0.0.1', 0)
-        self.addCleanup(listening.server_close)
+                self.api.database)))), self.api.conf)
         self.addCleanup(listening.shutdown)
-        self.url = f'http://127.0.0.1:{listening.server_address[1]}'
+        self.url = f'http://127.0.0.1:{listening.address[1]}'
         self.known = self.seed()
         self.document = self.hinted(self.get('/v1/openapi.json'))
 
