@@ -87,5 +87,5 @@ def _disagreement(step: Step | None, node: str, fault: str
     return {'code': 'disagrees', 'step': step.title if step else '',
             'element': step.element if step else '', 'node': node,
             'task': '', 'run_id': None, 'hint': HINT,
-            'message': f'{said}: {why}.' if step and why
+            'message': f'{said}: {why.rstrip(".")}.' if step and why
             else f'{said.rstrip(".")}.'}

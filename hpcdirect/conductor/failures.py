@@ -47,7 +47,8 @@ def of_machine(node: str, message: str,
     :param node: its name; '' when it concerns the whole cluster.
     :param step: what was to be done with it.
     """
-    return plain(message, step.value, node) | {
+    said = message.rstrip('. ') or 'the machine failed'
+    return plain(f'{said}.', step.value, node) | {
         'code': 'node_failed',
         'hint': 'Retry makes it again; the other nodes stay as they are.'}
 

@@ -220,6 +220,8 @@ def _reason(faults: dict[str, Any]) -> str:
     """The faults in a sentence or two; '' without any."""
     if not faults:
         return ''
+    # Each is a sentence, and becomes a part of one.
+    faults = {name: fault.rstrip('.') for name, fault in faults.items()}
     if len(set(faults.values())) == 1 and len(faults) > 1:
         named = [f'{_names(list(faults))}: {next(iter(faults.values()))}']
     else:
@@ -227,7 +229,7 @@ def _reason(faults: dict[str, Any]) -> str:
                  for name, fault in list(faults.items())[:_NAMED]]
         if len(faults) > _NAMED:
             named.append(f'and {len(faults) - _NAMED} more')
-    return ('; '.join(named).rstrip('.') + '. A retry brings back what is '
+    return ('; '.join(named) + '. A retry brings back what is '
             'missing; the rest is left as it is.')
 
 

@@ -25,6 +25,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,8 @@ import urllib.request
 
 import bcrypt
 import fixtures
+
+from hpcdirect.tests.functional import holes
 
 ROOT = pathlib.Path(__file__).parents[3]
 WORD = 'a-word-for-tests'
@@ -85,7 +88,17 @@ class Service(fixtures.Fixture):
             for name, roles in ((f'{role}-{project}', given)
                                 for role, given in USERS.items())))
         (self.folder / 'hpcdirect.conf').write_text(self._configuration())
+        self.addCleanup(self._read_what_it_said)
         self.addCleanup(self.stop)
+
+    def _read_what_it_said(self):
+        """No sentence for people lacks a word, whatever the test was of."""
+        database = self.folder / 'db.sqlite'
+        with contextlib.suppress(sqlite3.OperationalError):
+            # A test may have left no database, or none of this release.
+            found = holes.found(database)
+            if found:
+                raise AssertionError('\n'.join(found))
 
     def _configuration(self):
         sections = {
