@@ -39,8 +39,9 @@ OPTIONS: list[cfg.Opt] = [
         help='TCP port of the package mirror that the machines, which have '
              'no other way out, install from.'),
     cfg.IntOpt(
-        'max_nodes', default=64, min=1, max=4000,
-        help='Machines that all clusters together may have.'),
+        'max_nodes', default=1000, min=1, max=4000,
+        help='Machines that all clusters together may have, if there is '
+             'memory for them.'),
     cfg.IntOpt(
         'reserve_mib', default=128, min=16, max=1048576,
         help='MiB of memory that must be free for each machine asked for. A '
@@ -61,9 +62,10 @@ OPTIONS: list[cfg.Opt] = [
     cfg.BoolOpt(
         'allow_with_keystone', default=False,
         help='Load this backend although people of a cloud use this '
-             'service. Local machines share the kernel of this host, and '
-             'root on one of them may become root here: they are for people '
-             'who could be trusted with that.'),
+             'service. Root of a local machine is an ordinary user here and '
+             'cannot change this host, but all machines share its kernel: '
+             'they are for people who are trusted not to look for holes in '
+             'it.'),
     cfg.IntOpt(
         'boot_timeout', default=60, min=1, max=3600,
         help='Seconds a machine may take from its start until ssh answers.'),

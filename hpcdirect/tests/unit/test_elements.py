@@ -48,6 +48,25 @@ def module(path):
 
 class ShippedTest(unittest.TestCase):
 
+    def test_a_thousand_nodes_are_possible(self):
+        find = functools.cache(validate.Finder([ROOT / 'elements']))
+        for folder in BLUEPRINTS:
+            blueprint = load.load_blueprint(folder, find)
+            groups = {group.name: group.max_count
+                      for group in blueprint.node_groups
+                      if group.min_count != group.max_count}
+            with self.subTest(folder.name):
+                self.assertTrue(all(count >= 1000
+                                    for count in groups.values()), groups)
+                properties = blueprint.parameters['properties']
+                for name in ('compute_count', 'special_count'):
+                    self.assertGreaterEqual(
+                        properties.get(name, {}).get('maximum', 1000), 1000)
+                for use in blueprint.elements:
+                    if use.element.name == 'slurm':
+                        self.assertGreaterEqual(use.variables['max_nodes'],
+                                                sum(groups.values()))
+
     def test_all_are_well_formed(self):
         # It raises all that is wrong.
         find = functools.cache(validate.Finder([ROOT / 'elements']))
