@@ -213,7 +213,7 @@ class LocalBackend(base.Backend):
             status = base.MachineStatus.BUILDING
         elif made:
             status, fault = base.MachineStatus.FAILED, (
-                f'its init process ended; {machine.console()}')
+                f'Its init process ended. {machine.last_words()}'.strip())
         return base.Machine(
             name, made or (slot.incarnation if slot else 1), status,
             ref=machine.ref(), address=machine.address, fault=fault,
@@ -310,9 +310,12 @@ class LocalBackend(base.Backend):
                 return slot.name, ''
         except (BackendError, OSError, subprocess.SubprocessError) as exc:
             return slot.name, str(exc)
+        if not machine.alive():
+            return slot.name, (f'Its init process ended before ssh answered. '
+                               f'{machine.last_words()}'.strip())
         return slot.name, (f'ssh did not answer within '
-                           f'{self._conf.boot_timeout} s; '
-                           f'{machine.console()}')
+                           f'{self._conf.boot_timeout} s. '
+                           f'{machine.last_words()}'.strip())
 
     def _answers(self, machine: Machine) -> bool:
         """Wait for ssh; False when it ended or took too long."""

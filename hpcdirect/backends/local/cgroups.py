@@ -12,9 +12,10 @@
 
 """Control groups of machines: what they may use, and their end.
 
-Each machine has a folder in the unified hierarchy, in which its systemd keeps
-its own. Limits are set there where the controllers are in it, and in version
-1's hierarchies where they are in those.
+Each machine has a folder in the unified hierarchy. In it is ``machine``, in
+which its systemd keeps its own and which is all that it sees, and ``keeper``
+for what starts it again. Limits are set in the outer one where the controllers
+are in it, and in version 1's hierarchies where they are in those.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def make(key: str, memory_mib: int, pids: int, cpus: float) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     unified = folders(key)[0]
     with contextlib.suppress(OSError):
-        for parent in reversed(unified.parents):
+        for parent in (*reversed(unified.parents), unified):
             if (parent / 'cgroup.subtree_control').exists():
                 for name in _LIMITED:
                     if name not in _mounts():
@@ -108,10 +109,13 @@ def alive(key: str) -> bool:
     return 'populated 1' in events
 
 
-def birth(key: str) -> int:
-    """Of a machine's folder, which is made anew for each boot; or 0."""
+def boot(key: str) -> int:
+    """A number that is another one after each boot; 0 while there is none.
+
+    It is that of the folder which is made anew for each.
+    """
     with contextlib.suppress(OSError):
-        return folders(key)[0].stat().st_ctime_ns
+        return (folders(key)[0] / 'machine').stat().st_ino
     return 0
 
 

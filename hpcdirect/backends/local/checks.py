@@ -35,9 +35,9 @@ from hpcdirect.exception import Finding
 FIRST_ADDRESS = 10
 ADDRESSES = 255 - FIRST_ADDRESS
 
-_PROGRAMS = ('ip', 'nft', 'unshare', 'nsenter', 'setsid', 'mount', 'umount',
+_PROGRAMS = ('ip', 'nft', 'unshare', 'setsid', 'mount', 'umount',
              'debootstrap', 'chroot', 'apt-get', 'apt-config')
-_SPACES = ('mnt', 'uts', 'ipc', 'pid', 'cgroup', 'net')
+_SPACES = ('mnt', 'uts', 'ipc', 'pid', 'cgroup', 'net', 'user')
 _LIMITS = {'memory_mib': (128, 1 << 20), 'pids': (64, 1 << 20),
            'cpus': (0, 4096)}
 _KNOWN = ', '.join(['packages', *_LIMITS])

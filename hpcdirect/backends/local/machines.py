@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import pathlib
 import socket
 import subprocess
+import sys
 import time
 import uuid
 
@@ -27,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from oslo_config import cfg
 
 from hpcdirect.backends.base import Slot
+from hpcdirect.backends.local import boot
 from hpcdirect.backends.local import cgroups
 from hpcdirect.backends.local import mounts
 from hpcdirect.backends.local import network
@@ -80,7 +83,7 @@ class Machine:
 
     def boot(self) -> int:
         """A number that is another one each time it is started."""
-        return cgroups.birth(self.key)
+        return cgroups.boot(self.key)
 
     def stamp(self) -> int:
         """The incarnation its disk was made for, 0 when there is none."""
@@ -105,14 +108,15 @@ class Machine:
         return f'{self.space}.{hashlib.sha256(key.encode()).hexdigest()[:8]}' \
             if key else ''
 
-    def console(self) -> str:
-        """The last of what it printed."""
+    def last_words(self) -> str:
+        """The last of what it printed, a sentence; '' for nothing."""
         try:
-            lines = (self.folder / 'console').read_text(
-                errors='replace').splitlines()
+            text = (self.folder / 'console').read_text(errors='replace')
         except OSError:
             return ''
-        return ' | '.join(line.strip() for line in lines[-3:])
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        said = ' | '.join(lines[-3:]).rstrip('.')
+        return f'Its console says last: {said}.' if said else ''
 
     def answers(self, seconds: float = 0.5) -> bool:
         """Whether its sshd says what it is."""
@@ -134,29 +138,47 @@ class Machine:
         kept = self.folder / 'lower'
         if self.stamp() != self.incarnation:
             kept.write_text(self.lower)
+            os.chown(self.folder / 'upper', boot.SHIFT, boot.SHIFT)
+        elif (self.folder / 'upper').stat().st_uid != boot.SHIFT:
+            raise BackendError(plugin='local', reason=(
+                'Its disk is one of an older release, in which files of the '
+                'machine belonged to users of the host; replace the node.'))
+        network.connect(self.cluster_id, self.space, self.address)
         # What is on its disk was written over what it had below it then.
-        network.run(['mount', '-t', 'overlay', 'hpcdirect', '-o',
-                     f'lowerdir={kept.read_text()},'
-                     f'upperdir={self.folder}/upper,'
-                     f'workdir={self.folder}/work', str(self.root)])
+        self._mount_disk(kept.read_text().split(':'))
         if self.stamp() != self.incarnation:
             self._personalise()
             (self.folder / 'incarnation').write_text(str(self.incarnation))
         for source, target in self.volumes:
-            place = self._place(target)
-            network.run(['mount', '--bind', source, str(place)])
-        network.connect(self.cluster_id, self.space, self.address)
+            mounts.show(source, str(self._place(target)), self.space)
         cgroups.make(self.key, self.memory_mib, self.pids, self.cpus)
         failpoint('booting')
         with (self.folder / 'console').open('wb') as console:
             # It returns at once: the machine is no child of ours, but in
             # its control groups already.
             subprocess.run(
-                ['sh', str(_BOOT), 'start',
+                ['sh', str(_BOOT), 'start', sys.executable,
                  str(self.root), self.slot, self.space,
                  *map(str, cgroups.folders(self.key))],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console,
                 check=True, close_fds=True)
+
+    def _mount_disk(self, lower: list[str]) -> None:
+        """Its own files over those that it shares, which seem its own."""
+        shown = []
+        for number, source in enumerate(lower):
+            place = self.folder / f'lower-{number}'
+            place.mkdir(exist_ok=True)
+            mounts.show(source, str(place), self.space)
+            shown.append(place)
+        network.run(['mount', '-t', 'overlay', 'hpcdirect', '-o',
+                     f'nodev,lowerdir={":".join(map(str, shown))},'
+                     f'upperdir={self.folder}/upper,'
+                     f'workdir={self.folder}/work', str(self.root)])
+        for place in shown:
+            # The disk has hold of it.
+            network.run(['umount', str(place)])
+            place.rmdir()
 
     def stop(self) -> None:
         """End it; its disk stays. Stopped already is well."""
@@ -182,7 +204,9 @@ class Machine:
                 raise BackendError(plugin='local', reason=(
                     f'A volume cannot be mounted at {target} on '
                     f'{self.slot}: a link is in its way.'))
-            place.mkdir(exist_ok=True)
+            if not place.exists():
+                place.mkdir()
+                os.chown(place, boot.SHIFT, boot.SHIFT)
         return place
 
     def _personalise(self) -> None:
@@ -202,16 +226,24 @@ class Machine:
                 serialization.NoEncryption()).decode(), 0o600),
             'etc/ssh/ssh_host_ed25519_key.pub': (f'{public}\n', 0o644),
             'root/.ssh/authorized_keys': (f'{self.public_key}\n', 0o600),
+            # Nobody in it can raise them later, not even its own root.
+            'etc/systemd/system.conf.d/50-limits.conf': (
+                '[Manager]\nDefaultLimitMEMLOCK=8M:infinity\n'
+                'DefaultLimitNOFILE=1024:infinity\n', 0o644),
             'etc/apt/apt.conf.d/91mirror': (
                 f'Acquire::http::Proxy "http://{network.MIRROR}:'
                 f'{self.mirror_port}";\n', 0o644),
         }
-        (self.root / 'root/.ssh').mkdir(mode=0o700, exist_ok=True)
+        for name, mode in (('root/.ssh', 0o700),
+                           ('etc/systemd/system.conf.d', 0o755)):
+            (self.root / name).mkdir(mode=mode, exist_ok=True)
+            os.chown(self.root / name, boot.SHIFT, boot.SHIFT)
         for name, (text, mode) in files.items():
             path = self.root / name
             path.touch(mode=mode)
             path.chmod(mode)
             path.write_text(text)
+            os.chown(path, boot.SHIFT, boot.SHIFT)
         (self.folder / 'host_key.pub').write_text(f'{public}\n')
 
 

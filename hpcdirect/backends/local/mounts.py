@@ -19,6 +19,7 @@ import pathlib
 import re
 import subprocess
 
+from hpcdirect.backends.local import boot
 from hpcdirect.exception import BackendError
 
 
@@ -61,6 +62,21 @@ def remove(folder: pathlib.Path) -> None:
         raise BackendError(plugin='local', reason=(
             f'{folder} cannot be deleted: '
             f'{(done.stderr.splitlines() or [""])[0]}'))
+
+
+def show(source: str, target: str, space: str) -> None:
+    """Mount a folder as :func:`boot.show` does.
+
+    :raises BackendError: the kernel or the file system cannot do that.
+    """
+    try:
+        boot.show(space, source, target)
+    except OSError as exc:
+        raise BackendError(plugin='local', reason=(
+            f'{source} cannot be mounted at {target} with ids of its own: '
+            f'{exc.strerror}. The file system of [local] state_path and '
+            'cache_path has to know mounts with mapped ids, as ext4, xfs and '
+            'btrfs do.')) from exc
 
 
 def _points(folder: pathlib.Path) -> Iterator[str]:

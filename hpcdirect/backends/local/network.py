@@ -30,7 +30,9 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 
+from hpcdirect.backends.local import boot
 from hpcdirect.exception import BackendError
 
 #: Where machines find the package mirror, on every bridge.
@@ -218,9 +220,12 @@ def clear() -> None:
 
 
 def connect(cluster_id: str, space: str, address: str) -> None:
-    """A network namespace with eth0, cabled to the cluster's bridge."""
+    """A network namespace with eth0, cabled to the cluster's bridge.
+
+    It belongs to a user namespace of its own: see :mod:`boot`.
+    """
     host_end = port(cluster_id, address)
-    run(['ip', 'netns', 'add', space])
+    run([sys.executable, '-I', '-S', boot.__file__, 'space', space])
     run(['ip', '-batch', '-'],
         f'link add {host_end} type veth peer name eth0 netns {space}\n'
         f'link set {host_end} master {bridge(cluster_id)} up\n')

@@ -122,7 +122,7 @@ class Bed(fixtures.Fixture):
         self.backends.append(backend)
         return backend
 
-    def ssh(self, machine, *command, check=True):
+    def ssh(self, machine, *command, check=True, given=''):
         """Run a command on a machine whose host key is what we were told."""
         known = self.folder / f'known-{machine.slot}-{machine.incarnation}'
         known.write_text(f'{machine.ssh.host} {machine.ssh.host_key}\n')
@@ -131,7 +131,7 @@ class Bed(fixtures.Fixture):
              '-o', f'UserKnownHostsFile={known}', '-o', 'BatchMode=yes',
              '-o', 'ConnectTimeout=5', '-o', 'LogLevel=ERROR',
              '-F', 'none', f'root@{machine.ssh.host}', *command],
-            capture_output=True, text=True, timeout=180)
+            input=given, capture_output=True, text=True, timeout=180)
         if check and done.returncode:
             raise AssertionError(f'{command}: {done.stdout}{done.stderr}')
         return done
