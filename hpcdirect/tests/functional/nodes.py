@@ -12,6 +12,7 @@
 
 """Local machines as a test sees them: from below, past hpcdirect itself."""
 
+import contextlib
 import pathlib
 import subprocess
 
@@ -51,6 +52,17 @@ class Machine:
             if len(numbers) > 2 and numbers[-1] == '1':
                 return pid
         raise AssertionError(f'{self.name} has no init')
+
+    def processes(self, name):
+        """Pids, as the host counts, of what runs in it under a name."""
+        found = set()
+        with contextlib.suppress(OSError):
+            for pid in self._pids():
+                with contextlib.suppress(OSError):
+                    said = pathlib.Path(f'/proc/{pid}/comm').read_text()
+                    if said.strip() == name:
+                        found.add(pid)
+        return found
 
     def freeze(self):
         """Stop everything in it, so that it accepts and says nothing."""

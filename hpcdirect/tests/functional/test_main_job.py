@@ -17,6 +17,7 @@ shrinks under a job, loses an element and gets it back, and goes. What has
 happened is read off the machines, over the ssh that its users use.
 """
 
+import contextlib
 import os
 import pathlib
 import socket
@@ -27,6 +28,7 @@ import testtools
 
 from hpcdirect.tests.functional import nodes
 from hpcdirect.tests.functional import service
+from hpcdirect.tests.functional.local_bed import wait_for
 
 EXAMPLES = service.ROOT / 'blueprints' / 'slurm' / 'examples'
 METRICS = 9100
@@ -58,10 +60,12 @@ class MainJobTest(testtools.TestCase):
         self.refuse_before_anything_is_there()
         self.create()
         self.run_mpi()
+        self.limit()
         self.grow()
         self.shrink_under_a_job()
         self.replace()
         self.do_nothing()
+        self.a_node_reboots_itself()
         self.a_user_comes_and_goes()
         self.switch_monitoring()
         self.delete()
@@ -71,7 +75,7 @@ class MainJobTest(testtools.TestCase):
     def refuse_before_anything_is_there(self):
         """What cannot be made is refused at once, with all reasons."""
         self.assertFindings(
-            {'$.parameters.compute_count'}, self.post(compute_count=1000))
+            {'$.parameters.compute_count'}, self.post(compute_count=5000))
         wrong = self.post(compute_cuont=2, monitor=True, timezone='no where',
                           users=[{'nam': 'alice'}])
         places = {finding['where'] for finding
@@ -117,6 +121,20 @@ class MainJobTest(testtools.TestCase):
         self.assertEqual({'compute-0', 'compute-1'}, {
             line.rpartition(' ')[2] for line in out.splitlines()
             if line.startswith('rank ')})
+
+    def limit(self):
+        """A login and a job have the limits of element base.
+
+        Root of this host may not be free to raise its own: then what it has.
+        """
+        wanted = subprocess.run(
+            ['bash', '-c', 'for limit in "-n 65536" "-l unlimited"; do'
+             ' (ulimit $limit && ulimit ${limit% *}) 2> /dev/null'
+             ' || ulimit -H ${limit% *}; done'],
+            check=True, capture_output=True, text=True).stdout.split()
+        said = 'ulimit -n; ulimit -l'
+        self.assertEqual(wanted * 2, self.ssh(
+            f"{said}; srun -N1 bash -c '{said}'").split())
 
     def grow(self):
         """A third node comes; the first two do not notice."""
@@ -190,6 +208,22 @@ class MainJobTest(testtools.TestCase):
         self.assertEqual([], self.service.get(
             f'/v1/runs?deployment={deployment["id"]}')['runs'])
         self.assertEqual(set(), self.touched(before))
+
+    def a_node_reboots_itself(self):
+        """It comes back with its layers, and nobody has to do a thing."""
+        before, machine = self.last_event(), self.on('compute-0')
+        pids, old = self.pids('compute-2'), machine.processes('slurmd')
+        with contextlib.suppress(subprocess.CalledProcessError):
+            machine.run('systemctl', 'reboot')
+        wait_for(lambda: machine.processes('slurmd') - old)
+        self.assertEqual('compute-0\n',
+                         self.ssh('srun -w compute-0 hostname'))
+        self.assertEqual({'compute-0': 'idle', 'compute-2': 'idle'},
+                         self.sinfo())
+        self.assertEqual('ACTIVE', self.service.get(
+            '/v1/clusters/demo')['status'])
+        self.assertEqual(set(), self.touched(before))
+        self.assertEqual(pids, self.pids('compute-2'))
 
     def a_user_comes_and_goes(self):
         """One account is made and taken away; nobody else notices."""
