@@ -27,6 +27,7 @@ from hpcdirect.planning.plan import SeenLayer
 from hpcdirect.planning.wanted import Member
 from hpcdirect.planning.wanted import Wanted
 from hpcdirect.runners.base import Host
+from hpcdirect.runners.base import jump
 
 
 def _seen(item: Member) -> dict[str, str]:
@@ -75,7 +76,10 @@ def hosts(nodes: Iterable[models.Node], names: Collection[str],
           blueprint: Blueprint, vault: Vault) -> tuple[Host, ...]:
     """How the runner reaches these nodes, and what each knows of itself."""
     found = []
-    for node in nodes:
+    every = list(nodes)
+    keys = {(node.ssh['host'], node.ssh['port']): node.ssh['host_key']
+            for node in every if node.ssh}
+    for node in every:
         if node.name not in names:
             continue
         known = recorded.member(node)
@@ -87,5 +91,7 @@ def hosts(nodes: Iterable[models.Node], names: Collection[str],
             ssh_host=node.ssh['host'], ssh_port=node.ssh['port'],
             ssh_user=node.ssh['user'], ssh_via=node.ssh['via'],
             host_key=node.ssh['host_key'],
+            via_key=keys.get(jump(node.ssh['via'])[1:], '')
+            if node.ssh['via'] else '',
             variables={'certificates': certificates}))
     return tuple(found)

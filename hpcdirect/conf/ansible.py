@@ -66,6 +66,27 @@ OPTIONS: list[cfg.Opt] = [
         'stop_grace', default=3, min=0, max=60,
         help='Seconds that a run which is to end has to end by itself '
              'before it is killed.'),
+    cfg.IntOpt(
+        'run_seconds', default=43200, min=1,
+        help='Seconds after which a whole batch is ended and counts as '
+             'failed, whatever its tasks still have to do.'),
+    cfg.IntOpt(
+        'run_memory', default=4096, min=64,
+        help='Memory in MiB that all processes of one batch may use on this '
+             'machine together. One that uses more is ended, and nothing '
+             'else: what nodes answer is read here, and a node may answer '
+             'without end. The kernel takes these processes before the '
+             'conductor when memory is short.'),
+    cfg.IntOpt(
+        'run_processes', default=2048, min=16,
+        help='Processes that one batch may have on this machine; one that '
+             'has more is ended. Each node that is worked on takes about '
+             'three.'),
+    cfg.IntOpt(
+        'run_output', default=16384, min=64,
+        help='KiB of output that are kept of each run. A line in its log '
+             'says where the rest was left out; how each task ended is '
+             'always told.'),
     cfg.StrOpt(
         'known_hosts', default='',
         regex=r'^(/[A-Za-z0-9._/-]+)?$',

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import enum
+import re
 from typing import Any
 
 from hpcdirect.blueprints.model import Element
@@ -37,6 +38,23 @@ class Verb(enum.StrEnum):
     RESUME = 'resume'
 
 
+_VIA = re.compile(r'(?:(?P<user>[^@]+)@)?'
+                  r'(?P<host>\[[^]]+\]|[^:@]+)(?::(?P<port>\d+))?')
+
+
+def jump(via: str) -> tuple[str, str, int]:
+    """User, host and port of a jump host as it is written.
+
+    :param via: ``[USER@]HOST[:PORT]``, an address of IPv6 in brackets.
+    :raises ValueError: it is not.
+    """
+    found = _VIA.fullmatch(via)
+    if found is None:
+        raise ValueError(f'{via!r} is not a jump host.')
+    return (found['user'] or 'root', found['host'].strip('[]'),
+            int(found['port'] or 22))
+
+
 @dataclasses.dataclass(frozen=True)
 class Host:
     """A node to work on.
@@ -44,6 +62,8 @@ class Host:
     :param name: the slot's name and the machine's host name.
     :param group: the node group.
     :param host_key: OpenSSH public key line it must show.
+    :param via_key: the same of its jump host, where that is a node of the
+        cluster; an operator's own is known otherwise.
     :param variables: more that the element may know of this node; what it
         sees as ``hpc_node`` besides the name, group, address and key.
     """
@@ -56,6 +76,7 @@ class Host:
     ssh_user: str = 'root'
     ssh_via: str = ''
     host_key: str = ''
+    via_key: str = ''
     variables: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 

@@ -20,6 +20,7 @@ counted in Ansible's final statistics.
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable
 import dataclasses
 import re
@@ -44,6 +45,22 @@ _INDEX = re.compile(r'/project/(\d+)-[^/]+/')
 # What ansible-playbook says before it gives up because one of the processes
 # that it forks was killed (ansible/plugins/strategy/__init__.py).
 _DEAD = 'A worker was found in a dead state'
+#: Lines of output that are remembered to find a reason in.
+_SAID = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What a course has to know of how the batch is played.
+
+    :param project: folder whose path is left out of what is told.
+    :param connect_timeout: seconds that a connection may take.
+    :param output: characters of output that are told of each task.
+    """
+
+    project: str
+    connect_timeout: int
+    output: int
 
 
 @dataclasses.dataclass
@@ -54,6 +71,7 @@ class _Leg:
     :param failed: node -> why it failed, for certain.
     :param seen: nodes of which anything was heard in this task.
     :param over: nothing more will be heard of it.
+    :param output: characters told of it so far.
     """
 
     task: Task
@@ -61,6 +79,7 @@ class _Leg:
     over: bool = False
     told: bool = False
     changed: int = 0
+    output: int = 0
     seen: set[str] = dataclasses.field(default_factory=set)
     doubted: dict[str, Cause] = dataclasses.field(default_factory=dict)
     failed: dict[str, Cause] = dataclasses.field(default_factory=dict)
@@ -75,18 +94,18 @@ class Course:
     """
 
     def __init__(self, batch: Batch, listener: Listener, redact: Redaction,
-                 project: str, connect_timeout: int) -> None:
+                 setting: Setting) -> None:
         self._legs = [_Leg(task) for task in batch.tasks]
         self._segments = folder.segments(batch.tasks)
         self._listener = listener
         self._redact = redact
-        self._project = project
-        self._connect_timeout = connect_timeout
+        self._setting = setting
+        self._project = setting.project
         self._segment: list[int] = []
         self._current = 0
         self._complete = False
         self._failed_nodes: set[str] = set()
-        self._said: list[str] = []
+        self._said: collections.deque[str] = collections.deque(maxlen=_SAID)
         self._died = False
         self.unclosed: list[str] = []
         self.started = False
@@ -144,7 +163,7 @@ class Course:
         self._segment = self._segments[record['number']]
         self._complete = False
         self._failed_nodes = set()
-        self._said = []
+        self._said.clear()
         self._reach(self._segment[0])
 
     def _take_event(self, record: dict[str, Any]) -> None:
@@ -157,6 +176,7 @@ class Course:
         output = self._redact(record['output']).replace(
             f'{self._project}/', '')
         self._said += output.splitlines()[:50]
+        output = self._cut_output(output)
         if 'node' in record:
             self._result(record, output)
         elif output:
@@ -164,13 +184,24 @@ class Course:
                 self._legs[self._current].task.run_id,
                 output=f'{output}\n'))
 
+    def _cut_output(self, output: str) -> str:
+        """An output as far as the task may still tell some."""
+        leg = self._legs[self._current]
+        left = self._setting.output - leg.output
+        leg.output += len(output)
+        if len(output) <= left:
+            return output
+        return '' if left < 0 else (
+            f'{output[:left]}\n[... more than {self._setting.output} '
+            'characters; the rest of the output is left out]')
+
     def _result(self, record: dict[str, Any], output: str) -> None:
         leg, node = self._legs[self._current], record['node']
         changed = Result.CHANGED if record['changed'] else Result.OK
         result = _RESULTS.get(record['event'], changed)
         said = message.complete(record.get('said', ''), self._said)
         if result is Result.UNREACHABLE:
-            said = fence.explain(node, said, self._connect_timeout)
+            said = fence.explain(node, said, self._setting.connect_timeout)
         said = self._redact(said)
         self._outlive(node)
         leg.seen.add(node)

@@ -206,7 +206,7 @@ def _filled(path: pathlib.Path, conf: cfg.ConfigOpts, batch: Batch,
                      'gather_facts': False, 'tasks': []})
         _write(path / f'project/site-{number}.yaml', documents.dump(site))
     _write(path / 'plan.json', json.dumps({
-        'fence': dataclasses.asdict(fence),
+        'fence': dataclasses.asdict(fence), 'memory': options.run_memory,
         'hosts': {host.name: _host(host, fence) for host in batch.hosts},
         'segments': [_groups(batch, part) for part in parts]}))
     return Folder(path, fence)

@@ -28,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from typing import IO
 
 from oslo_config import cfg
@@ -42,11 +43,17 @@ from hpcdirect.runners import base
 from hpcdirect.runners.ansible import check
 from hpcdirect.runners.ansible import family
 from hpcdirect.runners.ansible import folder as folders
+from hpcdirect.runners.ansible.caps import Caps
 from hpcdirect.runners.ansible.contact import Contact
 from hpcdirect.runners.ansible.course import Course
+from hpcdirect.runners.ansible.course import Setting
 from hpcdirect.runners.ansible.redaction import Redaction
 
 _POLL = 0.5
+#: Seconds between two questions whether to go on.
+_ASK = 0.8
+#: Bytes; the worker cuts what it tells to far less.
+_LONGEST_RECORD = 4 * 1024 * 1024
 _STOPPED = 'The run was stopped.'
 _WORKER = 'hpcdirect.runners.ansible.worker'
 
@@ -89,8 +96,9 @@ class AnsibleRunner(base.ElementRunner):
             value for task in batch.tasks for value in hiding.secrets(
                 task.element.parameters, task.variables))])
         with folders.made(self._conf, batch, over) as folder:
-            course = Course(batch, listener, redact, folder.project,
-                            self._conf.ansible.connect_timeout)
+            course = Course(batch, listener, redact, Setting(
+                folder.project, self._conf.ansible.connect_timeout,
+                self._conf.ansible.run_output * 1024))
             try:
                 reason, died = self._played(folder, listener, course,
                                             stopped)
@@ -136,8 +144,13 @@ class AnsibleRunner(base.ElementRunner):
             course.started = True
             with contextlib.suppress(BrokenPipeError):
                 os.write(_pipe(worker.stdin).fileno(), b'go\n')
-            if not _follow(_pipe(worker.stdout), course, stopped):
-                return _STOPPED, False
+            caps = Caps(
+                worker.pid, self._conf.ansible.run_memory,
+                self._conf.ansible.run_processes,
+                self._conf.ansible.run_seconds)
+            reason = _follow(_pipe(worker.stdout), course, caps, stopped)
+            if reason:
+                return reason, False
             if course.over:
                 return '', False
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -153,11 +166,15 @@ class AnsibleRunner(base.ElementRunner):
     def _worker(self, folder: folders.Folder, errors: IO[bytes]
                 ) -> Iterator[subprocess.Popen[bytes]]:
         """A worker that waits for its go; when left, nothing of it is."""
-        worker = subprocess.Popen(
-            [sys.executable, '-m', _WORKER, str(folder.path)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-            cwd=folder.project, env=_environment(folder.path),
-            start_new_session=True)
+        try:
+            worker = subprocess.Popen(
+                [sys.executable, '-m', _WORKER, str(folder.path)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                cwd=folder.project, env=_environment(folder.path),
+                start_new_session=True)
+        except OSError as exc:
+            raise RunnerError(plugin='ansible', reason=(
+                f'No process for the run can be started: {exc}')) from exc
         started = processes.started(worker.pid)
         try:
             yield worker
@@ -217,13 +234,21 @@ def _environment(path: pathlib.Path) -> dict[str, str]:
     return values
 
 
-def _follow(pipe: IO[bytes], course: Course, stopped: Callable[[], bool]
-            ) -> bool:
-    """Hand on what the worker tells until it ends; False when stopped."""
-    buffer = b''
+def _follow(pipe: IO[bytes], course: Course, caps: Caps,
+            stopped: Callable[[], bool]) -> str:
+    """Hand on what the worker tells until it ends; else why it is to end."""
+    buffer, asked = b'', 0.0
     with selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
-        while not stopped():
+        while True:
+            # Both cost a look at the database or at all processes.
+            if time.monotonic() - asked >= _ASK:
+                if stopped():
+                    return _STOPPED
+                reason = caps.exceeded()
+                if reason:
+                    return reason
+                asked = time.monotonic()
             if not selector.select(_POLL):
                 continue
             read = os.read(pipe.fileno(), 65536)
@@ -231,8 +256,9 @@ def _follow(pipe: IO[bytes], course: Course, stopped: Callable[[], bool]
             for line in lines:
                 course.take(json.loads(line))
             if not read or course.over:
-                return True
-    return False
+                return ''
+            if len(buffer) > _LONGEST_RECORD:
+                return 'The run told something too long to be read.'
 
 
 def _errors() -> IO[bytes]:

@@ -32,6 +32,7 @@ from typing import Any
 
 from hpcdirect.exception import RunnerError
 from hpcdirect.runners.base import Batch
+from hpcdirect.runners.base import jump
 
 _COMMON = """\
 Host *
@@ -64,8 +65,6 @@ _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]*')
 _ADDRESS = re.compile(r'[A-Za-z0-9:][A-Za-z0-9:._-]*')
 _USER = re.compile(r'[A-Za-z_][A-Za-z0-9._-]*')
 _KEY = re.compile(r'[a-z0-9@.-]+ [A-Za-z0-9+/=]+( [^\n]*)?')
-_VIA = re.compile(r'(?:(?P<user>[^@]+)@)?'
-                  r'(?P<host>\[[^]]+\]|[^:@]+)(?::(?P<port>\d+))?')
 
 
 #: Bytes of what a node says that are kept; the last ones.
@@ -125,9 +124,11 @@ def ask(arguments: Sequence[str], patience: Patience, script: bytes = b''
 
 
 def place(via: str) -> tuple[str, int]:
-    """Host and port of a jump host."""
-    found = _via(via)
-    return found['host'].strip('[]'), int(found['port'] or 22)
+    """Host and port of a jump host.
+
+    :raises RunnerError: it is none.
+    """
+    return _via(via)[1:]
 
 
 def config(batch: Batch, folder: str, options: Any, shared: bool = True
@@ -146,7 +147,7 @@ def config(batch: Batch, folder: str, options: Any, shared: bool = True
         if host.ssh_via:
             lines.append(f'  ProxyJump {_jumps(batch)[host.ssh_via]}')
     for via, name in _jumps(batch).items():
-        lines += _block(name, *place(via), _via(via)['user'] or 'root')
+        lines += _block(name, *place(via), _via(via)[0])
     files = ' '.join(filter(None, (f'{folder}/known_hosts',
                                    options.known_hosts)))
     return '\n'.join(lines) + '\n' + _COMMON.format(
@@ -158,22 +159,24 @@ def config(batch: Batch, folder: str, options: Any, shared: bool = True
 def known_hosts(batch: Batch) -> str:
     """Text of known_hosts.
 
-    A jump host is the cluster's own head, whatever address it is reached
-    by: any key of the cluster's nodes will do. An operator's jump host is
-    in the file that the operator names.
+    A jump host is the cluster's own head, and has to show the head's key:
+    the users of any other node may be able to read that one's. An operator's
+    jump host is in the file that the operator names.
 
     :raises RunnerError: a host key that is none.
     """
     lines = [f'{host.name} {_checked(_KEY, host.host_key, "host key")}'
              for host in batch.hosts if host.host_key]
-    keys = {host.host_key for host in batch.hosts} | {
-        str(member.get('host_key') or '')
-        for task in batch.tasks for member in task.facts.get('members', ())}
+    doors = {(host.ssh_host, host.ssh_port): host.host_key
+             for host in batch.hosts}
+    doors |= {place(host.ssh_via): host.via_key for host in batch.hosts
+              if host.ssh_via and host.via_key}
     for via in _jumps(batch):
         name, port = place(via)
+        key = doors.get((name, port), '')
         name = name if port == 22 else f'[{name}]:{port}'
-        lines += [f'{name} {_checked(_KEY, key, "host key")}'
-                  for key in sorted(keys - {''})]
+        if key:
+            lines.append(f'{name} {_checked(_KEY, key, "host key")}')
     return ''.join(f'{line}\n' for line in lines)
 
 
@@ -184,11 +187,11 @@ def _jumps(batch: Batch) -> dict[str, str]:
             for number, via in enumerate(vias)}
 
 
-def _via(text: str) -> re.Match[str]:
-    found = _VIA.fullmatch(text)
-    if found is None:
-        raise _wrong('jump host', text)
-    return found
+def _via(text: str) -> tuple[str, str, int]:
+    try:
+        return jump(text)
+    except ValueError as exc:
+        raise _wrong('jump host', text) from exc
 
 
 def _block(name: str, host: str, port: int, user: str) -> list[str]:

@@ -19,6 +19,8 @@ standard input ends: whoever listens has died then.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
 import json
 import os
 import pathlib
@@ -28,16 +30,18 @@ from typing import Any
 from typing import TextIO
 
 from hpcdirect import processes
+from hpcdirect.runners.ansible import caps
 from hpcdirect.runners.ansible import documents
 from hpcdirect.runners.ansible import family
 from hpcdirect.runners.ansible.fence import Fence
-from hpcdirect.runners.ansible.message import sentence
 
-_LONGEST_OUTPUT = 65536
-_TOLD = {
-    'runner_on_ok', 'runner_on_failed', 'runner_on_skipped',
-    'runner_on_unreachable', 'playbook_on_play_start', 'playbook_on_stats'}
-_SILENT = {'runner_on_start', 'playbook_on_stats', 'EOF'}
+#: Of the callback, which is loaded by Ansible alone.
+PIPE = 'HPCDIRECT_EVENTS'
+_CALLBACKS = pathlib.Path(__file__).with_name('callback')
+#: Seconds to wait for the last lines of an ansible-playbook that has ended.
+_LAST_LINES = 5.0
+#: Characters of a line that is none of our callback's.
+_LONGEST_LINE = 65536
 
 
 class Worker:
@@ -47,8 +51,10 @@ class Worker:
         self._folder = pathlib.Path(folder)
         self._output = output
         self._plan = json.loads((self._folder / 'plan.json').read_text())
+        caps.limit(self._plan['memory'])
         self._fence = Fence.load(self._plan['fence'])
         self._lost: set[str] = set()
+        self._lock = threading.Lock()
 
     def play(self, library: threading.Thread) -> None:
         """Let the batch in on the nodes, play it, tell the nodes.
@@ -77,57 +83,61 @@ class Worker:
         inventory.write_text(documents.inventory(
             self._plan['hosts'], groups, self._lost), encoding='utf-8')
         self._tell(kind='segment', number=number)
-        ended = ansible_runner.run(
-            private_data_dir=str(self._folder), ident=f's{number}',
-            playbook=f'site-{number}.yaml', inventory=str(inventory),
-            event_handler=self._event, quiet=True, suppress_env_files=True,
-            settings={'suppress_output_file': True, 'pexpect_timeout': 1})
+        with self._events() as pipe:
+            ended = ansible_runner.run(
+                private_data_dir=str(self._folder), ident=f's{number}',
+                playbook=f'site-{number}.yaml', inventory=str(inventory),
+                event_handler=self._event, quiet=True,
+                suppress_env_files=True,
+                # In files it would be read anew for each task and node.
+                fact_cache_type='memory',
+                envvars={'AWX_LIB_DIRECTORY': str(_CALLBACKS), PIPE: pipe},
+                settings={'suppress_output_file': True, 'pexpect_timeout': 1})
         self._tell(kind='segment_over', status=ended.status, code=ended.rc)
 
+    @contextlib.contextmanager
+    def _events(self) -> Iterator[str]:
+        """The pipe that our callback writes to; empty when it is left."""
+        path = self._folder / 'events'
+        path.unlink(missing_ok=True)
+        os.mkfifo(path, 0o600)
+        reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        # Until this one is closed there is somebody who may write.
+        writing = os.open(path, os.O_WRONLY)
+        os.set_blocking(reading, True)
+        thread = threading.Thread(target=self._pass_on, args=(reading,),
+                                  daemon=True)
+        thread.start()
+        try:
+            yield str(path)
+        finally:
+            os.close(writing)
+            thread.join(_LAST_LINES)
+
+    def _pass_on(self, reading: int) -> None:
+        with os.fdopen(reading, encoding='utf-8', errors='replace') as lines:
+            for line in lines:
+                record = json.loads(line)
+                if record['kind'] == 'stats':
+                    self._lost |= set(record['failed'])
+                    record['failed'] = sorted(self._lost)
+                self._tell(**record)
+
     def _event(self, event: dict[str, Any]) -> bool:
-        """Pass an event on, in short; False: it need not be stored."""
-        name = event.get('event', '')
-        output = event.get('stdout') or ''
-        facts = event.get('event_data') or {}
-        if name == 'playbook_on_stats':
-            failed = {**(facts.get('failures') or {}),
-                      **(facts.get('dark') or {})}
-            self._lost |= {node for node, times in failed.items() if times}
-            self._tell(kind='stats', failed=sorted(self._lost))
-        if name in _SILENT or (not output and name not in _TOLD):
-            return False
-        self._tell(kind='event', event=name, output=_cut(output),
-                   **_facts(name, facts))
+        """Pass on what ansible-playbook says beside our callback.
+
+        :returns: False: it need not be stored.
+        """
+        output = str(event.get('stdout') or '').replace('\r\n', '\n')
+        if output:
+            self._tell(kind='event', event='verbose', play='', task='',
+                       path='', output=output[:_LONGEST_LINE])
         return False
 
     def _tell(self, **record: Any) -> None:
-        self._output.write(json.dumps(record) + '\n')
-        self._output.flush()
-
-
-def _facts(name: str, facts: dict[str, Any]) -> dict[str, Any]:
-    result = facts.get('res') or {}
-    told: dict[str, Any] = {
-        'play': facts.get('play') or facts.get('name') or '',
-        'task': facts.get('task') or '', 'path': facts.get('task_path') or ''}
-    if not name.startswith('runner_'):
-        return told
-    told |= {'node': facts.get('host') or '',
-             'seconds': facts.get('duration') or 0.0,
-             'changed': bool(result.get('changed')),
-             'ignored': bool(facts.get('ignore_errors'))}
-    if name == 'runner_on_unreachable':
-        told['said'] = str(result.get('msg') or '')
-    elif name == 'runner_on_failed':
-        told['said'] = sentence(result)
-    return told
-
-
-def _cut(output: str) -> str:
-    text = output.replace('\r\n', '\n')
-    if len(text) <= _LONGEST_OUTPUT:
-        return text
-    return f'{text[:_LONGEST_OUTPUT]}\n[... {len(text)} characters]'
+        with self._lock:
+            self._output.write(json.dumps(record) + '\n')
+            self._output.flush()
 
 
 def _import_library() -> None:

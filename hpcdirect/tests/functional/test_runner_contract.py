@@ -393,18 +393,21 @@ class AnsibleRunnerTest(Contract, NodesCase):
     def test_a_jump_host_is_used_and_its_key_checked(self):
         head = self.nodes['compute-0']
         via = f'root@127.0.0.1:{head.port}'
-        hosts = (self.nodes['compute-1'].host(ssh_via=via),)
+        host = self.nodes['compute-1'].host(ssh_via=via,
+                                            via_key=head.host_key)
+        # That the key is some node's is not enough: it must be the head's.
         task = self.work('probe', nodes=['compute-1'], facts={
             'members': [{'name': 'compute-0', 'host_key': head.host_key}]})
         told = self.carried_out(self.runner(),
-                                self.batch(task, hosts=hosts))
+                                self.batch(task, hosts=(host,)))
         self.assertEqual(('compute-1',),
                          told.outcomes[task.run_id].succeeded, told.log)
-        task = dataclasses.replace(task, facts={})
-        told = self.carried_out(self.runner(),
-                                self.batch(task, hosts=hosts, epoch=2))
-        self.assertEqual(['compute-1'],
-                         list(told.outcomes[task.run_id].failed))
+        for key in (self.nodes['compute-1'].host_key, ''):
+            told = self.carried_out(self.runner(), self.batch(
+                task, epoch=2,
+                hosts=(dataclasses.replace(host, via_key=key),)))
+            self.assertEqual(['compute-1'],
+                             list(told.outcomes[task.run_id].failed))
 
     def test_machines_are_reached_through_the_head_and_keys_are_checked(self):
         runner = self.runner()
