@@ -39,9 +39,9 @@ from hpcdirect.backends.heat import leftovers
 from hpcdirect.backends.heat import look
 from hpcdirect.backends.heat import template
 from hpcdirect.backends.heat.checks import Checks
-from hpcdirect.backends.heat.metal import Ailment
 from hpcdirect.backends.heat.metal import Held
 from hpcdirect.backends.heat.metal import Metal
+from hpcdirect.backends.heat.shared import Shared
 from hpcdirect.backends.heat.stacks import Stack
 from hpcdirect.backends.heat.stacks import Stacks
 from hpcdirect.backends.heat.stacks import moment
@@ -85,7 +85,7 @@ class HeatBackend(base.Backend):
         options.register_opts(conf)
         self._conf = conf.heat
         self._keystone = Keystone(conf)
-        self._entries: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._shared = Shared(lambda: self._metal())
         # Stacks driven on once already, and when.
         self._driven: dict[str, datetime.datetime] = {}
 
@@ -124,9 +124,9 @@ class HeatBackend(base.Backend):
     def capacity(self, project_id: str) -> base.Capacity:
         """Ironic's free nodes, and the project's quotas if we may see them."""
         try:
-            quotas = (self._cloud(project_id).quotas()
+            quotas = (self._shared.quotas(self._cloud(project_id))
                       if self._keystone.allowed(project_id) else ())
-            return base.Capacity(self._metal().types(), tuple(quotas))
+            return base.Capacity(self._shared.types(), tuple(quotas))
         except Unavailable as exc:
             raise BackendError(plugin='heat', reason=str(exc)) from exc
 
@@ -238,7 +238,7 @@ class HeatBackend(base.Backend):
 
     def _has_to_wait(self, servers: list[look.Server]) -> bool:
         """Whether to ask Nova again would be in vain just now."""
-        soon = self._soon(servers)
+        soon = self._shared.soon(servers)
         return any(look.has_to_wait(server, soon) for server in servers)
 
     def _drive(self, request: base.InfraRequest, stacks: Stacks,
@@ -250,6 +250,8 @@ class HeatBackend(base.Backend):
                     stack.stack_name)
         if stack.id in self._driven and stack.action == 'UPDATE':
             stacks.cancel(stack)
+        if len(self._driven) > 10000:
+            self._driven.clear()
         self._driven[stack.id] = datetime.datetime.now(datetime.UTC)
         stacks.update(stack)
 
@@ -281,7 +283,7 @@ class HeatBackend(base.Backend):
         stacks, cloud = self._stacks(project_id), self._cloud(project_id)
         name = template.name(cluster_id)
         stack = stacks.get(name)
-        servers = cloud.servers(cluster_id)
+        servers = self._shared.servers(cloud, cluster_id, stack)
         if stack is None:
             if not servers:
                 self._release_nodes(project_id)
@@ -296,46 +298,12 @@ class HeatBackend(base.Backend):
                     if stack.stack_status.endswith('FAILED') else {})
         return look.Look(
             stack, memo, servers, failures, stalled,
-            self._of_metal(lambda metal: metal.ailments(), {}),
-            lambda group, idents: self._entry(stacks, stack, memo, group,
-                                              idents),
-            self._last_error, self._soon(servers)).infra()
-
-    def _entry(self, stacks: Stacks, stack: Stack, memo: template.Memo,
-               group: str, idents: tuple[str, ...]) -> tuple[str, ...]:
-        """The addresses by which machines of a group are come in by.
-
-        They are asked for once for each set of machines.
-        """
-        key = (stack.id, group, *idents)
-        if key not in self._entries:
-            said = stacks.output(stack, memo.entries[group])
-            if not said:
-                return ()
-            if len(self._entries) > 10000:
-                self._entries.clear()
-            self._entries[key] = tuple(
-                str(one) for one in (said if isinstance(said, list)
-                                     else [said]))
-        return self._entries[key]
-
-    def _soon(self, servers: Iterable[look.Server]) -> Mapping[str, bool]:
-        """What becomes free, if there is a server that waits for it."""
-        nothing: Mapping[str, bool] = {}
-        if not any(map(look.lacks_host, servers)):
-            return nothing
-        return self._of_metal(lambda metal: metal.soon(), nothing)
-
-    def _last_error(self, server: str) -> Ailment | None:
-        return self._of_metal(lambda metal: metal.last_error(server), None)
-
-    def _of_metal(self, ask: Callable[[Metal], _T], otherwise: _T) -> _T:
-        """What Ironic says; a cloud that hides Ironic is no reason to fail."""
-        try:
-            return ask(self._metal())
-        except (BackendError, Unavailable) as exc:
-            LOG.debug('Ironic is not to be seen: %s', exc)
-            return otherwise
+            self._shared.ailments(),
+            lambda group, idents: self._shared.entry((stack.id, *idents), (
+                lambda: look.entries(
+                    stacks.output(stack, memo.entries[group]),
+                    [one for one in servers if one.id in idents], cloud))),
+            self._shared.last_error, self._shared.soon(servers)).infra()
 
     def _stalled(self, stacks: Stacks, stack: Stack,
                  servers: Iterable[look.Server] = ()) -> bool:
@@ -365,7 +333,7 @@ class HeatBackend(base.Backend):
         except Unavailable as exc:
             raise BackendError(plugin='heat', reason=str(exc)) from exc
         none: list[Held] = []
-        nodes = self._of_metal(lambda metal: metal.held(), none)
+        nodes = self._shared.of_metal(lambda metal: metal.held(), none)
         for project_id in projects:
             yield from leftovers.found(
                 self._stacks(project_id), self._cloud(project_id), nodes,

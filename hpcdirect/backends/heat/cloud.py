@@ -60,6 +60,12 @@ class Cloud:
                 if (server.metadata or {}).get('hpcdirect_cluster')
                 and cluster_id in ('', server.metadata['hpcdirect_cluster'])]
 
+    def has_floating(self, address: str) -> bool:
+        """Whether a floating IP of the project has this address."""
+        with _translated('Neutron'):
+            return any(True for _ in self._cloud.network.ips(
+                floating_ip_address=address, project_id=self.project_id))
+
     def lacks(self, ident: str) -> bool:
         """Whether the project has no such server.
 

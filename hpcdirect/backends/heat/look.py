@@ -23,17 +23,26 @@ from typing import Any
 from hpcdirect.backends import base
 from hpcdirect.backends.base import InfraStatus
 from hpcdirect.backends.base import MachineStatus
+from hpcdirect.backends.heat.cloud import Cloud
 from hpcdirect.backends.heat.cloud import classes_of
 from hpcdirect.backends.heat.cloud import incarnation_of
 from hpcdirect.backends.heat.metal import Ailment
 from hpcdirect.backends.heat.template import TAG
 from hpcdirect.backends.heat.template import Memo
+from hpcdirect.exception import BackendError
 
 Server = Any
 #: Nova's words for a server that is being made or comes back by itself.
 _COMING = ('BUILD', 'REBUILD', 'REBOOT', 'HARD_REBOOT', 'UNKNOWN')
 _SILENT = 'Heat shows no sign of life'
 _NO_HOST = 'No valid host'
+#: Failed resources that are told of, and characters of what is said of one:
+#: hundreds of machines fail for the same reason.
+_NAMED, _LONGEST = 5, 500
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f'{text[:_LONGEST - 1]}…'
 
 
 def by_slot(servers: Iterable[Server]) -> dict[str, dict[int, Server]]:
@@ -53,6 +62,40 @@ def is_orphan(server: Server) -> bool:
     known; of one without, Heat's own list of resources has the last word.
     """
     return TAG not in (server.tags or ())
+
+
+def all_up(servers: Iterable[Server], slots: Iterable[base.Slot]) -> bool:
+    """Whether there are just the servers that are wanted, all at work."""
+    those = list(servers)
+    return ({(slot.name, slot.incarnation) for slot in slots}
+            == {(name, number) for name, each in by_slot(those).items()
+                for number in each}
+            and all(server.status == 'ACTIVE' for server in those))
+
+
+def entries(said: Any, servers: Iterable[Server], cloud: Cloud
+            ) -> tuple[str, ...]:
+    """The addresses that an output names, checked.
+
+    Members of the project can change outputs in Heat, and we speak ssh to
+    what they say: it has to be the project's own.
+
+    :param said: the output: an address or a list of them, or nothing yet.
+    :param servers: those that are to be reached there.
+    :raises BackendError: an address is another's.
+    """
+    found = tuple(str(one) for one in (
+        said if isinstance(said, list) else [said] if said else []))
+    own = {one['addr'] for server in servers
+           for those in (server.addresses or {}).values() for one in those}
+    for address in sorted(set(found) - own):
+        # Nova may not know yet of one that was given just now.
+        if not cloud.has_floating(address):
+            raise BackendError(plugin='heat', reason=(
+                f'Heat: an output says that the cluster is reached at '
+                f'{address!r}, which is neither an address of its machines '
+                'nor a floating IP of the project.'))
+    return found
 
 
 def lacks_host(server: Server) -> bool:
@@ -163,8 +206,12 @@ class Look:
                     'cleaned.')
         if self._status != 'FAILED':
             return ''
-        told = [f'{name}: {why}' for name, why in self._failures.items()]
-        return f'Heat: {"; ".join(told) or self._said}'
+        told = [f'{name}: {_short(why)}'
+                for name, why in self._failures.items()]
+        more = len(told) - _NAMED
+        if more > 0:
+            told = [*told[:_NAMED], f'and {more} more']
+        return f'Heat: {"; ".join(told) or _short(self._said)}'
 
     def _machine(self, slot: base.Slot, entries: Mapping[str, str]
                  ) -> base.Machine:
@@ -220,17 +267,18 @@ class Look:
         if server is not None:
             ailment = self._last_error(server.id)
             if ailment:
-                return f'Ironic, node {ailment.node}: {ailment.reason}'
+                return (f'Ironic, node {ailment.node}: '
+                        f'{_short(ailment.reason)}')
             fault = (server.fault or {}).get('message')
             if fault:
-                return f'Nova: {fault}'
+                return f'Nova: {_short(fault)}'
         told = self._failures.get(name) or next(
             (why for one, why in self._failures.items()
              if one.startswith(f'{name}.')), '')
         if told:
-            return f'Heat: {told}'
+            return f'Heat: {_short(told)}'
         return (f'Nova says that the server is {server.status}.'
-                if server is not None else f'Heat: {self._said}')
+                if server is not None else f'Heat: {_short(self._said)}')
 
     # -- addresses --------------------------------------------------------
 

@@ -61,6 +61,7 @@ class Cloud:
     def __init__(self):
         self.there, self.deleted = [], []
         self.project_id, self.lacking = 'lab', set()
+        self.floating = {'10.30.0.7'}
 
     def servers(self, cluster_id=''):
         return [one for one in self.there if cluster_id in (
@@ -68,6 +69,9 @@ class Cloud:
 
     def lacks(self, ident):
         return ident in self.lacking
+
+    def has_floating(self, address):
+        return address in self.floating
 
     def delete_loose_ports(self, tag):
         self.deleted.append(f'ports of {tag}')
@@ -209,6 +213,63 @@ class HeatCase(testtools.TestCase):
         infra = self.backend.observe(f'lab/{world.CLUSTER}')
         return {machine.slot: machine.status for machine
                 in infra.machines} | {'': infra.status}
+
+
+class EntryTest(HeatCase):
+    """Where the cluster is reached, which members can change in Heat."""
+
+    def reached(self, said):
+        self.stacks.output = lambda stack, name: said
+        self.there('CREATE_COMPLETE', server('head-0'), server('compute-0'))
+        infra = self.backend.observe(f'lab/{world.CLUSTER}')
+        return infra.machines[0].ssh
+
+    def test_an_address_of_its_own(self):
+        self.cloud.floating = set()
+        self.assertEqual('192.168.50.9', self.reached('192.168.50.9').host)
+
+    def test_a_floating_one_of_the_project(self):
+        self.assertEqual('10.30.0.7', self.reached(['10.30.0.7']).host)
+
+    def test_none_yet(self):
+        self.assertIsNone(self.reached(None))
+
+    def test_another_one_is_refused(self):
+        for said in ('169.254.169.254', ['192.168.50.9', '127.0.0.1'],
+                     'db.internal'):
+            problem = self.assertRaises(BackendError, self.reached, said)
+            self.assertIn('neither an address of its machines', str(problem))
+
+
+class SharedTest(HeatCase):
+    """Clusters of one project that rest, looked at one after the other."""
+
+    def setUp(self):
+        super().setUp()
+        self.lists = 0
+        servers = self.cloud.servers
+
+        def counted(cluster_id=''):
+            self.lists += 1
+            return servers(cluster_id)
+        self.cloud.servers = counted
+
+    def test_one_list_serves_them_all(self):
+        self.there('CREATE_COMPLETE', server('head-0'), server('compute-0'))
+        for _ in range(5):
+            self.assertEqual({MachineStatus.UP}, set(
+                self.machines().values()) - {InfraStatus.READY})
+        self.assertEqual(1, self.lists)
+
+    def test_where_something_differs_it_is_asked_anew(self):
+        self.there('CREATE_COMPLETE', server('head-0'), server('compute-0'))
+        self.machines()
+        self.stacks.stack.stack_status = 'UPDATE_IN_PROGRESS'
+        self.cloud.there = [server('head-0')]
+        self.machines()
+        self.assertEqual(2, self.lists)
+        self.stacks.stack.stack_status = 'UPDATE_COMPLETE'
+        self.assertEqual(MachineStatus.ABSENT, self.machines()['compute-0'])
 
 
 class EnsureTest(HeatCase):

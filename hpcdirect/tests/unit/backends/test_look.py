@@ -156,6 +156,13 @@ class StatusTest(LookCase):
                                     failures={'compute-0': 'No valid host',
                                               'net': 'quota'}).reason)
 
+    def test_hundreds_that_failed_do_not_make_a_novel(self):
+        reason = self.infra('CREATE_FAILED', failures={
+            f'compute-{number}': 'No valid host. ' * 100
+            for number in range(400)}).reason
+        self.assertLess(len(reason), 4000)
+        self.assertIn('; and 395 more', reason)
+
     def test_nobody_is_wanted(self):
         found = self.machines('UPDATE_COMPLETE', [], Memo())
         self.assertEqual({'': InfraStatus.READY}, found)
