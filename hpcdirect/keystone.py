@@ -118,7 +118,7 @@ class Keystone:
             found.mount(scheme, adapter)
         return found
 
-    def together(self) -> contextlib.AbstractContextManager[None]:
+    def together(self) -> contextlib.AbstractContextManager[object]:
         """All requests in the block share ``[service_auth] deadline``."""
         return transport.within(self._conf.service_auth.deadline)
 

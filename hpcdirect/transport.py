@@ -44,6 +44,7 @@ _FAILURES = 3
 _PAUSES = (3.0, 60.0)
 #: Answers of a proxy or a service that cannot do its work.
 _AWAY = (502, 503, 504)
+_CHANCE = random.SystemRandom()
 
 
 class TookTooLong(exceptions.ClientException):
@@ -102,19 +103,19 @@ _current = _Current()
 
 
 @contextlib.contextmanager
-def within(seconds: float) -> Iterator[None]:
+def within(seconds: float) -> Iterator[_Deadline]:
     """Let all requests of this thread in the block take so long together.
 
     :param seconds: ignored inside of another block.
     """
     if _current.deadline is not None:
-        yield
+        yield _current.deadline
         return
-    _current.deadline = _Deadline(seconds)
+    deadline = _current.deadline = _Deadline(seconds)
     try:
-        yield
+        yield deadline
     finally:
-        _current.deadline.cancel()
+        deadline.cancel()
         _current.deadline = None
 
 
@@ -222,7 +223,7 @@ def _failed(endpoint: _Endpoint, said: str) -> None:
     # Requests that were under way together fail together.
     if endpoint.failures >= _FAILURES and now >= endpoint.until:
         # Processes that lost it together do not come back together.
-        spread = random.uniform(0.75, 1.25)  # noqa: S311
+        spread = _CHANCE.uniform(0.75, 1.25)
         endpoint.until = now + endpoint.pause * spread
         endpoint.pause = min(_PAUSES[1], endpoint.pause * 2)
 
@@ -264,9 +265,7 @@ class Adapter(sessions.TCPKeepAliveAdapter):
         :raises EndpointDown: nothing was sent.
         """
         url = str(request.url)
-        with within(self._seconds):
-            deadline = _current.deadline
-            assert deadline is not None  # noqa: S101 - within() has set it
+        with within(self._seconds) as deadline:
             late = TookTooLong(f'{_place(url)} did not answer within '
                                f'{deadline.seconds:g} s.')
             if not deadline.left:

@@ -65,6 +65,7 @@ _KNOCK = 3.0
 _FORGET = 600.0
 #: Seconds one attempt may take.
 _PATIENCE = 60.0
+_CHANCE = random.SystemRandom()
 
 
 class _Config:
@@ -225,7 +226,7 @@ class Contact:
                 attempt.said, attempt.reached = said, not said
                 attempt.busy = False
                 # Machines that came together do not all ask together.
-                spread = random.uniform(0.75, 1.25)  # noqa: S311
+                spread = _CHANCE.uniform(0.75, 1.25)
                 attempt.next_at = time.monotonic() + attempt.pause * spread
                 attempt.pause = min(_PAUSES[1], attempt.pause * 1.5)
                 self._running.discard(threading.current_thread())

@@ -228,9 +228,11 @@ class AwayTest(testtools.TestCase):
 
     def test_a_clock_that_is_put_back_holds_nothing_up(self):
         self.heat.mode = self.heat.well
-        with mock.patch('time.time', return_value=time.time()):
+        with mock.patch('time.time', autospec=True,
+                        return_value=time.time()):
             stacks = Stacks(self.keystone, 'lab', 10)
-        with mock.patch('time.time', return_value=time.time() - 3600), \
+        with mock.patch('time.time', autospec=True,
+                        return_value=time.time() - 3600), \
                 self.keystone.together():
             self.assertIsNone(stacks.get('c1'))
         self.assertEqual(1, self.heat.asked)
