@@ -31,6 +31,7 @@ from oslo_db import exception as db_exc
 
 from hpcdirect.db import leases
 from hpcdirect.db import models
+from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.session import Database
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Held:
     until: float
     generation: int = 0
     left: bool = False
+    ledger: Ledger | None = None
     deployer: Deployer | None = None
     deployment_id: str = ''
 

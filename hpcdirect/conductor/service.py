@@ -264,7 +264,9 @@ class Conductor:
         held = self._holds.get(cluster_id) or self._claim(cluster_id)
         if held is None:
             return None
-        ledger = Ledger(self._parts.database, cluster_id, held.epoch)
+        if held.ledger is None:
+            held.ledger = Ledger(self._parts.database, cluster_id, held.epoch)
+        ledger = held.ledger
         if held.lost:
             return self._let_go(ledger, held)
         if held.deployer and not asked:

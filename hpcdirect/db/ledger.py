@@ -31,6 +31,8 @@ from sqlalchemy import orm
 
 from hpcdirect.db import leases
 from hpcdirect.db import models
+from hpcdirect.db.held_layers import Layer
+from hpcdirect.db.held_layers import Layers
 from hpcdirect.db.session import Database
 from hpcdirect.states import ClusterStatus
 from hpcdirect.states import DeploymentStatus
@@ -52,7 +54,7 @@ class Snapshot:
     deployment: models.Deployment | None
     steps: list[models.Step]
     nodes: list[models.Node]
-    layers: list[models.Layer]
+    layers: list[Layer]
     secrets: list[models.Secret]
     open_runs: list[models.Run]
     failed_runs: list[models.Run]
@@ -68,6 +70,8 @@ class Ledger:
         self.epoch = epoch
         #: How often anything was written.
         self.writes = 0
+        self._project_id = ''
+        self._layers = Layers(cluster_id)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[orm.Session]:
@@ -95,7 +99,7 @@ class Ledger:
             snapshot = Snapshot(
                 cluster, deployment, steps,
                 self._mine(session, models.Node),
-                self._mine(session, models.Layer),
+                self._layers.read(session),
                 self._mine(session, models.Secret),
                 self._all(session, models.Run,
                           models.Run.cluster_id == self.cluster_id,
@@ -431,17 +435,8 @@ class Ledger:
         """
         with self._writing() as session:
             session.add_all(runs)
-            rows = {(row.node, row.element, row.role): row
-                    for row in self._mine(session, models.Layer)}
-            for values in layers:
-                key = (values['node'], values['element'], values['role'])
-                row = rows.get(key)
-                if row is None:
-                    row = rows[key] = models.Layer(
-                        cluster_id=self.cluster_id, digest='', inputs={})
-                    session.add(row)
-                for name, value in values.items():
-                    setattr(row, name, value)
+            session.flush()
+            self._layers.mark(session, list(layers))
 
     def process(self, run_ids: Iterable[str], process: Mapping[str, Any]
                 ) -> None:
@@ -488,25 +483,20 @@ class Ledger:
             if whole and status != WorkStatus.INTERRUPTED:
                 self._mark(session, run.deployment_id, session.get_one(
                     models.Step, run.step_id), status)
-            rows = {(row.node, row.element, row.role): row
-                    for row in self._mine(session, models.Layer)}
-            for values in layers:
-                row = rows.get((values['node'], values['element'],
-                                values['role']))
-                if row is None:
-                    continue
-                if values.get('state') == LayerState.REVERTED:
-                    session.delete(row)
-                    continue
-                for name, value in values.items():
-                    setattr(row, name, value)
-            for node in self._mine(session, models.Node):
-                if node.name in drained:
-                    node.status = drained[node.name]
-                    node.before = [
-                        _kept(row) for row in rows.values()
-                        if row.node == node.name
-                    ] if node.name in closed else None
+            self._layers.change(session, layers)
+            if drained:
+                self._change_nodes(session, drained, closed)
+
+    def _change_nodes(self, session: orm.Session,
+                      drained: Mapping[str, NodeStatus],
+                      closed: Collection[str]) -> None:
+        """Nodes are closed for a change, or work again."""
+        before = self._layers.kept(session, closed)
+        for node in self._all(session, models.Node, models.Node.cluster_id
+                              == self.cluster_id,
+                              models.Node.name.in_(list(drained))):
+            node.status = drained[node.name]
+            node.before = before.get(node.name)
 
     def interrupt(self, runs: Iterable[str]) -> None:
         """Runs that an earlier conductor left: what they touched is dirty."""
@@ -532,13 +522,11 @@ class Ledger:
         :param summaries: run id -> node -> result -> count, as it stands.
         """
         with self._writing() as session:
+            project = self._project(session)
             rows = [{'cluster_id': self.cluster_id, 'at': models.now(),
-                     **event} for event in events]
-            project = session.get_one(models.Cluster,
-                                      self.cluster_id).project_id
-            for row in rows:
-                row['project_id'] = project
-                session.add(models.Event(**row))
+                     'project_id': project, **event} for event in events]
+            if rows:
+                session.execute(sa.insert(models.Event), rows)
             for run_id in {*logs, *summaries}:
                 run = session.get_one(models.Run, run_id)
                 run.summary = dict(summaries.get(run_id, run.summary))
@@ -550,17 +538,16 @@ class Ledger:
 
     def _event(self, session: orm.Session, deployment_id: str, **values: Any
                ) -> None:
-        cluster = session.get_one(models.Cluster, self.cluster_id)
         session.add(models.Event(
-            cluster_id=self.cluster_id, project_id=cluster.project_id,
+            cluster_id=self.cluster_id, project_id=self._project(session),
             deployment_id=deployment_id, **values))
 
-
-def _kept(row: models.Layer) -> dict[str, Any]:
-    """A layer as it is written down before its node is changed."""
-    return {'element': row.element, 'role': row.role,
-            'position': row.position, 'version': row.version,
-            'digest': row.digest, 'inputs': row.inputs}
+    def _project(self, session: orm.Session) -> str:
+        """Whose cluster it is; that never changes."""
+        self._project_id = self._project_id or session.scalars(
+            sa.select(models.Cluster.project_id).where(
+                models.Cluster.id == self.cluster_id)).one()
+        return self._project_id
 
 
 def _other_machine(row: models.Node, values: Mapping[str, Any]) -> bool:

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 import dataclasses
 
 from hpcdirect.db import models
+from hpcdirect.db.held_layers import Layer
 from hpcdirect.digests import digest
 from hpcdirect.planning.desired import State
 from hpcdirect.planning.plan import Observed
@@ -55,8 +56,9 @@ def expected(known: Mapping[str, Member], state: State
             for name, one in known.items()}
 
 
-def observed(nodes: Iterable[models.Node], layers: Iterable[models.Layer],
-             exists: bool) -> Observed:
+def observed(nodes: Iterable[models.Node],
+             layers: Iterable[models.Layer | Layer], exists: bool
+             ) -> Observed:
     """What is known to be there.
 
     :param exists: the backend has anything at all of the cluster.
@@ -84,8 +86,8 @@ def secret_versions(rows: Iterable[models.Secret]
     return found
 
 
-def fingerprint(nodes: Iterable[models.Node], layers: Iterable[models.Layer]
-                ) -> str:
+def fingerprint(nodes: Iterable[models.Node],
+                layers: Iterable[models.Layer | Layer]) -> str:
     """Stands for all that a plan was made from and its owner did not say.
 
     :returns: sha256, hexadecimal; another one when a machine is another one

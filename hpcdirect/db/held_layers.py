@@ -1,0 +1,161 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The layers of a cluster that is held, read and written in bulk.
+
+There are nine thousand on a cluster of a thousand nodes, and most of a run
+concerns the layers of one element.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from hpcdirect.db import models
+from hpcdirect.states import LayerState
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Layer:
+    """A row of :class:`models.Layer`: some clusters have thousands.
+
+    :param inputs: what it was applied with.
+    """
+
+    id: str
+    node: str
+    incarnation: int
+    element: str
+    role: str
+    version: str
+    position: int
+    digest: str
+    state: str
+    verified: bool
+    run_id: str
+    inputs: dict[str, Any]
+
+
+#: Its columns as they are read, ``inputs`` apart.
+_COLUMNS = [models.Layer.__table__.c[field.name]
+            for field in dataclasses.fields(Layer) if field.name != 'inputs']
+#: So many are read one by one; all of them at once when there are more.
+_FEW = 500
+
+
+class Layers:
+    """The layers of one cluster; nobody writes them but who holds it."""
+
+    def __init__(self, cluster_id: str) -> None:
+        self._cluster_id = cluster_id
+        # Layer's id -> the run that wrote its inputs, and the inputs: they
+        # are most of what there is to read, and change with the run only.
+        self._inputs: dict[str, tuple[str, dict[str, Any]]] = {}
+
+    def read(self, session: orm.Session) -> list[Layer]:
+        """All of them."""
+        mine = models.Layer.cluster_id == self._cluster_id
+        rows: Sequence[Any] = session.execute(
+            sa.select(*_COLUMNS).where(mine)).all()
+        known = self._inputs
+        fresh = [row.id for row in rows
+                 if row.id not in known or known[row.id][0] != row.run_id]
+        if fresh:
+            some = models.Layer.id.in_(fresh) if len(fresh) < _FEW else mine
+            known |= {ident: (run_id, inputs) for ident, run_id, inputs
+                      in session.execute(sa.select(
+                          models.Layer.id, models.Layer.run_id,
+                          models.Layer.inputs).where(mine, some)).tuples()}
+        self._inputs = {row.id: known[row.id] for row in rows}
+        return [Layer(*row, inputs=self._inputs[row.id][1])  # type: ignore[misc]
+                for row in rows]
+
+    def mark(self, session: orm.Session, marks: list[Mapping[str, Any]]
+             ) -> None:
+        """Make the layers that are not there yet, change the others.
+
+        :param marks: columns of each, node, element and role among them.
+        """
+        there = set(session.execute(sa.select(
+            models.Layer.node, models.Layer.element, models.Layer.role,
+        ).where(models.Layer.cluster_id == self._cluster_id,
+                models.Layer.element.in_({one['element'] for one in marks}),
+                )).tuples()) if marks else set()
+        made: dict[tuple[str, str, str], dict[str, Any]] = {}
+        for values in marks:
+            key = (values['node'], values['element'], values['role'])
+            if key in there:
+                self._update(session, self._where(*key[1:], [key[0]]), values)
+            else:
+                made.setdefault(key, {
+                    'cluster_id': self._cluster_id, 'digest': '',
+                    'inputs': {}}).update(values)
+        if made:
+            session.execute(sa.insert(models.Layer), list(made.values()))
+
+    def change(self, session: orm.Session,
+               layers: Iterable[Mapping[str, Any]]) -> None:
+        """Change layers that are there; those that are not stay away.
+
+        One statement for all nodes to which the same happened.
+
+        :param layers: node, element and role of each, and what is new; a
+            state of REVERTED removes it.
+        """
+        alike: dict[tuple[Any, ...], list[str]] = {}
+        for values in layers:
+            new = tuple(sorted(
+                (name, value) for name, value in values.items()
+                if name not in ('node', 'element', 'role')))
+            alike.setdefault((values['element'], values['role'], new),
+                             []).append(values['node'])
+        for (element, role, new), nodes in alike.items():
+            where = self._where(element, role, nodes)
+            if ('state', LayerState.REVERTED) in new:
+                session.execute(sa.delete(models.Layer).where(*where))
+            elif new:
+                self._update(session, where, dict(new))
+
+    def kept(self, session: orm.Session, nodes: Collection[str]
+             ) -> dict[str, list[dict[str, Any]]]:
+        """What stands on some nodes, as it is written down for later."""
+        found: dict[str, list[dict[str, Any]]] = {name: [] for name in nodes}
+        for row in session.scalars(sa.select(models.Layer).where(
+                models.Layer.cluster_id == self._cluster_id,
+                models.Layer.node.in_(list(nodes)))):
+            found[row.node].append({
+                'element': row.element, 'role': row.role,
+                'position': row.position, 'version': row.version,
+                'digest': row.digest, 'inputs': row.inputs})
+        return found
+
+    @staticmethod
+    def _update(session: orm.Session,
+                where: tuple[sa.ColumnElement[bool], ...],
+                values: Mapping[str, Any]) -> None:
+        session.execute(sa.update(models.Layer).where(*where).values(values),
+                        execution_options={'synchronize_session': False})
+
+    def _where(self, element: str, role: str, nodes: Iterable[str]
+               ) -> tuple[sa.ColumnElement[bool], ...]:
+        """An element's layers on some nodes."""
+        return (models.Layer.cluster_id == self._cluster_id,
+                models.Layer.element == element, models.Layer.role == role,
+                models.Layer.node.in_(list(nodes)))
