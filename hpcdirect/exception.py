@@ -169,11 +169,11 @@ class PlanStale(Conflict):
 
 
 class ChangedSince(HPCDirectError):
-    """If-Match names a generation that is not the newest."""
+    """If-Match names a state of the cluster that is not the newest."""
 
     status, code, title = 412, 'changed_since', 'Changed since'
-    template = ('Cluster {ident} is at generation {generation}; somebody '
-                'has changed it since. Look at it again.')
+    template = ('Somebody has changed cluster {ident} since; it is at '
+                'generation {generation}. Look at it again.')
 
 
 class Unavailable(HPCDirectError):

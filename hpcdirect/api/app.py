@@ -18,7 +18,9 @@ from collections.abc import Callable
 from collections.abc import Iterable
 import io
 import logging
+import re
 from typing import Any
+import urllib.parse
 
 from oslo_middleware import cors
 from oslo_middleware import http_proxy_to_wsgi
@@ -42,6 +44,8 @@ LOG = logging.getLogger(__name__)
 
 #: Bytes of path and query together.
 _LONGEST_URL = 8192
+_HOST = re.compile(r'([A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])?'
+                   r'(:[0-9]{1,5})?')
 
 
 def make_app(services: Services) -> WSGIApp:
@@ -100,6 +104,7 @@ class Edge:
             raise errors.ProtocolError(
                 400, 'The URL is not UTF-8, or its query has more than '
                 f'{payload.MAX_FIELDS} fields.') from exc
+        self._locate(environ)
         environ['hpcdirect.body'] = payload.Raw(
             environ['wsgi.input'], payload.length(environ),
             environ.get('CONTENT_TYPE', ''))
@@ -108,6 +113,17 @@ class Edge:
         environ['CONTENT_LENGTH'], environ['CONTENT_TYPE'] = '0', ''
         # There is only JSON to be had.
         environ.pop('HTTP_ACCEPT', None)
+
+    def _locate(self, environ: dict[str, Any]) -> None:
+        """Say where the API is, for the links in the response."""
+        if self._conf.public_endpoint:
+            said = urllib.parse.urlsplit(self._conf.public_endpoint)
+            environ['wsgi.url_scheme'] = said.scheme
+            environ['HTTP_HOST'] = said.netloc
+            environ['SCRIPT_NAME'] = said.path.rstrip('/')
+        elif not _HOST.fullmatch(environ.get('HTTP_HOST', '')):
+            raise errors.ProtocolError(
+                400, 'Host is no name or address with a port.')
 
 
 def _restated(response: webob.Response, request_id: str) -> webob.Response:

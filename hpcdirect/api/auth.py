@@ -31,6 +31,7 @@ from typing import Any
 from oslo_config import cfg
 
 from hpcdirect.api import tokens
+from hpcdirect.api.attempts import Attempts
 from hpcdirect.api.errors import ProtocolError
 from hpcdirect.api.tokens import WSGIApp
 from hpcdirect.api.users import Users
@@ -150,6 +151,7 @@ class Basic:
 
     A password that was right is remembered for as long as the file holds
     the same hash, by a keyed digest: bcrypt is paid once, not per request.
+    Wrong ones are slowed down: see :class:`Attempts`.
     """
 
     _REMEMBERED = 1000
@@ -158,6 +160,7 @@ class Basic:
         self._users = users
         self._secret = os.urandom(32)
         self._right: dict[bytes, None] = {}
+        self._attempts = Attempts()
 
     def __call__(self, environ: dict[str, Any]) -> RequestContext:
         """The caller; ProtocolError 401 when it is nobody known."""
@@ -168,8 +171,13 @@ class Basic:
             self._secret, user.hash + b'\0' + password if user else b'',
             hashlib.sha256).digest()
         if user is None or proof not in self._right:
-            if not self._users.check(user, password) or user is None:
+            address = environ.get('REMOTE_ADDR', '')
+            with self._attempts.place(name, address):
+                right = self._users.check(user, password)
+            if not right or user is None:
+                self._attempts.wrong(name, address)
                 raise _unknown()
+            self._attempts.right(name, address)
             self._remember(proof)
         return RequestContext(
             user_id=user.name, project_id=user.project_id,

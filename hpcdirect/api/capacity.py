@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 import logging
 
@@ -44,9 +45,13 @@ def asked(project_id: str | None, own: str | None) -> str:
     return found
 
 
-def each(services: Services, project_id: str) -> Iterator[Told]:
-    """Ask every backend; one that fails does not fail the others."""
-    for name in services.backends:
+def each(services: Services, project_id: str,
+         names: Iterable[str] | None = None) -> Iterator[Told]:
+    """Ask backends, every one unless some are named.
+
+    One that fails does not fail the others.
+    """
+    for name in services.backends if names is None else names:
         try:
             yield Told(name, capacity(services, name, project_id))
         except Unavailable as exc:

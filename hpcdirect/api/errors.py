@@ -42,6 +42,7 @@ _PROTOCOL = {
     413: ('too_large', 'Request too large'),
     414: ('url_too_long', 'URL too long'),
     415: ('unsupported_media_type', 'Not JSON'),
+    429: ('too_many_attempts', 'Too many attempts'),
     431: ('headers_too_large', 'Headers too large'),
     501: ('not_implemented', 'Not implemented'),
     503: ('unavailable', 'Service unavailable'),

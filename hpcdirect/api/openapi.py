@@ -35,9 +35,11 @@ _ERRORS = {
     404: 'It is not there, or not the caller\'s to see.',
     406: 'This version of the API is not spoken.',
     409: 'The request is right, but not now.',
-    412: 'It was changed since; If-Match names another generation.',
+    412: 'It was changed since; If-Match names another state of it.',
     413: 'The body is too large.',
+    414: 'The URL is too long.',
     415: 'The body is not JSON.',
+    429: 'Too many wrong passwords were tried; Retry-After says when again.',
     503: 'Something that is needed does not answer just now.',
 }
 
@@ -131,9 +133,9 @@ def _operation(path: str, verb: str, method: Callable[..., Any]
 
 def _statuses(path: str, verb: str, said: Schemas) -> list[int]:
     """The errors a method may answer with."""
-    found = {400, 406}
+    found = {400, 406, 414}
     if not said.public:
-        found |= {401, 403, 503}
+        found |= {401, 403, 429, 503}
     if '{' in path or path == '/v1/plans':
         # What the path, or a plan's body, names is not there.
         found.add(404)

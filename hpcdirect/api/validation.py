@@ -61,8 +61,6 @@ class Schemas:
 
     :param status: of a good answer, the usual one first.
     :param public: answered without authentication.
-    :param large: the body may have as many bytes as ``[api] max_body`` says,
-        not only a small one's.
     """
 
     query: Schema
@@ -70,15 +68,14 @@ class Schemas:
     response: Schema
     status: tuple[int, ...]
     public: bool
-    large: bool
 
 
 def schemas(*, response: Schema, query: Schema | None = None,
             body: Schema | None = None, status: tuple[int, ...] = (200,),
-            public: bool = False, large: bool = False
-            ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+            public: bool = False) -> Callable[[Callable[..., Any]],
+                                              Callable[..., Any]]:
     """Check the request before, and the response after a method."""
-    said = Schemas(query or EMPTY, body, response, status, public, large)
+    said = Schemas(query or EMPTY, body, response, status, public)
     checkers = {name: wording.validator(schema) for name, schema in (
         ('query', said.query), ('body', body or EMPTY),
         ('response', response))}
@@ -94,9 +91,10 @@ def schemas(*, response: Schema, query: Schema | None = None,
                 raise Invalid(wrong)
             taken: dict[str, Any] = {} if query is None else {'query': given}
             if body is not None:
+                most = conf.max_body if body.get('x-large') else min(
+                    payload.SMALL, conf.max_body)
                 taken['body'] = functools.partial(
-                    _body, checkers['body'], wrong, conf.max_body if large
-                    else min(payload.SMALL, conf.max_body))
+                    _body, checkers['body'], wrong, most)
             pecan.response.status = status[0]
             answer = method(self, *idents, **taken)
             _verify(checkers['response'], answer, conf.response_validation)

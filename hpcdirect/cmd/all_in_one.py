@@ -34,6 +34,7 @@ def main() -> int:
     """Run until SIGTERM or SIGINT; batches under way end between tasks."""
     conf = parts.configure(sys.argv[1:])
     try:
+        parts.check_exposed(conf, conf.api.host)
         migration.upgrade(conf)
         assembly = parts.Assembly(conf, own_key=True)
     except HPCDirectError as exc:

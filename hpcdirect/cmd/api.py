@@ -31,6 +31,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     try:
+        parts.check_exposed(conf, conf.api.host)
         services = parts.Assembly(conf).services()
     except HPCDirectError as exc:
         print(f'hpcdirect-api: {exc}', file=sys.stderr)

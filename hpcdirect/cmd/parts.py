@@ -19,7 +19,9 @@ part is handed what it needs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+import ipaddress
 import logging
+import socket
 
 from oslo_config import cfg
 from oslo_log import log
@@ -31,6 +33,7 @@ from hpcdirect.api import app
 from hpcdirect.backends.base import Backend
 from hpcdirect.conductor import service
 from hpcdirect.db.session import Database
+from hpcdirect.exception import Unavailable
 from hpcdirect.keys import KeyRing
 from hpcdirect.keystone import Keystone
 from hpcdirect.policies import Enforcer
@@ -51,6 +54,29 @@ def configure(argv: Sequence[str]) -> cfg.ConfigOpts:
     conf(list(argv), project='hpcdirect', prog='hpcdirect')
     log.setup(conf, 'hpcdirect')
     return conf
+
+
+def check_exposed(conf: cfg.ConfigOpts, host: str | None) -> None:
+    """Refuse to believe everybody on a network.
+
+    :param host: address that the API will listen on; None when another
+        server decides.
+    :raises Unavailable: ``auth_strategy = noauth``, and others than this
+        machine's own users could ask.
+    """
+    if conf.api.auth_strategy != 'noauth':
+        return
+    try:
+        inside = host is not None and all(
+            ipaddress.ip_address(found[4][0]).is_loopback
+            for found in socket.getaddrinfo(host, None))
+    except OSError:
+        inside = False
+    if not inside:
+        raise Unavailable(reason=(
+            '[api] auth_strategy = noauth lets everybody do everything. It '
+            'is for tests, and only with [api] host = 127.0.0.1 and without '
+            'another server in front.'))
 
 
 class Assembly:

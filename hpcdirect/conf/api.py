@@ -76,6 +76,12 @@ OPTIONS: list[cfg.Opt] = [
         help='Seconds in which the whole of a request has to arrive at '
              'hpcdirect-api and hpcdirect-all-in-one; 408 is the answer to '
              'what is slower.'),
+    cfg.URIOpt(
+        'public_endpoint', schemes=['http', 'https'],
+        help='URL that people reach the API by, without a version. Links in '
+             'responses begin with it. When it is not set they begin with '
+             'what the request says (Host), which is whatever its sender '
+             'likes: set it wherever responses may be kept by a cache.'),
     cfg.StrOpt(
         'service_type', default='hpc-cluster',
         regex=r'^([a-z][a-z-]*:)?[a-z][a-z-]*[a-z]$',

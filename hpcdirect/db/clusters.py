@@ -116,6 +116,24 @@ def get(session: orm.Session, context: RequestContext,
     raise NotFound(resource='Cluster', ident=ident)
 
 
+def known(session: orm.Session, context: RequestContext,
+          project_id: str | None, ident: str) -> str:
+    """The id of a cluster by its id, or by its name while it is there.
+
+    :raises NotFound: there is none, and there was none of that id.
+    """
+    try:
+        return get(session, context, project_id, ident).id
+    except NotFound:
+        mine = [] if project_id is None else [
+            Cluster.project_id == project_id]
+        found = session.scalar(sa.select(Cluster.id).where(
+            Cluster.id == ident, *mine))
+        if found is None:
+            raise
+        return str(found)
+
+
 def alive(session: orm.Session, idents: Iterable[str]) -> set[str]:
     """Those of some ids that are clusters which have not been deleted."""
     return set(session.scalars(sa.select(Cluster.id).where(

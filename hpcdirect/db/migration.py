@@ -30,6 +30,8 @@ from oslo_config import cfg
 from oslo_db import options
 import sqlalchemy as sa
 
+from hpcdirect.db.session import hide
+
 _FOLDER = pathlib.Path(__file__).parent / 'migrations'
 
 
@@ -65,6 +67,7 @@ def _alembic(conf: cfg.ConfigOpts) -> Iterator[Config]:
     url = sa.make_url(conf.database.connection)
     if url.get_backend_name() == 'sqlite' and url.database:
         pathlib.Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        hide(url.database)
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     config = Config()
     config.set_main_option('script_location', str(_FOLDER))

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
+import os
 import sqlite3
 import sys
 import threading
@@ -31,6 +32,8 @@ from oslo_db import options
 from oslo_db.sqlalchemy import enginefacade
 import sqlalchemy as sa
 from sqlalchemy import orm
+
+from hpcdirect.failpoints import failpoint
 
 #: Seconds between two attempts to begin a transaction.
 _PAUSE = 0.5
@@ -116,7 +119,9 @@ class Database:
                 exc, db_exc.DBConsistencyError))
         def attempt() -> _Result:
             with self.write() as session:
-                return work(session)
+                made = work(session)
+                failpoint('before-commit')
+                return made
         done: _Result = attempt()
         return done
 
@@ -177,6 +182,8 @@ class Database:
         Writers say so when they begin: a transaction that reads first and
         writes later would fail at once when another one wrote in between.
         """
+        hide(self.engine.url.database)
+
         @sa.event.listens_for(self.engine, 'connect')
         def _connect(connection: object, record: object) -> None:
             cursor = connection.cursor()  # type: ignore[attr-defined]
@@ -200,3 +207,16 @@ class Database:
                 connection.exec_driver_sql('BEGIN IMMEDIATE')
 
         self.engine.dispose()
+
+
+def hide(path: str | None) -> None:
+    """See to it that only its owner reads a file, made when it is not there.
+
+    What is wanted of clusters is not for everybody on the machine. SQLite
+    gives its other files the mode of this one.
+    """
+    if not path or path == ':memory:' or path.startswith('file:'):
+        return
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
+        os.chmod(path, 0o600)

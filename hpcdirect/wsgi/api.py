@@ -21,4 +21,6 @@ from __future__ import annotations
 from hpcdirect.api import app
 from hpcdirect.cmd import parts
 
-application = app.make_app(parts.Assembly(parts.configure(())).services())
+_conf = parts.configure(())
+parts.check_exposed(_conf, None)
+application = app.make_app(parts.Assembly(_conf).services())

@@ -16,10 +16,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from hpcdirect.api import capacity
+from hpcdirect.api import catalogued
 from hpcdirect.api import validation
-from hpcdirect.api.capacity import capacity
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import backends as schema
+from hpcdirect.api.schemas.capacity import Told
 from hpcdirect.api.services import Services
 from hpcdirect.db.paging import Listing
 from hpcdirect.policies import blueprints as policies
@@ -33,13 +35,18 @@ class Backends(Resource):
 
     @validation.schemas(query=schema.LIST_QUERY, response=schema.LIST)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
-        """List the backends that are enabled."""
+        """List the backends that are enabled.
+
+        One that does not answer says why, and the others answer.
+        """
         self.authorize(policies.BACKENDS)
-        project = str(self.context.project_id)
-        return self.answer(
-            'backends', Listing(list(self.services.backends)),
-            lambda name: schema.view(name, capacity(
-                self.services, name, project)), query)
+        found = catalogued.listing(
+            ({'name': name} for name in self.services.backends),
+            self.page(query, {}, 'name:asc'))
+        told = capacity.each(self.services, str(self.context.project_id),
+                             [entry['name'] for entry in found.rows])
+        return self.answer('backends', Listing(list(told), found.last),
+                           schema.view, query)
 
 
 class Backend(Resource):
@@ -51,5 +58,5 @@ class Backend(Resource):
     def get(self, backend: str) -> dict[str, Any]:
         """Show a backend and what the project could have of it."""
         self.authorize(policies.BACKENDS)
-        return schema.view(backend, capacity(
-            self.services, backend, str(self.context.project_id)))
+        return schema.view(Told(backend, capacity.capacity(
+            self.services, backend, str(self.context.project_id))))

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from hpcdirect.api import catalogued
 from hpcdirect.api import creation
 from hpcdirect.api import validation
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import blueprints as schema
 from hpcdirect.api.services import Services
-from hpcdirect.db.paging import Listing
 from hpcdirect.policies import blueprints as policies
 
 
@@ -36,10 +36,11 @@ class Blueprints(Resource):
         """List blueprints, the highest version of each."""
         self.authorize(policies.BLUEPRINTS)
         catalogue = self.services.catalogue
-        return self.answer(
-            'blueprints', Listing(catalogue.blueprints()),
-            lambda one: schema.entry(one, catalogue.versions(one.name)),
-            query)
+        found = catalogued.listing(
+            (schema.entry(one, catalogue.versions(one.name))
+             for one in catalogue.blueprints()),
+            self.page(query, {}, 'name:asc'))
+        return self.answer('blueprints', found, dict, query)
 
 
 class Blueprint(Resource):

@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 import pecan
+from sqlalchemy import orm
 
 from hpcdirect.api import creation
 from hpcdirect.api import expiry
@@ -71,10 +72,10 @@ class Clusters(Resource):
                                      listing.rows)
         return self.answer(
             'clusters', listing, lambda row: schema.view(
-                row, around[row.id], pecan.request.host_url), query)
+                row, around[row.id], pecan.request.application_url), query)
 
     @validation.schemas(body=schema.CREATE, response=schema.SHOW,
-                        status=(202,), large=True)
+                        status=(202,))
     def post(self, body: Body) -> dict[str, Any]:
         """Make a cluster.
 
@@ -88,7 +89,7 @@ class Clusters(Resource):
         self.context.resource_uuid = ident
         self.services.conductor.advance(ident)
         pecan.response.headers['Location'] = (
-            f'{pecan.request.host_url}/v1/clusters/{ident}')
+            f'{pecan.request.application_url}/v1/clusters/{ident}')
         return wishes.show(self.services, ident)
 
     def _project(self, query: dict[str, Any]) -> str | None:
@@ -123,11 +124,12 @@ class Cluster(Resource):
             around = surroundings.of(session, self.services.catalogue, [row])
         self.context.resource_uuid = row.id
         self.authorize(policies.SHOW, row.project_id)
-        pecan.response.headers['ETag'] = matching.tag(row)
-        return schema.view(row, around[row.id], pecan.request.host_url)
+        pecan.response.headers['ETag'] = matching.tag(
+            row, around[row.id].tags)
+        return schema.view(row, around[row.id], pecan.request.application_url)
 
     @validation.schemas(body=schema.UPDATE, response=schema.SHOW,
-                        status=(202, 200), large=True)
+                        status=(202, 200))
     def patch(self, cluster: str, body: Body) -> dict[str, Any]:
         """Change what is wanted of a cluster: parameters, sizes, elements.
 
@@ -140,24 +142,38 @@ class Cluster(Resource):
         200 when nothing is to be done for it, 202 otherwise.
         """
         found = self.cluster(cluster, policies.UPDATE)
-        matching.check(found, pecan.request.headers.get('If-Match'))
+        said = self._matching(found)
         asked = body()
         if 'plan' in asked:
             asked = _planned(self.services, found, asked)
         labels = {**{name: asked[name] for name in LABELS if name in asked},
                   **expiry.columns(self.services, self.context, found, asked)}
-        return wishes.carry_out(self, found, asked, labels)
+        return wishes.carry_out(self, found, asked, labels, said)
 
     @validation.schemas(response=schema.SHOW, status=(202,))
     def delete(self, cluster: str) -> dict[str, Any]:
         """Take a cluster away, whatever goes on with it."""
         found = self.cluster(cluster, policies.DELETE)
-        matching.check(found, pecan.request.headers.get('If-Match'))
+        said = self._matching(found)
         order = self.order(Operation.DELETE, {})
-        self.services.database.change(
-            lambda session: clusters.delete(session, found.id, order))
+
+        def write(session: orm.Session) -> None:
+            matching.check(session, clusters.locked(session, found.id), said)
+            clusters.delete(session, found.id, order)
+
+        self.services.database.change(write)
         self.services.conductor.advance(found.id)
         return wishes.show(self.services, found.id)
+
+    def _matching(self, found: models.Cluster) -> str | None:
+        """The request's If-Match, which holds at this moment.
+
+        It is checked again where the change is written.
+        """
+        said: str | None = pecan.request.headers.get('If-Match')
+        with self.services.database.read() as session:
+            matching.check(session, found, said)
+        return said
 
 
 def _planned(services: Services, found: models.Cluster, body: dict[str, Any]

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hpcdirect.api import related
 from hpcdirect.api import validation
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import deployments as schema
@@ -62,7 +63,7 @@ class Deployments(_Listed):
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List deployments, also of clusters that are gone."""
         self.authorize(policies.DEPLOYMENTS)
-        return self.listed(self.project, query, {})
+        return self.listed(self.project, related.checked(self, query), {})
 
 
 class Deployment(Resource):

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from hpcdirect.api import catalogued
 from hpcdirect.api import validation
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import elements as schema
 from hpcdirect.api.services import Services
-from hpcdirect.db.paging import Listing
 from hpcdirect.policies import blueprints as policies
 
 
@@ -34,9 +34,10 @@ class Elements(Resource):
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List elements, the highest version of each."""
         self.authorize(policies.ELEMENTS)
-        return self.answer(
-            'elements', Listing(self.services.catalogue.elements()),
-            schema.entry, query)
+        found = catalogued.listing(
+            map(schema.entry, self.services.catalogue.elements()),
+            self.page(query, {}, 'name:asc'))
+        return self.answer('elements', found, dict, query)
 
 
 class Element(Resource):

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hpcdirect.api import related
 from hpcdirect.api import validation
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import events as schema
@@ -56,7 +57,7 @@ class Events(_Listed):
         With ``wait`` and nothing to tell, the answer comes when there is.
         """
         self.authorize(policies.EVENTS)
-        return self.listed(self.project, query, {})
+        return self.listed(self.project, related.checked(self, query), {})
 
 
 class ClusterEvents(_Listed):

@@ -33,7 +33,7 @@ class Plans(Resource):
     def __init__(self, services: Services) -> None:
         super().__init__(services, item=Plan(services))
 
-    @validation.schemas(body=schema.CREATE, response=schema.SHOW, large=True)
+    @validation.schemas(body=schema.CREATE, response=schema.SHOW)
     def post(self, body: Body) -> dict[str, Any]:
         """Show what a wish would do; nothing is done.
 

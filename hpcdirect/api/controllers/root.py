@@ -47,7 +47,7 @@ class Root(Resource):
     @validation.schemas(response=schema.ALL, public=True)
     def get(self) -> dict[str, Any]:
         """Which versions of the API there are."""
-        return {'versions': [schema.view(pecan.request.host_url)]}
+        return {'versions': [schema.view(pecan.request.application_url)]}
 
 
 class V1(Resource):
@@ -71,7 +71,7 @@ class V1(Resource):
     @validation.schemas(response=schema.ONE, public=True)
     def get(self) -> dict[str, Any]:
         """Which versions of this major version are spoken."""
-        return {'version': schema.view(pecan.request.host_url)}
+        return {'version': schema.view(pecan.request.application_url)}
 
 
 class Document(Resource):

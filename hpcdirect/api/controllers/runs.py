@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hpcdirect.api import related
 from hpcdirect.api import validation
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import runs as schema
@@ -38,7 +39,8 @@ class Runs(Resource):
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List runs, also of clusters that are gone."""
         self.authorize(policies.RUNS)
-        page = self.page(query, _FILTERS, 'created_at:desc')
+        page = self.page(related.checked(self, query), _FILTERS,
+                         'created_at:desc')
         with self.services.database.read() as session:
             listing = runs.listing(session, self.project, page)
         return self.answer('runs', listing, schema.view, query)

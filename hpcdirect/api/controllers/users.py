@@ -49,7 +49,7 @@ class Users(Resource):
             if query.get('gone') or one.state != accounts.GONE]}
 
     @validation.schemas(body=schema.CREATE, response=cluster_schema.SHOW,
-                        status=(202,), large=True)
+                        status=(202,))
     def post(self, cluster: str, body: Body) -> dict[str, Any]:
         """Make an account on every node of a cluster that is there."""
         found = self.cluster(cluster, policies.UPDATE)
@@ -75,7 +75,7 @@ class User(Resource):
         return schema.view(self._user(found, user))
 
     @validation.schemas(body=schema.UPDATE, response=cluster_schema.SHOW,
-                        status=(202, 200), large=True)
+                        status=(202, 200))
     def patch(self, cluster: str, user: str, body: Body) -> dict[str, Any]:
         """Change an account; what is not said stays."""
         found = self.cluster(cluster, policies.UPDATE)

@@ -20,6 +20,7 @@ import pecan
 from sqlalchemy import orm
 
 from hpcdirect.api import change
+from hpcdirect.api import matching
 from hpcdirect.api import surroundings
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import clusters as schema
@@ -30,11 +31,12 @@ from hpcdirect.planning import desired
 
 
 def carry_out(resource: Resource, found: models.Cluster,
-              body: dict[str, Any], labels: Mapping[str, Any] | None = None
-              ) -> dict[str, Any]:
+              body: dict[str, Any], labels: Mapping[str, Any] | None = None,
+              said: str | None = None) -> dict[str, Any]:
     """Want what a PATCH of this body wants; the cluster as it is then.
 
     :param labels: what is said of the cluster besides; both or none.
+    :param said: the header If-Match, when it counts.
 
     The answer's status is 200 when nothing is to be done for it.
     """
@@ -43,22 +45,23 @@ def carry_out(resource: Resource, found: models.Cluster,
     if wanted != found.desired or 'name' in (labels or {}):
         # Of clusters made by an earlier release the name is kept only now.
         wanted = desired.named(wanted, found.name)
-    if wanted == found.desired:
-        pecan.response.status = 200
-        if labels:
-            services.database.change(
-                lambda session: clusters.label(session, found.id, labels))
-        return show(services, found.id)
-    order = resource.order(
+    same = wanted == found.desired
+    order = None if same else resource.order(
         change.operation(services, found, body, wanted), wanted)
 
     def write(session: orm.Session) -> None:
+        matching.check(session, clusters.locked(session, found.id), said)
         if labels:
             clusters.label(session, found.id, labels)
-        clusters.change(session, found, order)
+        if order is not None:
+            clusters.change(session, found, order)
 
-    services.database.change(write)
-    services.conductor.advance(found.id)
+    if labels or order is not None:
+        services.database.change(write)
+    if same:
+        pecan.response.status = 200
+    else:
+        services.conductor.advance(found.id)
     return show(services, found.id)
 
 
@@ -67,4 +70,4 @@ def show(services: Services, ident: str) -> dict[str, Any]:
     with services.database.read() as session:
         row = session.get_one(models.Cluster, ident)
         around = surroundings.of(session, services.catalogue, [row])
-    return schema.view(row, around[row.id], pecan.request.host_url)
+    return schema.view(row, around[row.id], pecan.request.application_url)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from hpcdirect.api.schemas import common
-from hpcdirect.backends.base import Capacity
+from hpcdirect.api.schemas.capacity import Told
 
 SHOW = common.closed({
     'name': common.text('The backend.'),
@@ -26,13 +26,15 @@ SHOW = common.closed({
         'description': 'Node type, and how many the project could have '
                        'now; null when there is no limit.',
         'additionalProperties': {'type': ['integer', 'null']}},
+    'reason': common.text('Why the backend cannot tell, or "".'),
 })
 
 LIST = common.listed('backends', SHOW, 'Backends that are enabled.')
-LIST_QUERY = common.closed({}, ())
+LIST_QUERY = common.query(SHOW, common.MARKER, ('name',))
 
 
-def view(name: str, capacity: Capacity) -> dict[str, Any]:
+def view(told: Told) -> dict[str, Any]:
     """One backend and what a project could have of it."""
-    return {'name': name, 'capacity': {
-        kind.name: kind.free for kind in capacity.node_types}}
+    return {'name': told.name, 'capacity': {
+        kind.name: kind.free for kind in told.capacity.node_types},
+        'reason': told.reason}

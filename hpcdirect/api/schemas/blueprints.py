@@ -38,7 +38,8 @@ _ENTRY = common.closed({
 })
 
 LIST = common.listed('blueprints', _ENTRY, 'The highest version of each.')
-LIST_QUERY = common.closed({}, ())
+LIST_QUERY = common.query(_ENTRY, common.MARKER,
+                          ('name', 'version', 'label'))
 
 SHOW = common.closed({
     **_BRIEF,

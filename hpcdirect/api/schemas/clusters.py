@@ -58,7 +58,8 @@ CREATE = common.closed({
         'not given.', minLength=1, maxLength=64),
     'description': _DESCRIPTION, 'protected': _PROTECTED, 'tags': _TAGS,
     'expires_at': _EXPIRES,
-}, ('name',), oneOf=[{'required': ['blueprint']}, {'required': ['clone']}])
+}, ('name',), oneOf=[{'required': ['blueprint']}, {'required': ['clone']}],
+    **common.LARGE)
 
 _GROUP_CHANGE = {
     'description': 'How many nodes, which slots, or which of them get '
@@ -149,7 +150,7 @@ UPDATE = common.closed({
     'plan': common.text(
         'Id of a plan that was shown: just that is done, unless something '
         'has changed since. Goes alone.', maxLength=36),
-}, (), minProperties=1)
+}, (), minProperties=1, **common.LARGE)
 
 _LOGIN = common.maybe(common.closed({
     'node': common.text('The node.'), 'group': common.text('Its group.'),

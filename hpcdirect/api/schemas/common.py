@@ -24,6 +24,10 @@ Schema = dict[str, Any]
 NAME_PATTERN = '^[a-zA-Z][a-zA-Z0-9._-]{0,62}$'
 
 
+#: A body that may have as many bytes as ``[api] max_body`` says.
+LARGE = {'x-large': True}
+
+
 def when(moment: datetime.datetime | None) -> str | None:
     """A time as the API shows it: ISO 8601, UTC."""
     return None if moment is None else (
@@ -93,6 +97,10 @@ def listed(name: str, entry: Schema, description: str) -> Schema:
     partial = {key: value for key, value in entry.items()
                if key != 'required'}
     return closed({name: items(partial, description), 'links': LINKS})
+
+
+MARKER = {'marker': text('Name of the last entry of the page before.',
+                         minLength=1, maxLength=255)}
 
 
 def query(entry: Schema, filters: Mapping[str, Schema],

@@ -93,7 +93,8 @@ SORTABLE = ('created_at', 'status', 'operation', 'generation')
 CLUSTER_QUERY = common.query(_ENTRY, FILTERS, SORTABLE)
 LIST_QUERY = common.query(
     _ENTRY, {**FILTERS, 'cluster': common.text(
-        'Id of the cluster, which may be gone.', maxLength=36)}, SORTABLE)
+        'Name of the cluster, or its id, also when it is gone.',
+        maxLength=63)}, SORTABLE)
 
 AGAIN = common.closed({
     'operation': common.text(

@@ -55,9 +55,11 @@ _TRIAL = common.maybe(common.closed({
     'tested_at': common.text('When, ISO 8601, UTC.'),
 }, description='What that trial found; null when nobody tried.'))
 
-LIST = common.listed('elements', common.closed(_BRIEF),
-                     'The highest version of each.')
-LIST_QUERY = common.closed({}, ())
+_ENTRY = common.closed(_BRIEF)
+
+LIST = common.listed('elements', _ENTRY, 'The highest version of each.')
+LIST_QUERY = common.query(_ENTRY, common.MARKER,
+                          ('name', 'version', 'label', 'runner', 'grade'))
 
 SHOW = common.closed({
     **_BRIEF,

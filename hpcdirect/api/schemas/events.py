@@ -57,7 +57,8 @@ _RELATED = {
 }
 CLUSTER_QUERY = common.query(_ENTRY, _RELATED)
 LIST_QUERY = common.query(_ENTRY, {**_RELATED, 'cluster': common.text(
-    'Id of the cluster, which may be gone.', maxLength=36)})
+    'Name of the cluster, or its id, also when it is gone.',
+        maxLength=63)})
 
 
 def view(row: Any) -> dict[str, Any]:

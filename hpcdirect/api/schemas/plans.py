@@ -40,7 +40,7 @@ CREATE = common.closed({
     {'required': ['create'], 'maxProperties': 1},
     {'required': ['cluster', 'change'], 'maxProperties': 2},
     {'required': ['cluster', 'delete'], 'maxProperties': 2},
-])
+], **common.LARGE)
 
 _SECONDS = common.maybe({
     'type': 'number', 'description': 'What it took before, the median of '

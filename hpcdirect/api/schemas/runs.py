@@ -58,7 +58,8 @@ _SORTABLE = ('created_at', 'status', 'verb', 'element')
 CLUSTER_QUERY = common.query(SHOW, {**FILTERS, **RELATED}, _SORTABLE)
 LIST_QUERY = common.query(SHOW, {
     **FILTERS, **RELATED, 'cluster': common.text(
-        'Id of the cluster, which may be gone.', maxLength=36)}, _SORTABLE)
+        'Name of the cluster, or its id, also when it is gone.',
+        maxLength=63)}, _SORTABLE)
 
 LOG_QUERY = common.closed({
     'offset': common.number('Characters to leave out at the beginning.',

@@ -39,8 +39,9 @@ SHOW = _ENTRY
 _CHANGE = {name: schema for name, schema in _FIELDS.items()
            if name != 'state'} | {
     'state': common.text('off: nobody gets in.', enum=['on', 'off'])}
-CREATE = common.closed({'name': _NAME, **_CHANGE}, ('name',))
-UPDATE = common.closed(_CHANGE, (), minProperties=1)
+CREATE = common.closed({'name': _NAME, **_CHANGE}, ('name',),
+                       **common.LARGE)
+UPDATE = common.closed(_CHANGE, (), minProperties=1, **common.LARGE)
 DELETE_QUERY = common.closed({
     name: clusters.ACCOUNT[name] for name in ('home', 'end_jobs')}, ())
 

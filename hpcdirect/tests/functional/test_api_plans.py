@@ -13,6 +13,8 @@
 
 """Plans, elements of clusters and If-Match over HTTP, without a conductor."""
 
+import concurrent.futures
+
 from hpcdirect.tests.functional import rows
 from hpcdirect.tests.functional.test_api_clusters import Case
 
@@ -104,7 +106,7 @@ class MatchTests(Case):
         self.api.create()
         path = '/v1/clusters/demo'
         tag = self.api.call('GET', path).headers['etag']
-        self.assertEqual('"1"', tag)
+        self.assertRegex(tag, '^"1-[0-9a-f]{12}"$')
         answer = self.api.call('PATCH', path, {'description': 'x'},
                                IF_MATCH='"7"')
         self.assertEqual((412, 'changed_since'), (answer.status, answer.code))
@@ -115,8 +117,50 @@ class MatchTests(Case):
         for said in ('', '1', 'W/"1"', '{}'):
             self.assertIn('If-Match', self.api.call(
                 'DELETE', path, IF_MATCH=said).findings, said)
+        tag = self.api.call('GET', path).headers['etag']
         self.assertEqual(202, self.api.call(
             'DELETE', path, IF_MATCH=tag).status)
+
+    def test_it_sees_all_that_people_change(self):
+        path = f'/v1/clusters/{self.api.create()["id"]}'
+        for change in ({'name': 'new'}, {'tags': ['a']}, {'tags': ['b']},
+                       {'description': 'x'}, {'protected': True},
+                       {'protected': False},
+                       {'expires_at': '2999-01-01T00:00:00Z'},
+                       {'expires_at': None}):
+            tag = self.api.call('GET', path).headers['etag']
+            self.assertEqual(200, self.api.call('PATCH', path,
+                                                change).status, change)
+            for method, body in (('PATCH', {'description': 'y'}),
+                                 ('DELETE', None)):
+                answer = self.api.call(method, path, body, IF_MATCH=tag)
+                self.assertEqual((412, 'changed_since'),
+                                 (answer.status, answer.code), change)
+        tag = self.api.call('GET', path).headers['etag']
+        self.assertEqual(202, self.api.call('DELETE', path,
+                                            IF_MATCH=tag).status)
+
+    def test_it_does_not_see_what_the_service_changes(self):
+        ident = self.api.create()['id']
+        tag = self.api.call('GET', f'/v1/clusters/{ident}').headers['etag']
+        self.api.settle(ident)
+        self.assertEqual(tag, self.api.call(
+            'GET', f'/v1/clusters/{ident}').headers['etag'])
+
+    def test_a_generation_alone(self):
+        self.api.create()
+        self.assertEqual(200, self.api.call(
+            'PATCH', '/v1/clusters/demo', {'description': 'x'},
+            IF_MATCH='"1"').status)
+
+    def test_of_many_at_once_one_wins(self):
+        path = f'/v1/clusters/{self.api.create()["id"]}'
+        tag = self.api.call('GET', path).headers['etag']
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            statuses = sorted(pool.map(lambda number: self.api.call(
+                'PATCH', path, {'description': f'of {number}'},
+                IF_MATCH=tag).status, range(16)))
+        self.assertEqual([200] + [412] * 15, statuses)
 
 
 class ElementTests(Case):

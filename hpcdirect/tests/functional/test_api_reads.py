@@ -207,7 +207,7 @@ class ViewTests(Case):
                          [one['kind'] for one in shown['steps']])
         self.assertEqual('new', shown['plan'][0]['reason'])
         for query, count in (('', 1), (f'?cluster={self.ident}', 1),
-                             ('?cluster=x', 0), ('?status=FAILED', 0)):
+                             ('?status=FAILED', 0)):
             self.assertEqual(count, len(self.get(
                 f'/v1/deployments{query}')['deployments']))
         self.assertEqual(404, self.api.call(
@@ -261,7 +261,6 @@ class EventTests(Case):
             '/v1/clusters/demo/events?limit=1')['events'])
         self.assertEqual(every[3:], self.get(
             '/v1/events?level=error')['events'])
-        self.assertEqual([], self.get('/v1/events?run=x')['events'])
 
     def add(self):
         with self.api.database.write() as session:
@@ -378,7 +377,8 @@ class ProtocolTests(Case):
         self.assertEqual(['munge', 'people', 'slurm'], [
             one['name'] for one in self.get('/v1/elements')['elements']])
         self.assertEqual(['key'], self.get('/v1/elements/munge')['secrets'])
-        self.assertEqual([{'name': 'fake', 'capacity': {'fake': None}}],
+        self.assertEqual([{'name': 'fake', 'capacity': {'fake': None},
+                           'reason': ''}],
                          self.get('/v1/backends')['backends'])
 
     def test_a_grade_is_shown_as_long_as_it_holds(self):

@@ -12,9 +12,10 @@
 
 """Thousands of requests made from the OpenAPI document, against a server.
 
-schemathesis makes them, good ones and bad ones. Not one may end in a 5xx, a
-status that the document does not know, or a body that breaks its schema; and
-every operation has to answer well at least once.
+schemathesis makes them, good ones and bad ones, by somebody who is known and
+by somebody who is not. Not one may end in a 5xx, a status that the document
+does not know, a body that breaks its schema, or cost more than a second of
+CPU; and every operation has to answer well at least once.
 """
 
 import collections
@@ -24,11 +25,14 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import bcrypt
+import fixtures
 import testtools
 
 from hpcdirect.api import app
+from hpcdirect.api import auth
 from hpcdirect.api import server
 from hpcdirect.db import models
 from hpcdirect.tests.functional import rows
@@ -37,7 +41,12 @@ from hpcdirect.tests.functional.api import Api
 from hpcdirect.tests.functional.api import basic
 
 EXAMPLES = int(os.environ.get('HPCDIRECT_SCHEMATHESIS_EXAMPLES', '60'))
+#: The same for somebody who is not known.
+STRANGERS = max(5, EXAMPLES if 'HPCDIRECT_SCHEMATHESIS_EXAMPLES'
+                in os.environ else EXAMPLES // 6)
 LEAST = 5000
+#: Seconds of CPU that one request may cost.
+CAP = 1.0
 
 
 class _Instant:
@@ -69,7 +78,11 @@ class SchemathesisTests(testtools.TestCase):
                                        long_poll_seconds=0.1))
         secret = bcrypt.hashpw(b'word', bcrypt.gensalt(4)).decode()
         (self.api.folder / 'users').write_text(f'me:{secret}:ours:admin\n')
+        # schemathesis tries many wrong passwords, and wants a 401 each time.
+        self.useFixture(fixtures.MonkeyPatch(
+            'hpcdirect.api.attempts._FREE', (10**6, 10**6)))
         self.seen = collections.defaultdict(collections.Counter)
+        self.dearest = (0.0, '')
         listening = server.serve(self.counted(app.make_app(
             dataclasses.replace(self.api.services, conductor=_Instant(
                 self.api.database)))), self.api.conf)
@@ -79,13 +92,20 @@ class SchemathesisTests(testtools.TestCase):
         self.document = self.hinted(self.get('/v1/openapi.json'))
 
     def counted(self, application):
-        """The application; every answer is counted."""
+        """The application; every answer is counted, and what it costs."""
         def counting(environ, start):
+            request = (environ['REQUEST_METHOD'], environ['REQUEST_URI'])
+
             def counted_start(status, *more):
                 self.seen[environ['REQUEST_METHOD'], environ['PATH_INFO']][
                     int(status.split()[0])] += 1
                 return start(status, *more)
-            return application(environ, counted_start)
+            begin = time.thread_time()
+            try:
+                return application(environ, counted_start)
+            finally:
+                self.dearest = max(self.dearest, (
+                    time.thread_time() - begin, f'{request}'))
         return counting
 
     def call(self, method, path, body=None):
@@ -138,31 +158,46 @@ class SchemathesisTests(testtools.TestCase):
                 'sudo': True}
         return document
 
-    def test_document_and_service_agree(self):
+    def walk(self, examples, *options):
+        """Let schemathesis walk over the document; what was answered."""
+        self.seen.clear()
         path = self.api.folder / 'openapi.json'
         path.write_text(json.dumps(self.document))
         # Whether valid requests are taken cannot be said from the document
         # alone: names may be taken, parameters are the blueprint's.
         done = subprocess.run(
             [sys.executable, '-m', 'schemathesis.cli', 'run', str(path),
-             '--url', self.url, '--auth', 'me:word',
+             '--url', self.url, *options,
              '--phases', 'examples,coverage,fuzzing',
              # Python 3.11 counts the depth of ast.parse in one place for
              # all threads, and hypothesis calls that: so one.
-             '--max-examples', str(EXAMPLES), '--workers', '1',
+             '--max-examples', str(examples), '--workers', '1',
              '--exclude-checks', 'positive_data_acceptance',
              '--continue-on-failure', '--generation-deterministic',
              '--no-color'],
             cwd=self.api.folder, capture_output=True, text=True,
-            timeout=1200)
+            timeout=7200)
         self.assertEqual(0, done.returncode,
                          done.stdout[-12000:] + done.stderr[-2000:])
-        answers = sum(sum(one.values()) for one in self.seen.values())
-        print(f'\n{answers} requests, ' + ', '.join(
-            f'{status}: {count}' for status, count in sorted(
-                sum(self.seen.values(), collections.Counter()).items())))
-        self.assertGreaterEqual(answers, LEAST)
+        answers = sum(self.seen.values(), collections.Counter())
+        print(f'\n{sum(answers.values())} requests, ' + ', '.join(
+            f'{status}: {count}' for status, count
+            in sorted(answers.items())) + '; the dearest took '
+            f'{self.dearest[0]:.3f} s of CPU: {self.dearest[1][:200]}')
+        self.assertLess(self.dearest[0], CAP, self.dearest)
+        return answers
+
+    def test_document_and_service_agree(self):
+        answers = self.walk(EXAMPLES, '--auth', 'me:word')
+        self.assertGreaterEqual(sum(answers.values()), LEAST)
         self.assertEqual([], self.never_well())
+
+    def test_nobody_gets_anywhere(self):
+        answers = self.walk(STRANGERS)
+        self.assertGreaterEqual(sum(answers.values()), STRANGERS * 20)
+        answered = {where for (_, where), counts in self.seen.items()
+                    if any(status < 400 for status in counts)}
+        self.assertEqual(set(), answered - auth.PUBLIC)
 
     def never_well(self):
         """Operations that never answered with 2xx."""
