@@ -164,6 +164,7 @@ class Layer(_Resource):
     verified = resource.Body('verified')
     digest = resource.Body('digest')
     run_id = resource.Body('run_id')
+    note = resource.Body('note')
     updated_at = resource.Body('updated_at')
 
 

@@ -279,7 +279,8 @@ class BatchWork(base.Listener):
             elif kind == StepKind.REVERT:
                 values['state'] = LayerState.REVERTED
             elif kind == StepKind.VERIFY:
-                values['verified'] = True
+                values |= {'verified': True,
+                           'note': outcome.notes.get(key[0], '')}
         elif kind == StepKind.VERIFY:
             if key[0] in outcome.failed and not (outcome.died
                                                  or self._stopped):

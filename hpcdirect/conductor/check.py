@@ -22,8 +22,10 @@ import dataclasses
 from typing import Any
 
 from hpcdirect.conductor.situation import Situation
+from hpcdirect.db import models
 from hpcdirect.planning.plan import Plan
 from hpcdirect.planning.plan import Step
+from hpcdirect.runners.base import Verb
 from hpcdirect.states import LayerState
 from hpcdirect.states import NodeStatus
 from hpcdirect.states import StepKind
@@ -56,6 +58,26 @@ def steps(situation: Situation, plan: Plan) -> Plan:
                 step, layers=keys, blocked='',
                 nodes=tuple(dict.fromkeys(key[0] for key in keys))))
     return tuple(found)
+
+
+def of_repair(runs: Iterable[models.Run]) -> list[dict[str, Any]]:
+    """Those failures with which a repair fails.
+
+    It begins with a look as a check does. What it finds amiss there is what
+    it is to mend: it has failed when the same is amiss after that.
+
+    :param runs: those that failed, the first first.
+    """
+    amiss: set[tuple[str, str]] = set()
+    found = []
+    for run in runs:
+        for failure in run.failures or ():
+            key = failure.get('element', ''), failure.get('node', '')
+            if run.verb == Verb.VERIFY and key not in amiss:
+                amiss.add(key)
+            else:
+                found.append(failure)
+    return found
 
 
 def disagreements(situation: Situation, plan: Plan,

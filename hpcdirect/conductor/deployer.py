@@ -295,8 +295,12 @@ class Deployer:
         """What failed so far, in this direction: on or back."""
         back = {row.id for row in situation.recorded.steps
                 if row.reason == retreat.REASON}
-        return [failure for run in situation.recorded.failed_runs
-                if (run.step_id in back) == bool(self._halted)
+        runs = [run for run in situation.recorded.failed_runs
+                if (run.step_id in back) == bool(self._halted)]
+        deployment = situation.recorded.deployment
+        if deployment and deployment.operation == Operation.REPAIR:
+            return check.of_repair(runs) + self._works.failures
+        return [failure for run in runs
                 for failure in run.failures or ()] + self._works.failures
 
     def _check(self, situation: Situation, steps: Plan,

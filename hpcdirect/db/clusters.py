@@ -201,12 +201,14 @@ def retry(session: orm.Session, cluster_id: str, order: Order) -> Deployment:
     cluster = locked(session, cluster_id)
     if ClusterStatus(cluster.status).busy:
         raise ClusterBusy(ident=cluster.name, status=cluster.status)
-    if order.operation == Operation.CHECK:
-        _refuse_leaving(cluster)
-        cluster.status = ClusterStatus.CHECKING
+    if order.operation in (Operation.CHECK, Operation.REPAIR):
+        # Both look at what stands there, be it recorded as right or not.
         session.execute(sa.update(Layer).where(
             Layer.cluster_id == cluster.id,
             Layer.state == LayerState.APPLIED).values(verified=False))
+    if order.operation == Operation.CHECK:
+        _refuse_leaving(cluster)
+        cluster.status = ClusterStatus.CHECKING
     else:
         cluster.status = (ClusterStatus.DELETING if cluster.desired['deleted']
                           else ClusterStatus.UPDATING)

@@ -50,6 +50,7 @@ class Layer:
     state: str
     verified: bool
     run_id: str
+    note: str
     inputs: dict[str, Any]
 
 

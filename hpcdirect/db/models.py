@@ -254,6 +254,8 @@ class Layer(Base):
     # no longer knows of it.
     inputs: orm.Mapped[dict[str, Any]] = orm.mapped_column(default=dict)
     run_id: orm.Mapped[str] = orm.mapped_column(ID, default='')
+    # What its element told when it was verified last: no fault, good to know.
+    note: orm.Mapped[str] = orm.mapped_column(sa.String(500), default='')
     updated_at: orm.Mapped[datetime.datetime] = orm.mapped_column(
         default=now, onupdate=now)
 

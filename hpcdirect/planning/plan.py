@@ -60,6 +60,7 @@ class SeenLayer:
     :param requires: elements it stood on when it was applied.
     :param base: of what it was applied with and cannot change in place.
     :param rolling: work that uses it does not outlive a change.
+    :param note: what its element told of it, for people.
     """
 
     node: str
@@ -73,6 +74,7 @@ class SeenLayer:
     requires: tuple[str, ...] = ()
     base: str = ''
     rolling: bool = False
+    note: str = ''
 
     @property
     def key(self) -> LayerKey:

@@ -100,7 +100,15 @@ def _elements(plan: Plan, wanted: Wanted, observed: Observed
         for verdict, nodes in found.items():
             names = tuple(dict.fromkeys(nodes))
             yield Change(verdict, step.element, names, _out(
-                set(names) & drained, wanted, observed), step.reason)
+                set(names) & drained, wanted, observed), '; '.join((
+                    step.reason, *_notes(names, observed))))
+
+
+def _notes(nodes: tuple[str, ...], observed: Observed) -> Iterator[str]:
+    """What elements told of these nodes, such as who has closed one."""
+    for layer in observed.layers.values():
+        if layer.note and layer.node in nodes:
+            yield f'{layer.node}: {layer.note}'
 
 
 def _out(nodes: set[str], wanted: Wanted, observed: Observed) -> int:

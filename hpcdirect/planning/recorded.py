@@ -72,7 +72,8 @@ def observed(nodes: Iterable[models.Node],
             row.digest, LayerState(row.state), row.verified,
             tuple(row.inputs.get('requires', ())),
             row.inputs.get('base', ''),
-            row.inputs.get('rolling', False)) for row in layers},
+            row.inputs.get('rolling', False), row.note or '')
+            for row in layers},
         exists=exists)
 
 

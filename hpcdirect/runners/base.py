@@ -179,6 +179,8 @@ class TaskOutcome:
         task of the batch failed there.
     :param died: the runner's own process was killed; what failed did not
         fail by itself, and may well be done again.
+    :param notes: node -> what is no fault but good to know, at most 500
+        characters.
     """
 
     run_id: str
@@ -187,6 +189,7 @@ class TaskOutcome:
     untouched: tuple[str, ...] = ()
     changed: int = 0
     died: bool = False
+    notes: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def cause(self) -> Cause | None:

@@ -91,7 +91,7 @@ class Stage:
         self._vault.complete(layout.blueprint(self._bed.compute, ()))
         self._bed.boot(self._vault.public_key, self._volumes)
         say('bringing the nodes up to date')
-        self._everywhere(_UPDATE)
+        self.everywhere(_UPDATE)
 
     # -- what things stand on ---------------------------------------------
 
@@ -189,23 +189,23 @@ class Stage:
                     use.element).values(), strict=True)
             if secret.kind != 'ssh-ca'}
         return {node: snapshot.read(said) for node, said
-                in self._everywhere(snapshot.COMMAND,
+                in self.everywhere(snapshot.COMMAND,
                                     snapshot.program(secrets)).items()}
 
     def forget_downloads(self) -> None:
         """Have no package in apt's cache, so that new ones are seen."""
-        self._everywhere(f'rm -f {_ARCHIVES}/*.deb')
+        self.everywhere(f'rm -f {_ARCHIVES}/*.deb')
 
     def downloads(self) -> tuple[int, int]:
         """Packages that were fetched since then, and their bytes."""
-        sizes = [int(line) for said in self._everywhere(
+        sizes = [int(line) for said in self.everywhere(
             f"find {_ARCHIVES} -name '*.deb' -printf '%s\\n'").values()
             for line in said.split()]
         return len(sizes), sum(sizes)
 
     def operating_system(self) -> str:
         """What the nodes run, by its own name."""
-        said = self._everywhere('. /etc/os-release; echo "$PRETTY_NAME"')
+        said = self.everywhere('. /etc/os-release; echo "$PRETTY_NAME"')
         return ', '.join(sorted({one.decode().strip()
                                  for one in said.values()}))
 
@@ -213,7 +213,7 @@ class Stage:
         """Node -> its group."""
         return {node.name: node.group for node in self._bed.nodes}
 
-    def _everywhere(self, command: str, text: str = '') -> dict[str, bytes]:
+    def everywhere(self, command: str, text: str = '') -> dict[str, bytes]:
         """What a command prints on each node."""
         hosts = tuple(base.Host(
             node.name, node.group, node.address, node.ssh['host'],

@@ -99,9 +99,9 @@ LIST_QUERY = common.query(
 AGAIN = common.closed({
     'operation': common.text(
         'retry goes on from what failed; check verifies every layer and '
-        'compares machines, and changes nothing; repair mends what a check '
-        'found, and is done by the same steps as a retry; cancel ends what '
-        'is under way, between two tasks.',
+        'compares machines, and changes nothing; repair looks likewise and '
+        'mends what is not as it is wanted; cancel ends what is under way, '
+        'between two tasks.',
         enum=[Operation.RETRY.value, Operation.CHECK.value,
               Operation.REPAIR.value, Operation.CANCEL.value]),
 })

@@ -33,6 +33,8 @@ _ENTRY = common.closed({
                  'description': 'Whether it was seen to work.'},
     'digest': common.text('sha256 of what it was applied with.'),
     'run_id': common.text('The run that touched it last, or "".'),
+    'note': common.text('What its element told when it was verified last; '
+                        'no fault, but good to know. "" for nothing.'),
     'updated_at': common.MOMENT,
 })
 
@@ -50,5 +52,6 @@ def view(row: Any) -> dict[str, Any]:
         'id': row.id, 'node': row.node, 'element': row.element,
         'version': row.version, 'role': row.role, 'position': row.position,
         'state': row.state, 'verified': row.verified, 'digest': row.digest,
-        'run_id': row.run_id, 'updated_at': when(row.updated_at),
+        'run_id': row.run_id, 'note': row.note,
+        'updated_at': when(row.updated_at),
     }

@@ -261,7 +261,7 @@ class RetryCluster(base.ShowOne):
 
 
 class RepairCluster(RetryCluster):
-    """Mend what a check found, and nothing else"""
+    """Look as a check does, and mend what is not as wanted, nothing else"""
 
     operation = 'repair'
 
@@ -277,7 +277,8 @@ class CheckCluster(base.Base, command.Lister):
 
     Every layer is verified on its nodes, machines are compared with the
     cloud's. Waits for the answer; the exit code is 2 when something
-    disagrees.
+    disagrees. What is no fault but good to know, such as a node that somebody
+    has closed in Slurm, is told on standard error.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -291,6 +292,9 @@ class CheckCluster(base.Base, command.Lister):
         deployment = self.api.retry_cluster(parsed_args.cluster, 'check')
         self.exit_code, found = progress.wait(self.api, deployment.id,
                                               parsed_args)
+        for layer in self.api.layers(parsed_args.cluster):
+            if layer.note:
+                self.say(f'{layer.node}, {layer.element}: {layer.note}')
         return ('Node', 'Layer', 'What disagrees', 'Run'), [
             [base.cell(one[name] or '') for name in (
                 'node', 'element', 'message', 'run_id')]

@@ -72,6 +72,7 @@ class _Leg:
     :param seen: nodes of which anything was heard in this task.
     :param over: nothing more will be heard of it.
     :param output: characters told of it so far.
+    :param notes: node -> what its owner is to know.
     """
 
     task: Task
@@ -84,6 +85,7 @@ class _Leg:
     doubted: dict[str, Cause] = dataclasses.field(default_factory=dict)
     failed: dict[str, Cause] = dataclasses.field(default_factory=dict)
     untouched: set[str] = dataclasses.field(default_factory=set)
+    notes: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Course:
@@ -206,6 +208,9 @@ class Course:
         self._outlive(node)
         leg.seen.add(node)
         leg.changed += result is Result.CHANGED
+        if record.get('note'):
+            leg.notes[node] = self._redact(record['note'])
+            said = said or leg.notes[node]
         task = self._redact(str(record['task']))
         if result in (Result.FAILED, Result.UNREACHABLE
                       ) and not record['ignored']:
@@ -324,4 +329,4 @@ class Course:
                 tuple(node for node in leg.task.nodes
                       if node not in leg.failed and node not in untouched),
                 dict(leg.failed), tuple(untouched), leg.changed,
-                died=self._died))
+                died=self._died, notes=dict(leg.notes)))

@@ -62,6 +62,7 @@ task_timeout = {task_timeout}
 timeout = {connect_timeout}
 verbosity = 0
 deprecation_warnings = false
+module_strict_utf8_response = false
 localhost_warning = false
 command_warnings = false
 [inventory]

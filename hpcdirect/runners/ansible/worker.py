@@ -135,8 +135,11 @@ class Worker:
         return False
 
     def _tell(self, **record: Any) -> None:
+        # Bytes that are no UTF-8 come as lone surrogates, which neither the
+        # database nor an answer of the API can hold.
+        text = json.dumps(record, ensure_ascii=False)
         with self._lock:
-            self._output.write(json.dumps(record) + '\n')
+            self._output.write(text.encode(errors='replace').decode() + '\n')
             self._output.flush()
 
 

@@ -310,6 +310,32 @@ class AnsibleRunnerTest(Contract, NodesCase):
             {node: cause.message for node, cause in outcome.failed.items()})
         self.assertEqual('install', outcome.failed['compute-0'].task)
 
+    def test_any_bytes_may_be_printed(self):
+        element = self.element(apply=r'''
+            - hosts: probe_node
+              tasks:
+                - name: print Latin-1
+                  shell: printf 'caf\351 \377\000\n'; printf 'na\357f\n' >&2
+                  register: said
+                - name: use what was printed
+                  shell: test '{{ said.rc }}' = 0
+                - {name: tell of it, debug: {var: said.stdout_lines}}
+                - name: raw bytes
+                  raw: printf 'caf\351\n'
+                - name: fail in Latin-1
+                  shell: printf 'gr\374n ist kaputt\n'; exit 3
+            ''')
+        listener = self.carried_out(self.runner(), self.batch(
+            self.task(element)))
+        (outcome,) = listener.outcomes.values()
+        self.assertEqual('fail in Latin-1', outcome.cause.task)
+        self.assertRegex(outcome.cause.message, 'gr.n ist kaputt')
+        # The database takes it, and so does whoever reads it.
+        for step in listener.steps:
+            for text in (step.output, step.message):
+                text.encode()
+        self.assertIn('caf', listener.log)
+
     def test_a_playbook_that_cannot_be_read_fails_all_nodes(self):
         first, second = self.work('one'), self.work('two')
         second.element.playbook('apply').write_text(

@@ -27,6 +27,7 @@ from typing import Any
 from ansible.plugins.callback import default
 
 from hpcdirect.runners.ansible.message import sentence
+from hpcdirect.runners.ansible.message import shorten
 
 DOCUMENTATION = """
 name: awx_display
@@ -38,8 +39,18 @@ extends_documentation_fragment: [default_callback, result_format_callback]
 
 #: Environment variable with the path of the pipe.
 PIPE = 'HPCDIRECT_EVENTS'
+#: A line of a task's output that begins so is for the cluster's owner.
+_NOTE = 'hpcdirect-note:'
 #: Characters of output that are told of one event.
 _LONGEST_OUTPUT = 65536
+
+
+def _note(result: dict[str, Any]) -> dict[str, str]:
+    """What a task prints for the cluster's owner; nothing of most."""
+    said = [line.removeprefix(_NOTE).strip() for line
+            in str(result.get('stdout') or '').splitlines()
+            if line.startswith(_NOTE)]
+    return {'note': shorten('; '.join(said))} if said else {}
 
 
 class _Screen:
@@ -133,8 +144,10 @@ class CallbackModule(default.CallbackModule):
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """A task went well on a node."""
+        # As above.
+        note = _note(result._result)
         super().v2_runner_on_ok(result)
-        self._ended('runner_on_ok', result)
+        self._ended('runner_on_ok', result, **note)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False
                             ) -> None:
