@@ -142,8 +142,8 @@ class Cluster(Resource):
         200 when nothing is to be done for it, 202 otherwise.
         """
         found = self.cluster(cluster, policies.UPDATE)
-        said = self._matching(found)
         asked = body()
+        said = self._matching(found)
         if 'plan' in asked:
             asked = _planned(self.services, found, asked)
         labels = {**{name: asked[name] for name in LABELS if name in asked},

@@ -195,8 +195,10 @@ class SchemathesisTests(testtools.TestCase):
     def test_nobody_gets_anywhere(self):
         answers = self.walk(STRANGERS)
         self.assertGreaterEqual(sum(answers.values()), STRANGERS * 20)
-        answered = {where for (_, where), counts in self.seen.items()
-                    if any(status < 400 for status in counts)}
+        # CORS answers OPTIONS for every path, and tells nothing of it.
+        answered = {where for (verb, where), counts in self.seen.items()
+                    if verb != 'OPTIONS'
+                    and any(status < 400 for status in counts)}
         self.assertEqual(set(), answered - auth.PUBLIC)
 
     def never_well(self):
