@@ -25,7 +25,6 @@ import re
 from typing import Any
 
 from hpcdirect.blueprints.model import Element
-from hpcdirect.exception import Finding
 
 
 class Verb(enum.StrEnum):
@@ -240,10 +239,6 @@ class ElementRunner(abc.ABC):
     """
 
     name: str
-
-    @abc.abstractmethod
-    def validate(self, element: Element) -> list[Finding]:
-        """All that is wrong with an element's files."""
 
     @abc.abstractmethod
     def carry_out(self, batch: Batch, listener: Listener,

@@ -26,8 +26,6 @@ import time
 
 from oslo_config import cfg
 
-from hpcdirect.blueprints.model import Element
-from hpcdirect.exception import Finding
 from hpcdirect.runners import base
 
 _POLL = 0.1
@@ -41,12 +39,6 @@ class FakeRunner(base.ElementRunner):
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._conf = conf
-
-    def validate(self, element: Element) -> list[Finding]:
-        """The playbooks that are missing."""
-        return [Finding(f'The element has no {verb}.yaml.', f'{verb}.yaml')
-                for verb in (base.Verb.APPLY, base.Verb.REVERT,
-                             base.Verb.VERIFY) if not element.can(verb)]
 
     def carry_out(self, batch: base.Batch, listener: base.Listener,
                   stopped: Callable[[], bool]) -> None:

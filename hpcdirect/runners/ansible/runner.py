@@ -35,12 +35,9 @@ from oslo_config import cfg
 
 from hpcdirect import processes
 from hpcdirect.blueprints import hiding
-from hpcdirect.blueprints.model import Element
 from hpcdirect.conf import ansible as options
-from hpcdirect.exception import Finding
 from hpcdirect.exception import RunnerError
 from hpcdirect.runners import base
-from hpcdirect.runners.ansible import check
 from hpcdirect.runners.ansible import family
 from hpcdirect.runners.ansible import folder as folders
 from hpcdirect.runners.ansible.caps import Caps
@@ -74,10 +71,6 @@ class AnsibleRunner(base.ElementRunner):
         self._lock = threading.Lock()
         self._contact = Contact(conf)
         folders.sweep(conf.ansible.work_path)
-
-    def validate(self, element: Element) -> list[Finding]:
-        """All that is wrong with an element's playbooks."""
-        return check.findings(element)
 
     def carry_out(self, batch: base.Batch, listener: base.Listener,
                   stopped: Callable[[], bool]) -> None:

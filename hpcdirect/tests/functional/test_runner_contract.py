@@ -29,6 +29,7 @@ import time
 from hpcdirect import processes
 from hpcdirect.exception import RunnerError
 from hpcdirect.runners.ansible import AnsibleRunner
+from hpcdirect.runners.ansible import check
 from hpcdirect.runners.base import Process
 from hpcdirect.runners.base import Result
 from hpcdirect.runners.base import Verb
@@ -130,13 +131,6 @@ class Contract:
     def test_stopping_what_is_gone_is_well(self):
         self.runner().stop(Process(2 ** 22 - 3, 1, processes.place()))
         self.runner().stop(Process(1, 1, 'elsewhere'))
-
-    def test_finds_missing_playbooks(self):
-        element = self.element(apply=_PLAY.format(group='probe'))
-        self.assertEqual([], self.runner().validate(element))
-        element.playbook('revert').unlink()
-        self.assertEqual(['revert.yaml'], [
-            found.where for found in self.runner().validate(element)])
 
 
 class FakeRunnerTest(Contract, NodesCase):
@@ -652,9 +646,16 @@ class AnsibleRunnerTest(Contract, NodesCase):
             - hosts: probe_node,!probe_node
             """, revert='- hosts: [probe_node\n', verify='hosts: x\n')
         found = [(each.where, each.message.split()[0])
-                 for each in self.runner().validate(element)]
+                 for each in check.findings(element)]
         self.assertEqual([
             ('apply.yaml:2', 'hosts'), ('apply.yaml:3', 'Elements'),
             ('apply.yaml:6', 'delegate_to'),
             ('apply.yaml:7', 'local_action'), ('apply.yaml:9', 'async'),
             ('revert.yaml:2', 'This'), ('verify.yaml:1', 'A')], found)
+
+    def test_finds_missing_playbooks(self):
+        element = self.element(apply=_PLAY.format(group='probe'))
+        self.assertEqual([], check.findings(element))
+        element.playbook('revert').unlink()
+        self.assertEqual(['revert.yaml'], [
+            found.where for found in check.findings(element)])

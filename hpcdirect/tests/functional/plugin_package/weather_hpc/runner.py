@@ -16,8 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hpcdirect.blueprints.model import Element
-from hpcdirect.exception import Finding
 from hpcdirect.runners import base
 
 
@@ -28,10 +26,6 @@ class WeatherRunner(base.ElementRunner):
 
     def __init__(self, conf: object = None) -> None:
         """Needs nothing of the configuration."""
-
-    def validate(self, element: Element) -> list[Finding]:
-        """Any element will do."""
-        return []
 
     def carry_out(self, batch: base.Batch, listener: base.Listener,
                   stopped: Callable[[], bool]) -> None:
