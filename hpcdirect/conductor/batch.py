@@ -152,8 +152,19 @@ class BatchWork(base.Listener):
                 epoch=self._ledger.epoch, hosts=order.hosts,
                 tasks=tuple(line.task() for line in order.lines),
                 private_key=order.private_key), self, asked)
+            self._close()
         finally:
             self._journal.flush()
+
+    def _close(self) -> None:
+        """End the runs that the runner has forgotten to tell the end of."""
+        for line in self._order.lines:
+            if line.run_id not in self._over:
+                self.ended(base.TaskOutcome(line.run_id, (), {
+                    node: base.Cause(node, '', (
+                        f'The runner {self._runner.name} ended without a '
+                        'word about this run.'))
+                    for node in line.task().nodes}))
 
     # -- what the runner tells --------------------------------------------
 
