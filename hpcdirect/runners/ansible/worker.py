@@ -117,7 +117,11 @@ class Worker:
     def _pass_on(self, reading: int) -> None:
         with os.fdopen(reading, encoding='utf-8', errors='replace') as lines:
             for line in lines:
-                record = json.loads(line)
+                try:
+                    record = json.loads(line)
+                except ValueError:
+                    # Of one that was killed; it must not fill the pipe.
+                    continue
                 if record['kind'] == 'stats':
                     self._lost |= set(record['failed'])
                     record['failed'] = sorted(self._lost)
