@@ -239,7 +239,8 @@ class Site(plain_ansible.Plain):
                 folder=self.work, forks=self.forks,
                 task_timeout=conf.ansible.task_timeout,
                 connect_timeout=conf.ansible.connect_timeout)
-            .replace('[defaults]', '[defaults]\ninventory = inventory.ini')
+            .replace('[defaults]', '[defaults]\ninventory = inventory.ini\n'
+                     f'library = {plain_ansible.library(self.uses)}')
             .replace('enable_plugins = yaml', 'enable_plugins = ini'))
         (self.work / 'c').mkdir(exist_ok=True)
         (self.work / 'ssh_config').write_text(

@@ -106,6 +106,13 @@ class Outcome:
     output: str
 
 
+def library(uses: Iterable[ElementUse]) -> str:
+    """Folders of the modules that elements share, as Ansible wants them."""
+    return ':'.join(dict.fromkeys(
+        str(use.element.folder.resolve().parent / content.MODULES)
+        for use in uses))
+
+
 class Plain:
     """One cluster, played by hand.
 
@@ -180,9 +187,7 @@ class Plain:
                          'hpc_secrets': self._secrets(use)}})
         (self.work / 'site.yml').write_text(yaml.safe_dump(plays))
         (self.work / 'ansible.cfg').write_text(
-            _CONFIG.format(work=self.work, library=':'.join(dict.fromkeys(
-                str(use.element.folder.resolve().parent / content.MODULES)
-                for use in self.uses))))
+            _CONFIG.format(work=self.work, library=library(self.uses)))
         (self.work / 'inventory.ini').write_text(
             ''.join(self._inventory(uses, on)))
         (self.work / 'known_hosts').write_text(''.join(
