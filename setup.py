@@ -13,4 +13,7 @@
 
 import setuptools
 
-setuptools.setup(setup_requires=['pbr>=7.0.0'], pbr=True)
+setuptools.setup(
+    setup_requires=['pbr>=7.0.0'], pbr=True,
+    # pbr asks git for these; a source tree without it has them, too.
+    package_data={'': ['*.sh', '*.mako']})

@@ -32,6 +32,16 @@ install_packages() {
     [ -z "$made" ] || rm -f "$policy"
 }
 
+# What an installation is made of: where it is linked to its sources, the place
+# of those; otherwise what they say, so that they may go.
+sources() {
+    case " $* " in
+        *' -e '*) echo "$PWD" ;;
+        *) find hpcdirect blueprints elements etc setup.* pyproject.toml \
+               -type f ! -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum ;;
+    esac
+}
+
 # install_python VENV ARGUMENTS...: a virtual environment with pinned releases.
 install_python() {
     local venv=$1 python stamp
@@ -39,7 +49,7 @@ install_python() {
     python=${HPCDIRECT_PYTHON:-$(command -v python3.11 || command -v python3)}
     # Installed already, of just these files: nothing to do.
     stamp=$(cat constraints.txt requirements.txt setup.cfg ./*-requirements.txt \
-        | cat - <(echo "$PWD $python $*") | sha256sum | cut -d' ' -f1)
+        | cat - <(sources "$@"; echo "$python $*") | sha256sum | cut -d' ' -f1)
     [ "$(cat "$venv/.stamp" 2>/dev/null)" = "$stamp" ] && return
     [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
     echo "Installing Python packages into $venv"
@@ -49,10 +59,15 @@ install_python() {
     "$venv/bin/python" -m pip install -qq --disable-pip-version-check \
         --upgrade -c constraints.txt pip 'setuptools>=77,<81' wheel pbr uv
     # uv takes a third of pip's time, but knows nothing of pip.conf, in which
-    # a site may say where its packages are.
+    # a site may say where its packages are. An older build of ours, which
+    # setuptools leaves in build, would go into the new one.
+    rm -rf build
     "$venv/bin/uv" pip install -q --compile-bytecode \
+            --no-build-isolation-package hpcdirect \
+            --reinstall-package hpcdirect --refresh-package hpcdirect \
             --python "$venv/bin/python" -c constraints.txt "$@" \
         || "$venv/bin/python" -m pip install -qq --disable-pip-version-check \
             -c constraints.txt "$@"
+    rm -rf build
     echo "$stamp" > "$venv/.stamp"
 }

@@ -57,6 +57,10 @@ state=${HPCDIRECT_STATE:-/var/lib/hpcdirect}
 cache=${HPCDIRECT_CACHE:-/var/cache/hpcdirect}
 port=${HPCDIRECT_PORT:-9517}
 venv=$cache/venv
+# Blueprints and elements as installed: the folder of this script may go.
+content=$venv/share/hpcdirect
+# What runs need while they run; another installation has its own.
+work=/dev/shm/hpcdirect-$(printf %s "$state" | sha256sum | head -c 8)
 run=$state/quickstart
 key=$HOME/.config/hpcdirect/id_ed25519
 clouds=${HPCDIRECT_CLOUDS:-$HOME/.config/openstack/clouds.yaml}
@@ -79,7 +83,11 @@ PY
 }
 
 configure() {
-    [ -s "$run/hpcdirect.conf" ] && return
+    if [ -s "$run/hpcdirect.conf" ]; then
+        # One that an older release made named the folder of its script.
+        sed -i "s|^directories = .*|directories = $content|" "$run/hpcdirect.conf"
+        return
+    fi
     install -d -m 700 "$run"
     local password
     password=$(head -c 18 /dev/urandom | base64 | tr '+/' 'xy')
@@ -104,8 +112,11 @@ port = $port
 auth_strategy = basic
 users_file = $run/users
 
+[ansible]
+work_path = $work
+
 [blueprints]
-directories = $PWD
+directories = $content
 
 [database]
 connection = sqlite:///$run/hpcdirect.sqlite
@@ -202,7 +213,7 @@ TXT
 up() {
     install_packages run
     install -d "$cache"
-    install_python "$venv" -e '.[service,client]'
+    install_python "$venv" '.[service,client]'
     say "Packages are there"
     configure
     # On PATH when no other openstack is.
@@ -240,8 +251,9 @@ down() {
         || rm -f /usr/local/bin/openstack
     grep -qs 'hpcdirect-quickstart$' "$key.pub" && rm -f "$key" "$key.pub"
     rmdir "$(dirname "$key")" 2>/dev/null || true
-    rm -rf --one-file-system "$state" /dev/shm/hpcdirect
-    rm -f /run/hpcdirect-network.lock
+    rm -rf --one-file-system "$state" "$work"
+    # Others may have machines here, and then they need it.
+    compgen -G '/sys/class/net/hpcd*' > /dev/null || rm -f /run/hpcdirect-network.lock
     say "All is gone but installed packages and the cache in $cache"
 }
 
