@@ -240,7 +240,13 @@ class Backend(abc.ABC):
 
     @abc.abstractmethod
     def observe(self, ref: str) -> Infra:
-        """Look; what is gone is GONE and no error."""
+        """Look; what is gone is GONE and no error.
+
+        It changes nothing that is wanted, but may go on with what ensure()
+        or delete() began and nobody is at work on: take away what a delete
+        left, start the threads that a restart ended. Any number of calls at
+        once is well.
+        """
 
     @abc.abstractmethod
     def delete(self, ref: str) -> None:
