@@ -67,8 +67,8 @@ from hpcdirect.states import NodeStatus
 _SSH = """\
 #!/bin/sh
 [ -t 0 ] || cat > /dev/null
-echo '{"changed": false, "rc": 0, "stdout": "", "stderr": "", "files": [], \
-"running": []}'
+printf '%s\\n' '{"changed": false, "rc": 0, "stdout": "1\\n1", "stderr": "", \
+"files": [], "running": []}'
 """
 _KEY = ('ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4cLqUWEC5EzQ7tPiHyUFNSrrEQgsX'
         'CeVkXwKV0Pyzt')
@@ -161,6 +161,8 @@ def ours(count: int, work: pathlib.Path) -> Round:
         tuple(tasks), vault.private_key)
     cpu, began = _cpu(), time.monotonic()
     runner.carry_out(batch, told, lambda: False)
+    if told.failed:
+        raise SystemExit(f'ours: {told.failed}')
     return Round(_cpu() - cpu, time.monotonic() - began, told.results)
 
 
@@ -205,7 +207,7 @@ def plain(count: int, work: pathlib.Path) -> Round:
              'LC_ALL': 'C.UTF-8'})
     results = sum(line.startswith(('ok: ', 'changed: ', 'skipping: ['))
                   or 'fatal: ' in line for line in done.stdout.splitlines())
-    if not results:
+    if done.returncode:
         raise SystemExit(done.stdout)
     return Round(_cpu() - cpu, time.monotonic() - began, results)
 
