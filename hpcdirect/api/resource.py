@@ -31,6 +31,7 @@ import urllib.parse
 import pecan
 
 from hpcdirect.api.errors import ProtocolError
+from hpcdirect.api.schemas.common import Fields
 from hpcdirect.api.services import Services
 from hpcdirect.context import RequestContext
 from hpcdirect.db import clusters
@@ -129,11 +130,12 @@ class Resource:
                               operation, desired)
 
     def page(self, query: Mapping[str, Any], filters: Mapping[str, str],
-             sort: str) -> Page:
+             sort: str, fields: Fields | None = None) -> Page:
         """The stretch of a list that a query asks for.
 
         :param filters: key of the query -> column that has to be equal.
         :param sort: the order when the query names none.
+        :param fields: those that are shown; only their columns are read.
         """
         order = (part.partition(':')
                  for part in query.get('sort', sort).split(',') if part)
@@ -143,7 +145,8 @@ class Resource:
             marker=str(query.get('marker', '')),
             sort=tuple((name, way == 'desc') for name, _, way in order),
             filters={column: query[key] for key, column in filters.items()
-                     if key in query})
+                     if key in query},
+            columns=fields.columns if fields else frozenset())
 
     def answer(self, name: str, listing: Listing,
                view: Callable[[Any], dict[str, Any]],

@@ -10,9 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What is shown of clusters and lies in other tables.
+"""What is shown of clusters and lies elsewhere.
 
-A constant number of queries, however many clusters there are.
+A constant number of queries, however many clusters there are; none for
+fields that are not shown.
 """
 
 from __future__ import annotations
@@ -24,35 +25,31 @@ from typing import Any
 from sqlalchemy import orm
 
 from hpcdirect.api.schemas.clusters import Around
+from hpcdirect.api.schemas.common import Fields
 from hpcdirect.blueprints.model import Blueprint
-from hpcdirect.db import clusters
-from hpcdirect.db import deployments
-from hpcdirect.db import nodes
-from hpcdirect.db.deployments import Progress
+from hpcdirect.db import surroundings
 from hpcdirect.exception import NotFound
 from hpcdirect.sources.catalogue import Catalogue
 
 
-def of(session: orm.Session, catalogue: Catalogue, rows: Sequence[Any]
-       ) -> dict[str, Around]:
-    """The surroundings of each of these clusters, by id."""
-    idents = [row.id for row in rows]
-    ready = nodes.ready(session, idents)
-    latest = deployments.latest(session, idents)
-    progress = deployments.progress(
-        session, [deployment.id for deployment in latest.values()])
-    known = _blueprints(catalogue, rows)
-    logins = _logins(rows, known)
-    up = nodes.named(session, logins, set(logins.values()))
-    tags = clusters.tags_of(session, idents)
-    return {row.id: Around(
-        ready={name: ready.get((row.id, name), 0)
-               for name in row.desired['groups']},
-        login=up.get((row.id, logins.get(row.id, ''))),
-        schema=blueprint.parameters if (blueprint := known[_ref(row)])
-        else None, deployment=latest.get(row.id), tags=tags.get(row.id, ()),
-        progress=progress.get(latest[row.id].id, Progress())
-        if row.id in latest else Progress()) for row in rows}
+def of(session: orm.Session, catalogue: Catalogue, rows: Sequence[Any],
+       fields: Fields) -> dict[str, Around]:
+    """The surroundings of each of these clusters, by id.
+
+    :param fields: those of the clusters that are shown.
+    """
+    wanted = fields.around
+    known = _blueprints(catalogue, rows) if wanted & {'mask', 'login'} else {}
+    logins = _logins(rows, known) if 'login' in wanted else {}
+    found = surroundings.of(
+        session, {row.id: logins.get(row.id, '') for row in rows}, wanted)
+    around = {}
+    for row in rows:
+        blueprint = known[_ref(row)] if known else None
+        around[row.id] = Around(
+            found[row.id], blueprint.login if blueprint else '',
+            blueprint.mask if blueprint else None)
+    return around
 
 
 def _ref(row: Any) -> str:

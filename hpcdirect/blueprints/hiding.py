@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+import dataclasses
 from typing import Any
 
 from hpcdirect.digests import canonical
@@ -54,7 +55,71 @@ def hidden(schema: Any, value: Any) -> Any:
     That is what its schema marks, and whatever is sealed, at any depth of
     objects and lists.
     """
-    return replaced(schema, opened(value, _stars), _stars)
+    return Mask(schema).hide(value)
+
+
+class Mask:
+    """Hides what one schema marks; looks through the schema only once."""
+
+    def __init__(self, schema: Any) -> None:
+        self._marks = _Marks.of(schema)
+
+    def hide(self, value: Any) -> Any:
+        """The value, with :data:`HIDDEN` for what is secret in it."""
+        return _masked(value, self._marks)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Marks:
+    """Where a schema marks something; None where it marks nothing.
+
+    :param whole: all that is in this place.
+    :param names: in an object, by name.
+    :param others: in an object, under any other name.
+    :param items: in every entry of a list.
+    """
+
+    whole: bool = False
+    names: Mapping[str, _Marks | None] = dataclasses.field(
+        default_factory=dict)
+    others: _Marks | None = None
+    items: _Marks | None = None
+
+    @classmethod
+    def of(cls, schema: Any) -> _Marks | None:
+        """What a schema marks, at any depth."""
+        if not isinstance(schema, Mapping):
+            return None
+        if is_secret(schema):
+            return cls(whole=True)
+        names = {name: cls.of(inner) for name, inner
+                 in schema.get('properties', {}).items()}
+        others = cls.of(schema.get('additionalProperties'))
+        items = cls.of(schema.get('items'))
+        if others is None and items is None and not any(names.values()):
+            return None
+        return cls(False, names, others, items)
+
+
+def _masked(value: Any, marks: _Marks | None) -> Any:
+    if is_sealed(value) or (marks and marks.whole
+                            and value not in (None, '')):
+        return HIDDEN
+    if isinstance(value, Mapping):
+        if marks is None:
+            return {name: _masked(inner, None)
+                    if isinstance(inner, _DEEP) else inner
+                    for name, inner in value.items()}
+        return {name: _masked(inner, marks.names.get(name, marks.others))
+                for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = marks.items if marks else None
+        return [_masked(inner, items) for inner in value]
+    return value
+
+
+#: What something sealed may lie in.
+_DEEP = (Mapping, list, tuple)
 
 
 def about(mark: str) -> str:
@@ -121,8 +186,6 @@ def _texts(value: Any) -> Iterator[str]:
         yield value
 
 
-def _stars(value: Any) -> str:
-    return HIDDEN
 
 
 def _known(box: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -16,8 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
+import functools
 import pathlib
 from typing import Any
+
+from hpcdirect.blueprints import hiding
 
 #: The role of an element that declares none.
 ONLY_ROLE = 'node'
@@ -247,6 +250,11 @@ class Blueprint:
     readme: str = ''
     templates: Mapping[str, str] = dataclasses.field(default_factory=dict)
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @functools.cached_property
+    def mask(self) -> hiding.Mask:
+        """Hides what is secret in values of its parameters."""
+        return hiding.Mask(self.parameters)
 
     @property
     def ref(self) -> str:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
+import functools
 from typing import Any
 
 from oslo_db import exception as db_exc
@@ -66,25 +67,24 @@ class Order:
     desired: Mapping[str, Any]
 
 
-def scope(project_id: str | None) -> list[sa.ColumnElement[bool]]:
-    """Only clusters that are alive, of one project or (None) of all."""
-    alive: list[sa.ColumnElement[bool]] = [Cluster.deleted == '']
-    return alive if project_id is None else [
-        *alive, Cluster.project_id == project_id]
-
-
 def listing(session: orm.Session, project_id: str | None, page: paging.Page,
             tags: Iterable[str] = ()) -> paging.Listing:
     """One page of clusters.
 
     :param tags: only clusters that carry all of these.
     """
-    carrying = [Cluster.id.in_(sa.select(Tag.cluster_id).where(
-        Tag.tag == tag)) for tag in tags]
-    return paging.fetch(
-        session, Cluster, page, *scope(project_id), *carrying,
-        along=None if carrying
-        else _EVERY if project_id is None else _OWN)
+    values = {f'tag_{number}': tag for number, tag in enumerate(tags)}
+    own = {} if project_id is None else {'project_id': project_id}
+    return paging.fetch(session, Cluster, page, paging.Scope(
+        {'deleted': '', **own}, _carrying(len(values)), values,
+        {} if values else _EVERY if project_id is None else _OWN))
+
+
+@functools.lru_cache(maxsize=64)
+def _carrying(number: int) -> tuple[sa.ColumnElement[bool], ...]:
+    """That a cluster carries so many tags."""
+    return tuple(Cluster.id.in_(sa.select(Tag.cluster_id).where(
+        Tag.tag == sa.bindparam(f'tag_{one}'))) for one in range(number))
 
 
 def tags_of(session: orm.Session, idents: Iterable[str]
@@ -105,11 +105,40 @@ def get(session: orm.Session, context: RequestContext,
     :param project_id: the project that is seen; None for all.
     :raises NotFound: there is none, or it is another project's.
     """
-    found = session.scalars(sa.select(Cluster).where(
-        *scope(project_id), sa.or_(
-            Cluster.id == ident,
-            sa.and_(Cluster.name == ident,
-                    Cluster.project_id == context.project_id)))).all()
+    found: Cluster = _first(session.scalars(
+        _named(project_id is None), _names(context, project_id, ident)
+    ).all(), ident)
+    return found
+
+
+def row(session: orm.Session, context: RequestContext,
+        project_id: str | None, ident: str, columns: frozenset[str]) -> Any:
+    """The same, but only these columns of it, as a row."""
+    return _first(session.connection().execute(
+        _named(project_id is None, columns),
+        _names(context, project_id, ident)).all(), ident)
+
+
+@functools.lru_cache(maxsize=64)
+def _named(everywhere: bool, columns: frozenset[str] = frozenset()
+           ) -> sa.Select[Any]:
+    """Clusters by id or name; whole, or as rows of some columns."""
+    what = [getattr(Cluster, name) for name in sorted(columns | {'id'})] \
+        if columns else [Cluster]
+    reach = () if everywhere else (
+        Cluster.project_id == sa.bindparam('reach'),)
+    return sa.select(*what).where(Cluster.deleted == '', *reach, sa.or_(
+        Cluster.id == sa.bindparam('ident'),
+        sa.and_(Cluster.name == sa.bindparam('ident'),
+                Cluster.project_id == sa.bindparam('own'))))
+
+
+def _names(context: RequestContext, project_id: str | None, ident: str
+           ) -> dict[str, str | None]:
+    return {'ident': ident, 'own': context.project_id, 'reach': project_id}
+
+
+def _first(found: Iterable[Any], ident: str) -> Any:
     # A cluster may carry another one's id as its name; the id wins.
     for cluster in sorted(found, key=lambda one: one.id != ident):
         return cluster

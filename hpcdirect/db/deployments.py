@@ -49,11 +49,10 @@ def scope(project_id: str | None) -> list[sa.ColumnElement[bool]]:
 def listing(session: orm.Session, project_id: str | None, page: paging.Page
             ) -> paging.Listing:
     """One page of deployments."""
-    return paging.fetch(session, Deployment, page, *scope(project_id),
-                        without=('plan',), along={
-                            'created_at': 'ix_deployments_all'
-                            if project_id is None
-                            else 'ix_deployments_page'})
+    return paging.fetch(session, Deployment, page, paging.Scope(
+        {} if project_id is None else {'project_id': project_id},
+        along={'created_at': 'ix_deployments_all' if project_id is None
+               else 'ix_deployments_page'}))
 
 
 def get(session: orm.Session, project_id: str | None, ident: str

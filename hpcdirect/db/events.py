@@ -30,6 +30,9 @@ from hpcdirect.db.models import Event
 #: Filters by which only events of one cluster are seen.
 _ONE = frozenset(('cluster_id', 'deployment_id', 'run_id'))
 
+_AFTER = Event.id > sa.bindparam('after')
+_UNTIL = Event.id <= sa.bindparam('until')
+
 
 def in_order(page: paging.Page) -> bool:
     """Whether only one cluster's events are asked for."""
@@ -45,13 +48,10 @@ def listing(session: orm.Session, project_id: str | None, page: paging.Page,
 
     :param until: the last event that may be told; None for any.
     """
-    where: list[sa.ColumnElement[bool]] = [
-        Event.id > int(page.marker or 0)]
-    if project_id is not None:
-        where.append(Event.project_id == project_id)
-    if until is not None:
-        where.append(Event.id <= until)
-    plain = paging.Page(limit=page.limit, filters=page.filters)
-    return paging.fetch(
-        session, Event, plain, *where,
-        along={} if project_id is None else {'id': 'ix_events_project'})
+    return paging.fetch(session, Event, paging.Page(
+        limit=page.limit, filters=page.filters, columns=page.columns,
+    ), paging.Scope(
+        {} if project_id is None else {'project_id': project_id},
+        (_AFTER,) if until is None else (_AFTER, _UNTIL),
+        {'after': int(page.marker or 0), 'until': until},
+        {} if project_id is None else {'id': 'ix_events_project'}))

@@ -29,8 +29,8 @@ from hpcdirect.exception import NotFound
 def listing(session: orm.Session, cluster_id: str, page: paging.Page
             ) -> paging.Listing:
     """One page of a cluster's generations."""
-    return paging.fetch(session, Generation, page,
-                        Generation.cluster_id == cluster_id)
+    return paging.fetch(session, Generation, page, paging.Scope(
+        {'cluster_id': cluster_id}))
 
 
 def get(session: orm.Session, cluster_id: str, number: int) -> Generation:

@@ -26,8 +26,8 @@ from hpcdirect.db.models import Layer
 def listing(session: orm.Session, cluster_id: str, page: paging.Page
             ) -> paging.Listing:
     """One page of a cluster's layers."""
-    return paging.fetch(session, Layer, page, Layer.cluster_id == cluster_id,
-                        without=('inputs',))
+    return paging.fetch(session, Layer, page, paging.Scope(
+        {'cluster_id': cluster_id}))
 
 
 def on_nodes(session: orm.Session, cluster_id: str, names: Iterable[str]

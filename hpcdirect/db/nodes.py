@@ -14,21 +14,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import sqlalchemy as sa
 from sqlalchemy import orm
 
 from hpcdirect.db import paging
 from hpcdirect.db.models import Node
 from hpcdirect.exception import NotFound
-from hpcdirect.states import NodeStatus
 
 
 def listing(session: orm.Session, cluster_id: str, page: paging.Page
             ) -> paging.Listing:
     """One page of a cluster's nodes."""
-    return paging.fetch(session, Node, page, Node.cluster_id == cluster_id)
+    return paging.fetch(session, Node, page, paging.Scope(
+        {'cluster_id': cluster_id}))
 
 
 def get(session: orm.Session, cluster_id: str, name: str) -> Node:
@@ -42,23 +40,3 @@ def get(session: orm.Session, cluster_id: str, name: str) -> Node:
     if found is None:
         raise NotFound(resource='Node', ident=name)
     return found
-
-
-def ready(session: orm.Session, cluster_ids: Iterable[str]
-          ) -> dict[tuple[str, str], int]:
-    """How many nodes are up, by cluster and group."""
-    rows = session.execute(sa.select(
-        Node.cluster_id, Node.group, sa.func.count(),
-    ).where(Node.cluster_id.in_(list(cluster_ids)),
-            Node.status == NodeStatus.UP,
-            ).group_by(Node.cluster_id, Node.group))
-    return {(cluster, group): count for cluster, group, count in rows}
-
-
-def named(session: orm.Session, cluster_ids: Iterable[str],
-          names: Iterable[str]) -> dict[tuple[str, str], Node]:
-    """Nodes that are up and have one of these names, by cluster and name."""
-    rows = session.scalars(sa.select(Node).where(
-        Node.cluster_id.in_(list(cluster_ids)), Node.name.in_(list(names)),
-        Node.status == NodeStatus.UP))
-    return {(row.cluster_id, row.name): row for row in rows}

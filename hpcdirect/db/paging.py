@@ -15,10 +15,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import functools
 from typing import Any
 
 import sqlalchemy as sa
@@ -36,12 +37,33 @@ class Page:
     :param sort: column name and whether it descends; the id decides between
         entries that are equal otherwise.
     :param filters: column name -> value it has to have.
+    :param columns: names of those that are read; all when there are none.
     """
 
     limit: int = 100
     marker: str = ''
     sort: tuple[tuple[str, bool], ...] = ()
     filters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    columns: frozenset[str] = frozenset()
+
+
+@dataclasses.dataclass(frozen=True)
+class Scope:
+    """Which entries of a table the list is of.
+
+    :param equal: column name -> value it has to have.
+    :param where: conditions besides. They are parts of statements that are
+        kept: each has to be one object for good, with its values bound.
+    :param values: of the parameters bound in *where*.
+    :param along: column -> index of just these entries, in the order of that
+        column. A page without filters is read along it: MariaDB, left to
+        itself, at times reads all the entries before the page, too.
+    """
+
+    equal: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    where: tuple[sa.ColumnElement[bool], ...] = ()
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    along: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,67 +81,109 @@ class Listing:
         return Listing([change(row) for row in self.rows], self.last)
 
 
-def fetch(session: orm.Session, model: type[Any], page: Page,
-          *where: sa.ColumnElement[bool],
-          without: Collection[str] = (),
-          along: Mapping[str, str] | None = None) -> Listing:
+def fetch(session: orm.Session, model: type[Any], page: Page, scope: Scope
+          ) -> Listing:
     """One page of a table, as rows of its columns.
 
-    :param where: who may see what; the filters of the page come on top.
-    :param without: columns that are large and not needed.
-    :param along: column -> index of just what *where* leaves, in the order
-        of that column. A page without filters is read along it: MariaDB,
-        left to itself, at times reads all the entries before the page, too.
     :raises Invalid: the marker is none of the entries.
     """
-    columns = _columns(model)
-    order = [(columns[name], descends) for name, descends in page.sort]
-    order.append((columns['id'], order[-1][1] if order else False))
-    query = sa.select(*(column.label(name)
-                        for name, column in columns.items()
-                        if name not in without)).where(
-        *where, *(columns[name] == value
-                  for name, value in page.filters.items()))
+    equal = {**scope.equal, **page.filters}
+    plain = not page.filters and len(page.sort) <= 1
+    shape = _Shape(
+        model, page.columns, tuple(equal), scope.where,
+        page.sort or (('id', False),), bool(page.marker),
+        scope.along.get(page.sort[0][0] if page.sort else 'id', '')
+        if plain else '')
+    values = {**scope.values, 'page_limit': page.limit + 1,
+              **{f'is_{name}': value for name, value in equal.items()}}
     if page.marker:
-        query = query.where(_after(order, _seen(session, model, page, order,
-                                                *where)))
-    query = query.order_by(*(column.desc() if descends else column.asc()
-                             for column, descends in order))
-    index = (along or {}).get(order[0][0].key)
-    if index and not page.filters and len(page.sort) <= 1:
-        for name in ('mysql', 'mariadb'):
-            query = query.with_hint(model, f'FORCE INDEX ({index})', name)
-    rows = session.execute(query.limit(page.limit + 1)).all()
+        values.update(_seen(session, dataclasses.replace(
+            shape, equal=tuple(scope.equal), index=''), page, values))
+    rows = session.connection().execute(_select(shape), values).all()
     kept = rows[:page.limit]
     return Listing(kept, str(kept[-1].id) if len(rows) > len(kept) else '')
 
 
-def _columns(model: type[Any]) -> dict[str, Any]:
-    """The model's columns by the names the rest of the code knows."""
-    return {name: getattr(model, name)
-            for name in sa.inspect(model).column_attrs.keys()}  # noqa: SIM118
+@dataclasses.dataclass(frozen=True)
+class _Shape:
+    """What a statement is made of, but for values."""
+
+    model: type[Any]
+    names: frozenset[str]
+    equal: tuple[str, ...]
+    where: tuple[sa.ColumnElement[bool], ...]
+    sort: tuple[tuple[str, bool], ...]
+    marked: bool
+    index: str
+
+    def columns(self) -> dict[str, Any]:
+        """The model's columns by the names the rest of the code knows."""
+        return {one.key: getattr(self.model, one.key)
+                for one in sa.inspect(self.model).column_attrs}
+
+    def order(self) -> list[tuple[Any, bool]]:
+        """Columns and whether each descends; the last one is the id."""
+        columns = self.columns()
+        return [*((columns[name], descends) for name, descends in self.sort),
+                (columns['id'], self.sort[-1][1])]
+
+    def conditions(self) -> Iterable[sa.ColumnElement[bool]]:
+        """Which entries the list is of."""
+        columns = self.columns()
+        return (*self.where, *(columns[name] == sa.bindparam(f'is_{name}')
+                               for name in self.equal))
 
 
-def _seen(session: orm.Session, model: type[Any], page: Page,
-          order: Sequence[tuple[Any, bool]],
-          *where: sa.ColumnElement[bool]) -> Sequence[Any]:
+@functools.lru_cache(maxsize=512)
+def _select(shape: _Shape) -> sa.Select[Any]:
+    """The statement; made once, since that takes longer than the answer."""
+    order = shape.order()
+    query = sa.select(*(
+        column.label(name) for name, column in shape.columns().items()
+        if not shape.names or name in {'id', *shape.names})).where(
+            *shape.conditions())
+    if shape.marked:
+        query = query.where(_after(order))
+    if shape.index:
+        for dialect in ('mysql', 'mariadb'):
+            query = query.with_hint(
+                shape.model, f'FORCE INDEX ({shape.index})', dialect)
+    return query.order_by(*(
+        column.desc() if descends else column.asc()
+        for column, descends in order)).limit(sa.bindparam(
+            'page_limit', type_=sa.Integer))
+
+
+@functools.lru_cache(maxsize=512)
+def _place(shape: _Shape) -> sa.Select[Any]:
+    return sa.select(*(
+        column.label(f'seen_{number}')
+        for number, (column, _) in enumerate(shape.order()))).where(
+            shape.model.id == sa.bindparam('page_marker'),
+            *shape.conditions())
+
+
+def _seen(session: orm.Session, shape: _Shape, page: Page,
+          values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Where in the order the marker stands."""
-    row = session.execute(sa.select(*(column for column, _ in order)).where(
-        model.id == page.marker, *where)).one_or_none()
-    if row is None:
+    found = session.connection().execute(
+        _place(shape), {**values, 'page_marker': page.marker}
+    ).mappings().one_or_none()
+    if found is None:
         raise Invalid([Finding(
             f'{page.marker} is no entry of this list; use the id of the '
             'last entry of the page before.', '$.marker')])
-    return row
+    return {str(name): value for name, value in found.items()}
 
 
-def _after(order: Sequence[tuple[Any, bool]], seen: Sequence[Any]
-           ) -> sa.ColumnElement[bool]:
+def _after(order: Sequence[tuple[Any, bool]]) -> sa.ColumnElement[bool]:
     """What comes after an entry: equal in the first columns, then beyond.
 
     That says all there is to say; but only what is said of the first column
     by itself makes a database begin in the middle of an index.
     """
+    seen = [sa.bindparam(f'seen_{number}', type_=column.type)
+            for number, (column, _) in enumerate(order)]
     beyond = sa.or_(*(
         sa.and_(*(column == value for (column, _), value
                   in zip(order[:place], seen, strict=False)),

@@ -31,10 +31,10 @@ def scope(project_id: str | None) -> list[sa.ColumnElement[bool]]:
 def listing(session: orm.Session, project_id: str | None, page: paging.Page
             ) -> paging.Listing:
     """One page of runs."""
-    return paging.fetch(session, Run, page, *scope(project_id),
-                        without=('process',), along={
-                            'created_at': 'ix_runs_all'
-                            if project_id is None else 'ix_runs_page'})
+    return paging.fetch(session, Run, page, paging.Scope(
+        {} if project_id is None else {'project_id': project_id},
+        along={'created_at': 'ix_runs_all' if project_id is None
+               else 'ix_runs_page'}))
 
 
 def get(session: orm.Session, project_id: str | None, ident: str) -> Run:

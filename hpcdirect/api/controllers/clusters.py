@@ -64,15 +64,17 @@ class Clusters(Resource):
         """List the project's clusters."""
         self.authorize(policies.LIST)
         project = self._project(query)
-        page = self.page(query, _FILTERS, 'created_at:desc')
+        fields = schema.FIELDS.only(query.get('fields', ''))
+        page = self.page(query, _FILTERS, 'created_at:desc', fields)
         with self.services.database.read() as session:
             listing = clusters.listing(session, project, page, filter(
                 None, query.get('tags', '').split(',')))
             around = surroundings.of(session, self.services.catalogue,
-                                     listing.rows)
+                                     listing.rows, fields)
+        base = pecan.request.application_url
         return self.answer(
-            'clusters', listing, lambda row: schema.view(
-                row, around[row.id], pecan.request.application_url), query)
+            'clusters', listing, lambda row: fields.view(
+                row, around[row.id], base), query)
 
     @validation.schemas(body=schema.CREATE, response=schema.SHOW,
                         status=(202,))
@@ -120,13 +122,16 @@ class Cluster(Resource):
     def get(self, cluster: str) -> dict[str, Any]:
         """Show a cluster."""
         with self.services.database.read() as session:
-            row = clusters.get(session, self.context, self.reach, cluster)
-            around = surroundings.of(session, self.services.catalogue, [row])
+            row = clusters.row(session, self.context, self.reach, cluster,
+                               schema.FIELDS.columns)
+            around = surroundings.of(session, self.services.catalogue, [row],
+                                     schema.FIELDS)
         self.context.resource_uuid = row.id
         self.authorize(policies.SHOW, row.project_id)
         pecan.response.headers['ETag'] = matching.tag(
-            row, around[row.id].tags)
-        return schema.view(row, around[row.id], pecan.request.application_url)
+            row, around[row.id].found.tags)
+        return schema.FIELDS.view(row, around[row.id],
+                                  pecan.request.application_url)
 
     @validation.schemas(body=schema.UPDATE, response=schema.SHOW,
                         status=(202, 200))

@@ -43,13 +43,16 @@ class _Listed(Resource):
 
         :param more: keys of the query that the path gives.
         """
-        page = self.page({**query, **more}, _FILTERS, 'created_at:desc')
+        fields = schema.FIELDS.only(query.get('fields', ''))
+        page = self.page({**query, **more}, _FILTERS, 'created_at:desc',
+                         fields)
         with self.services.database.read() as session:
             listing = deployments.listing(session, project, page)
             progress = deployments.progress(
-                session, [row.id for row in listing.rows])
+                session, [row.id for row in listing.rows]
+            ) if 'progress' in fields.around else {}
         return self.answer(
-            'deployments', listing, lambda row: schema.entry(
+            'deployments', listing, lambda row: fields.view(
                 row, progress.get(row.id, Progress())), query)
 
 

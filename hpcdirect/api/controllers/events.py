@@ -42,9 +42,10 @@ class _Listed(Resource):
 
         :param more: keys of the query that the path gives.
         """
-        page = self.page({**query, **more}, _FILTERS, '')
+        fields = schema.FIELDS.only(query.get('fields', ''))
+        page = self.page({**query, **more}, _FILTERS, '', fields)
         listing = self._waiting.events(project, page, query.get('wait', 0))
-        return self.answer('events', listing, schema.view, query)
+        return self.answer('events', listing, fields.view, query)
 
 
 class Events(_Listed):

@@ -42,14 +42,17 @@ class Generations(Resource):
     def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
         """List the generations of a cluster, the newest first."""
         found = self.cluster(cluster, policies.SHOW)
-        page = self.page(query, _FILTERS, 'generation:desc')
+        fields = schema.FIELDS.only(query.get('fields', ''))
+        page = self.page(query, _FILTERS, 'generation:desc', fields)
         with self.services.database.read() as session:
             listing = generations.listing(session, found.id, page)
             statuses = generations.statuses(
-                session, found.id, [row.generation for row in listing.rows])
+                session, found.id, [row.generation for row in listing.rows]
+            ) if 'status' in fields.around else {}
         return self.answer(
-            'generations', listing, lambda row: schema.entry(
-                row, statuses.get(row.generation)), query)
+            'generations', listing, lambda row: fields.view(
+                row, statuses.get(row.generation) if statuses else None),
+            query)
 
 
 class Generation(Resource):

@@ -32,7 +32,8 @@ class Layers(Resource):
     def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
         """List the layers of a cluster."""
         found = self.cluster(cluster, policies.SHOW)
-        page = self.page(query, _FILTERS, 'node:asc,position:asc')
+        fields = schema.FIELDS.only(query.get('fields', ''))
+        page = self.page(query, _FILTERS, 'node:asc,position:asc', fields)
         with self.services.database.read() as session:
             listing = layers.listing(session, found.id, page)
-        return self.answer('layers', listing, schema.view, query)
+        return self.answer('layers', listing, fields.view, query)

@@ -37,14 +37,17 @@ class Nodes(Resource):
     def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
         """List the nodes of a cluster."""
         found = self.cluster(cluster, policies.SHOW)
-        page = self.page(query, _FILTERS, 'name:asc')
+        fields = schema.FIELDS.only(query.get('fields', ''))
+        page = self.page(query, _FILTERS, 'name:asc', fields)
         with self.services.database.read() as session:
             listing = nodes.listing(session, found.id, page)
-            on = layers.on_nodes(session, found.id,
-                                 [row.name for row in listing.rows])
+            on = layers.on_nodes(
+                session, found.id, [row.name for row in listing.rows]
+            ) if 'layers' in fields.around else {}
         return self.answer(
             'nodes', listing,
-            lambda row: schema.view(row, on.get(row.name, ())), query)
+            lambda row: fields.view(
+                row, on.get(row.name, ()) if on else ()), query)
 
 
 class Node(Resource):
@@ -59,4 +62,4 @@ class Node(Resource):
         with self.services.database.read() as session:
             row = nodes.get(session, found.id, node)
             on = layers.on_nodes(session, found.id, [row.name])
-        return schema.view(row, on.get(row.name, ()))
+        return schema.FIELDS.view(row, on.get(row.name, ()))

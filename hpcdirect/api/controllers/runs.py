@@ -39,11 +39,12 @@ class Runs(Resource):
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List runs, also of clusters that are gone."""
         self.authorize(policies.RUNS)
+        fields = schema.FIELDS.only(query.get('fields', ''))
         page = self.page(related.checked(self, query), _FILTERS,
-                         'created_at:desc')
+                         'created_at:desc', fields)
         with self.services.database.read() as session:
             listing = runs.listing(session, self.project, page)
-        return self.answer('runs', listing, schema.view, query)
+        return self.answer('runs', listing, fields.view, query)
 
 
 class ClusterRuns(Resource):
@@ -53,11 +54,12 @@ class ClusterRuns(Resource):
     def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
         """List the runs of a cluster."""
         found = self.cluster(cluster, policies.RUNS)
+        fields = schema.FIELDS.only(query.get('fields', ''))
         page = self.page({**query, 'cluster': found.id}, _FILTERS,
-                         'created_at:desc')
+                         'created_at:desc', fields)
         with self.services.database.read() as session:
             listing = runs.listing(session, self.reach, page)
-        return self.answer('runs', listing, schema.view, query)
+        return self.answer('runs', listing, fields.view, query)
 
 
 class Run(Resource):
@@ -73,7 +75,7 @@ class Run(Resource):
         """Show a run."""
         self.authorize(policies.RUNS)
         with self.services.database.read() as session:
-            return schema.view(runs.get(session, self.reach, run))
+            return schema.FIELDS.view(runs.get(session, self.reach, run))
 
 
 class Log(Resource):

@@ -14,18 +14,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
 import dataclasses
 from typing import Any
 
 from hpcdirect.api.schemas import common
 from hpcdirect.api.schemas import deployments
+from hpcdirect.api.schemas.common import Field
 from hpcdirect.api.schemas.common import when
 from hpcdirect.blueprints import hiding
-from hpcdirect.db.deployments import Progress
-from hpcdirect.db.models import Deployment
-from hpcdirect.db.models import Node
+from hpcdirect.db.surroundings import Found
 from hpcdirect.states import ClusterStatus
 
 _NAME = common.text('The name, unique among the project\'s clusters.',
@@ -212,68 +209,79 @@ LIST_QUERY = common.query(SHOW, {
 
 @dataclasses.dataclass(frozen=True)
 class Around:
-    """What is shown of a cluster and lies in other tables.
+    """What is shown of a cluster and lies elsewhere.
 
-    :param ready: node group -> nodes that are up.
-    :param login: the node people log in to, once it is up.
-    :param schema: of its parameters; None when nobody knows it any more.
+    :param found: in other tables.
+    :param group: the node group people log in to.
+    :param mask: hides the secret ones of its parameters; None when nobody
+        knows any more which those are.
     """
 
-    ready: Mapping[str, int]
-    login: Node | None = None
-    deployment: Deployment | None = None
-    progress: Progress = dataclasses.field(default_factory=Progress)
-    tags: Sequence[str] = ()
-    schema: Any = None
+    found: Found
+    group: str = ''
+    mask: hiding.Mask | None = None
 
 
-def _parameters(values: Mapping[str, Any], schema: Any) -> dict[str, Any]:
+def _parameters(row: Any, around: Around, base: str) -> dict[str, Any]:
     """Values as they are shown; all are hidden when nobody knows which."""
-    if schema is None:
+    values = row.desired['parameters']
+    if around.mask is None:
         return dict.fromkeys(values, hiding.HIDDEN)
-    return dict(hiding.hidden(schema, values))
+    return dict(around.mask.hide(values))
 
 
-def view(row: Any, around: Around, base: str) -> dict[str, Any]:
-    """All of a cluster; *row* has the columns of the model."""
-    deployment, login = around.deployment, around.login
-    return {
-        'id': row.id, 'name': row.name, 'description': row.description,
-        'protected': row.protected, 'tags': list(around.tags),
-        'expires_at': when(row.expires_at),
-        'project_id': row.project_id, 'user_id': row.user_id,
-        'status': row.status, 'status_reason': row.status_reason,
-        'blueprint': row.blueprint,
-        'blueprint_version': row.blueprint_version, 'backend': row.backend,
-        'parameters': _parameters(row.desired['parameters'], around.schema),
-        'generation': row.generation,
-        'node_groups': [
-            {'name': name, 'count': len(slots),
-             'ready': around.ready.get(name, 0),
+def _node_groups(row: Any, around: Around, base: str) -> list[dict[str, Any]]:
+    return [{'name': name, 'count': len(slots),
+             'ready': around.found.ready.get(name, 0),
              'slots': [slot['name'] for slot in slots]}
-            for name, slots in row.desired['groups'].items()],
-        'outputs': row.outputs,
-        'login': _login(login) if login else None,
-        'deployment': _deployment(deployment, around.progress)
-        if deployment else None,
-        'failures': deployment.failures if deployment else [],
-        'created_at': when(row.created_at),
-        'updated_at': when(row.updated_at),
-        'links': [{'rel': 'self', 'href': f'{base}/v1/clusters/{row.id}'}],
-    }
+            for name, slots in row.desired['groups'].items()]
 
 
-def _login(node: Node) -> dict[str, Any]:
-    return {'node': node.name, 'group': node.group,
-            'address': node.ssh.get('host') or node.address,
-            'port': node.ssh.get('port', 22), 'via': node.ssh.get('via', ''),
-            'host_key': node.ssh.get('host_key', '')}
+def _login(row: Any, around: Around, base: str) -> dict[str, Any] | None:
+    node = around.found.login
+    return None if node is None else {
+        'node': node.name, 'group': around.group,
+        'address': node.ssh.get('host') or node.address,
+        'port': node.ssh.get('port', 22), 'via': node.ssh.get('via', ''),
+        'host_key': node.ssh.get('host_key', '')}
 
 
-def _deployment(row: Deployment, progress: Progress) -> dict[str, Any]:
-    return {'id': row.id, 'operation': row.operation, 'status': row.status,
-            'generation': row.generation,
-            'progress': deployments.progress(progress),
-            'created_at': when(row.created_at),
-            'started_at': when(row.started_at),
-            'finished_at': when(row.finished_at)}
+def _deployment(row: Any, around: Around, base: str) -> dict[str, Any] | None:
+    latest = around.found.deployment
+    return None if latest is None else {
+        'id': latest.id, 'operation': latest.operation,
+        'status': latest.status, 'generation': latest.generation,
+        'progress': deployments.progress(around.found.progress),
+        'created_at': when(latest.created_at),
+        'started_at': when(latest.started_at),
+        'finished_at': when(latest.finished_at)}
+
+
+def _failures(row: Any, around: Around, base: str) -> Any:
+    latest = around.found.deployment
+    return latest.failures if latest else []
+
+
+_BLUEPRINT = ('blueprint', 'blueprint_version')
+#: Each is given the row, an :class:`Around`, and the base of links.
+FIELDS = common.Fields({
+    **{name: common.column(name) for name in (
+        'id', 'name', 'description', 'protected')},
+    'tags': Field(lambda row, around, base: around.found.tags,
+                  around=('tags',)),
+    'expires_at': common.moment('expires_at'),
+    **{name: common.column(name) for name in (
+        'project_id', 'user_id', 'status', 'status_reason', 'blueprint',
+        'blueprint_version', 'backend')},
+    'parameters': Field(_parameters, (*_BLUEPRINT, 'desired'), ('mask',)),
+    'generation': common.column('generation'),
+    'node_groups': Field(_node_groups, ('desired',), ('ready',)),
+    'outputs': common.column('outputs'),
+    'login': Field(_login, (*_BLUEPRINT, 'desired'), ('login',)),
+    'deployment': Field(_deployment, (), ('deployment', 'progress')),
+    'failures': Field(_failures, (), ('deployment',)),
+    'created_at': common.moment('created_at'),
+    'updated_at': common.moment('updated_at'),
+    'links': Field(lambda row, around, base: [
+        {'rel': 'self', 'href': f'{base}/v1/clusters/{row.id}'}], ('id',)),
+})

@@ -14,9 +14,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+import dataclasses
 import datetime
+import functools
+import operator
 from typing import Any
 
 Schema = dict[str, Any]
@@ -32,6 +36,56 @@ def when(moment: datetime.datetime | None) -> str | None:
     """A time as the API shows it: ISO 8601, UTC."""
     return None if moment is None else (
         moment.isoformat(timespec='microseconds') + 'Z')
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One field of an entry, and what it takes to make it.
+
+    :param make: is given the entry's row, and whatever goes with it.
+    :param columns: of the row.
+    :param around: what of other tables it shows, in words of its resource.
+    """
+
+    make: Callable[..., Any]
+    columns: tuple[str, ...] = ()
+    around: tuple[str, ...] = ()
+
+
+def column(name: str) -> Field:
+    """A field that shows a column as it is."""
+    get = operator.attrgetter(name)
+    return Field(lambda row, *given: get(row), (name,))
+
+
+def moment(name: str) -> Field:
+    """A field that shows a column with a time."""
+    get = operator.attrgetter(name)
+    return Field(lambda row, *given: when(get(row)), (name,))
+
+
+class Fields:
+    """The fields that an entry is shown with."""
+
+    def __init__(self, fields: Mapping[str, Field]) -> None:
+        self._fields = dict(fields)
+        self._makers = [(name, field.make) for name, field in fields.items()]
+        self.columns = frozenset(name for field in fields.values()
+                                 for name in field.columns)
+        self.around = frozenset(name for field in fields.values()
+                                for name in field.around)
+        self.only = functools.lru_cache(maxsize=64)(self._only)
+
+    def _only(self, names: str) -> Fields:
+        """Those of some names, with commas between; '' for all."""
+        asked = names.split(',')
+        return self if not names else Fields({
+            name: field for name, field in self._fields.items()
+            if name in asked})
+
+    def view(self, row: Any, *given: Any) -> dict[str, Any]:
+        """An entry; *given* is what its fields need beside the row."""
+        return {name: make(row, *given) for name, make in self._makers}
 
 
 def text(description: str, **more: Any) -> Schema:

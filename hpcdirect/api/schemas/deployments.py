@@ -113,22 +113,21 @@ def progress(found: Progress) -> dict[str, Any]:
             'running': found.running}
 
 
-def entry(row: Any, found: Progress) -> dict[str, Any]:
-    """One line of the list."""
-    return {
-        'id': row.id, 'cluster_id': row.cluster_id,
-        'operation': row.operation, 'generation': row.generation,
-        'status': row.status, 'reason': row.reason, 'user_id': row.user_id,
-        'failures': row.failures, 'progress': progress(found),
-        'created_at': when(row.created_at),
-        'started_at': when(row.started_at),
-        'finished_at': when(row.finished_at),
-    }
+#: Of one line of the list; each is given the row and its progress.
+FIELDS = common.Fields({
+    **{name: common.column(name) for name in (
+        'id', 'cluster_id', 'operation', 'generation', 'status', 'reason',
+        'user_id', 'failures')},
+    'progress': common.Field(lambda row, found: progress(found), ('id',),
+                             ('progress',)),
+    **{name: common.moment(name) for name in (
+        'created_at', 'started_at', 'finished_at')},
+})
 
 
 def view(row: Any, found: Progress, steps: Iterable[Step]) -> dict[str, Any]:
     """All of a deployment."""
-    return {**entry(row, found), 'plan': row.plan or [],
+    return {**FIELDS.view(row, found), 'plan': row.plan or [],
             'steps': [_step(step) for step in steps]}
 
 

@@ -14,10 +14,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hpcdirect.api.schemas import common
-from hpcdirect.api.schemas.common import when
 
 _LEVEL = common.text('How bad it is.', enum=['info', 'warning', 'error'])
 
@@ -61,13 +58,7 @@ LIST_QUERY = common.query(_ENTRY, {**_RELATED, 'cluster': common.text(
         maxLength=63)})
 
 
-def view(row: Any) -> dict[str, Any]:
-    """All of an event; *row* has the columns of the model."""
-    return {
-        'id': row.id, 'cluster_id': row.cluster_id,
-        'deployment_id': row.deployment_id, 'run_id': row.run_id,
-        'step_id': row.step_id, 'kind': row.kind, 'level': row.level,
-        'node': row.node, 'element': row.element, 'verb': row.verb,
-        'task': row.task, 'result': row.result, 'seconds': row.seconds,
-        'message': row.message, 'at': when(row.at),
-    }
+FIELDS = common.Fields({
+    **{name: common.column(name) for name in _ENTRY['properties']},
+    'at': common.moment('at'),
+})

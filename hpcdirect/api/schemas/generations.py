@@ -21,7 +21,6 @@ from typing import Any
 
 from hpcdirect.api.schemas import common
 from hpcdirect.api.schemas import deployments
-from hpcdirect.api.schemas.common import when
 from hpcdirect.planning.differences import Difference
 from hpcdirect.planning.differences import Revision
 
@@ -74,21 +73,25 @@ QUERY = common.closed({'against': common.number(
     maximum=2**31 - 1)}, ())
 
 
-def entry(row: Any, status: str | None) -> dict[str, Any]:
-    """One line of the list."""
-    return {
-        'id': row.id, 'generation': row.generation,
-        'operation': row.operation, 'user_id': row.user_id,
-        'status': status, 'blueprint': row.desired['blueprint'],
-        'blueprint_version': row.desired['version'],
-        'created_at': when(row.created_at)}
+#: Of one line of the list; each is given the row and its status.
+FIELDS = common.Fields({
+    **{name: common.column(name) for name in (
+        'id', 'generation', 'operation', 'user_id')},
+    'status': common.Field(lambda row, status: status, ('generation',),
+                           ('status',)),
+    'blueprint': common.Field(
+        lambda row, status: row.desired['blueprint'], ('desired',)),
+    'blueprint_version': common.Field(
+        lambda row, status: row.desired['version'], ('desired',)),
+    'created_at': common.moment('created_at'),
+})
 
 
 def view(row: Any, status: str | None, revision: Revision,
          differences: Iterable[Difference] | None) -> dict[str, Any]:
     """All of a generation."""
     return {
-        **entry(row, status), 'deleted': row.desired['deleted'],
+        **FIELDS.view(row, status), 'deleted': row.desired['deleted'],
         'parameters': revision.parameters,
         'node_groups': [
             {'name': name, 'slots': [

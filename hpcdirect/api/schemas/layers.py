@@ -14,10 +14,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hpcdirect.api.schemas import common
-from hpcdirect.api.schemas.common import when
 from hpcdirect.states import LayerState
 
 _STATE = common.text('How it stands.', enum=list(LayerState))
@@ -45,13 +42,7 @@ FILTERS = {'node': common.text('The node.', maxLength=255),
 LIST_QUERY = common.query(_ENTRY, FILTERS, (
     'node', 'element', 'position', 'state', 'updated_at'))
 
-
-def view(row: Any) -> dict[str, Any]:
-    """All of a layer; *row* has the columns of the model."""
-    return {
-        'id': row.id, 'node': row.node, 'element': row.element,
-        'version': row.version, 'role': row.role, 'position': row.position,
-        'state': row.state, 'verified': row.verified, 'digest': row.digest,
-        'run_id': row.run_id, 'note': row.note,
-        'updated_at': when(row.updated_at),
-    }
+FIELDS = common.Fields({
+    **{name: common.column(name) for name in _ENTRY['properties']},
+    'updated_at': common.moment('updated_at'),
+})

@@ -18,8 +18,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from hpcdirect.api.schemas import common
-from hpcdirect.api.schemas.common import when
-from hpcdirect.db.models import Layer
 from hpcdirect.states import LayerState
 from hpcdirect.states import NodeStatus
 
@@ -56,19 +54,25 @@ LIST_QUERY = common.query(SHOW, FILTERS, (
     'name', 'group', 'status', 'created_at', 'updated_at'))
 
 
-def view(row: Any, layers: Iterable[Layer]) -> dict[str, Any]:
-    """All of a node; *row* has the columns of the model."""
+def _ssh(row: Any, layers: Iterable[Any]) -> dict[str, Any]:
     ssh = row.ssh or {}
-    return {
-        'id': row.id, 'name': row.name, 'group': row.group,
-        'incarnation': row.incarnation, 'status': row.status,
-        'address': row.address,
-        'ssh': {'host': ssh.get('host', ''), 'port': ssh.get('port', 22),
-                'user': ssh.get('user', 'root'), 'via': ssh.get('via', ''),
-                'host_key': ssh.get('host_key', '')},
-        'fault': row.fault, 'ref': row.ref,
-        'layers': [{'element': layer.element, 'version': layer.version,
-                    'state': layer.state} for layer in layers],
-        'created_at': when(row.created_at),
-        'updated_at': when(row.updated_at),
-    }
+    return {'host': ssh.get('host', ''), 'port': ssh.get('port', 22),
+            'user': ssh.get('user', 'root'), 'via': ssh.get('via', ''),
+            'host_key': ssh.get('host_key', '')}
+
+
+def _layers(row: Any, layers: Iterable[Any]) -> list[dict[str, Any]]:
+    return [{'element': layer.element, 'version': layer.version,
+             'state': layer.state} for layer in layers]
+
+
+#: Each is given the row and the layers on the node.
+FIELDS = common.Fields({
+    **{name: common.column(name) for name in (
+        'id', 'name', 'group', 'incarnation', 'status', 'address')},
+    'ssh': common.Field(_ssh, ('ssh',)),
+    'fault': common.column('fault'), 'ref': common.column('ref'),
+    'layers': common.Field(_layers, ('name',), ('layers',)),
+    'created_at': common.moment('created_at'),
+    'updated_at': common.moment('updated_at'),
+})

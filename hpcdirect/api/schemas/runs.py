@@ -17,7 +17,6 @@ from __future__ import annotations
 from typing import Any
 
 from hpcdirect.api.schemas import common
-from hpcdirect.api.schemas.common import when
 from hpcdirect.states import StepKind
 from hpcdirect.states import WorkStatus
 
@@ -78,17 +77,11 @@ LOG = common.closed({
 _OVER = (WorkStatus.SUCCEEDED, WorkStatus.FAILED, WorkStatus.INTERRUPTED)
 
 
-def view(row: Any) -> dict[str, Any]:
-    """All of a run; *row* has the columns of the model."""
-    return {
-        'id': row.id, 'cluster_id': row.cluster_id,
-        'deployment_id': row.deployment_id, 'step_id': row.step_id,
-        'verb': row.verb, 'element': row.element, 'nodes': row.nodes,
-        'status': row.status, 'cause': row.cause, 'summary': row.summary,
-        'log_size': row.log_size, 'created_at': when(row.created_at),
-        'started_at': when(row.started_at),
-        'finished_at': when(row.finished_at),
-    }
+FIELDS = common.Fields({
+    **{name: common.column(name) for name in SHOW['properties']},
+    **{name: common.moment(name) for name in (
+        'created_at', 'started_at', 'finished_at')},
+})
 
 
 def log(row: Any, text: str, offset: int) -> dict[str, Any]:

@@ -123,8 +123,8 @@ class PlanTests(testtools.TestCase):
             with self.watched(chore.__name__, sorts=True), \
                     database.write() as session:
                 chore(session, until)
-        with self.watched('due'), database.read() as session:
-            leases.due(session)
+        with self.watched('due', sorts=True), database.read() as session:
+            leases.due(session, 30.0)
 
 
 @testtools.skipUnless(mariadb.available(), 'MariaDB is not installed')
