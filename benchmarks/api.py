@@ -160,14 +160,13 @@ def serve(source: pathlib.Path, number: int, cloud) -> tuple[
     file = home / 'hpcdirect.conf'
     file.write_text(given)
     file.chmod(0o600)
-    _database(url, database)
+    _database(database)
     environment = {**os.environ, 'HOME': str(home),
                    'PYTHONPATH': str(source)}
     subprocess.run([sys.executable, '-c', _fill(file)], check=True,
                    env=environment, cwd=source)
-    bed_venv = next(pathlib.Path(os.environ['BED_CACHE']).glob('venv-*'))
     process = subprocess.Popen(
-        [bed_venv / 'bin/uwsgi', '--http-socket', f'127.0.0.1:{port}',
+        ['uwsgi', '--http-socket', f'127.0.0.1:{port}',
          '--module', 'hpcdirect.wsgi.api:application', '--home',
          str(pathlib.Path(sys.executable).parents[1]), '--master',
          '--processes', '1', '--threads', '4', '--enable-threads',
@@ -196,14 +195,14 @@ def serve(source: pathlib.Path, number: int, cloud) -> tuple[
         'POST': ('POST', base, body)}), process
 
 
-def _database(url: str, name: str) -> None:
-    """An empty database beside the bed's own."""
-    import sqlalchemy as sa
-    engine = sa.create_engine(re.sub(r'/hpcdirect\b', '/mysql', url, count=1),
-                              poolclass=sa.NullPool)
-    with engine.begin() as connection:
-        connection.exec_driver_sql(f'DROP DATABASE IF EXISTS {name}')
-        connection.exec_driver_sql(f'CREATE DATABASE {name}')
+def _database(name: str) -> None:
+    """An empty database beside the bed's own, for the same user."""
+    etc = pathlib.Path(os.environ['BED_PATH'], 'etc/mariadb.cnf').read_text()
+    socket = re.search(r'^socket\s*=\s*(.*)$', etc, re.M)[1]
+    subprocess.run(
+        ['mariadb', f'--socket={socket}'], check=True, text=True,
+        input=f'DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name}; '
+              f"GRANT ALL ON {name}.* TO openstack@'127.0.0.1';")
 
 
 def _fill(file: pathlib.Path) -> str:

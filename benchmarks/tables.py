@@ -247,16 +247,15 @@ def pages(clusters: int) -> dict[str, str]:
     """What is asked for: a name -> a path."""
     own = clusters // PROJECTS
     found = {}
-    for name, mark, middle, last in (
-            ('clusters', 'c{}', own // 2 * PROJECTS + 7, 100 * PROJECTS + 7),
-            ('deployments', 'seed-0-{}', own // 2 * PROJECTS + 7,
-             50 * PROJECTS + 7),
-            ('runs', 'seed-0-{}', own // 2 * PROJECTS + 7,
-             50 * PROJECTS + 7)):
+    rest = min(100, own // 4)
+    for name, mark, last in (
+            ('clusters', 'c{}', rest), ('deployments', 'seed-0-{}', rest // 2),
+            ('runs', 'seed-0-{}', rest // 2)):
         found[f'own {name}, first'] = f'/v1/{name}?limit=100'
-        for place, number in (('middle', middle), ('last', last)):
+        for place, number in (('middle', own // 2), ('last', last)):
+            marker = mark.format(number * PROJECTS + 7)
             found[f'own {name}, {place}'] = (
-                f'/v1/{name}?limit=100&marker={mark.format(number)}')
+                f'/v1/{name}?limit=100&marker={marker}')
     for place, more in (('first', ''), (
             'middle', f'&marker=c{clusters // 2}'), ('last', '&marker=c101')):
         found[f'all clusters, {place}'] = (
