@@ -25,7 +25,7 @@ import logging
 from hpcdirect.context import RequestContext
 from hpcdirect.db import expiry
 from hpcdirect.db.clusters import Order
-from hpcdirect.db.models import Cluster
+from hpcdirect.db.expiry import Seen
 from hpcdirect.db.session import Database
 from hpcdirect.exception import NotFound
 from hpcdirect.keys import CONDUCTOR
@@ -55,11 +55,8 @@ class Lifetime:
         """Tell what is to be told, and want gone what is to go."""
         at = self.clock()
         with self.database.read() as session:
-            found = expiry.near(session, at + datetime.timedelta(
-                seconds=max(self.warnings, default=0)))
+            found = expiry.near(session, at, self.warnings)
         for cluster in found:
-            if cluster.desired['deleted'] or cluster.expires_at is None:
-                continue
             left = (cluster.expires_at - at).total_seconds()
             try:
                 if left > 0:
@@ -69,23 +66,22 @@ class Lifetime:
             except NotFound:
                 LOG.debug('Cluster %s went by itself.', cluster.id)
 
-    def _warn(self, cluster: Cluster, left: float) -> None:
+    def _warn(self, cluster: Seen, left: float) -> None:
         # Whatever was missed, only the last word counts.
         seconds = min(one for one in self.warnings if left <= one)
         self._tell(cluster, seconds, f'It goes in {_said(left)}, at '
                    f'{cluster.expires_at:%Y-%m-%d %H:%M} UTC, with all that '
                    'is on it; give it more time if it is to stay.')
 
-    def _end(self, cluster: Cluster) -> None:
+    def _end(self, cluster: Seen) -> None:
         by = cluster.expires_by or {}
         if cluster.protected:
             self._tell(cluster, 0, 'Its time is over; it stays, since it is '
                        'protected.')
             return
-        moment = cluster.expires_at
-        verdict = Verdict.FORGED if moment is None else self.keys.judge(
-            functools.partial(expiry.covered, cluster, moment, by),
-            by.get('signature', ''))
+        verdict = self.keys.judge(
+            functools.partial(expiry.covered, cluster, cluster.expires_at,
+                              by), by.get('signature', ''))
         if verdict == Verdict.UNKNOWN:
             self._tell(cluster, 0, 'Its time is over; it waits for a '
                        'conductor that can judge who asked for that: '
@@ -94,8 +90,8 @@ class Lifetime:
         if verdict == Verdict.FORGED:
             LOG.error('Cluster %s: its time is over, and nobody signed that '
                       'it is to go then.', cluster.id)
-            self._tell(cluster, 0, 'Its time is over; it stays, since nobody '
-                       'is known to have asked for that.')
+            self._tell(cluster, -1, 'Its time is over; it stays, since '
+                       'nobody is known to have asked for that.')
             return
         context = RequestContext(
             user_id=by['user_id'], project_id=cluster.project_id,
@@ -109,7 +105,7 @@ class Lifetime:
                 expiry.tell(session, cluster, -1, 'Its time is over; it is '
                             'being deleted.')
 
-    def _tell(self, cluster: Cluster, seconds: float, message: str) -> None:
+    def _tell(self, cluster: Seen, seconds: float, message: str) -> None:
         if cluster.expiry_told is None or cluster.expiry_told > seconds:
             with self.database.write() as session:
                 expiry.tell(session, cluster, seconds, message)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 import dataclasses
 import datetime
+import random
 import time
 
 from sqlalchemy import orm
@@ -55,8 +56,9 @@ class Retention:
             if self.deleted:
                 more |= self._deleted(session, at)
         if not more:
-            self._next = time.monotonic() + min(
-                _REST, self.asked, self.deleted or self.asked)
+            # Conductors that began together are not to go on together.
+            self._next = time.monotonic() + random.uniform(  # noqa: S311
+                0.5, 1) * min(_REST, self.asked, self.deleted or self.asked)
 
     def _deleted(self, session: orm.Session, at: datetime.datetime) -> bool:
         return purge.deleted_clusters(

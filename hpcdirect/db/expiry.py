@@ -19,7 +19,9 @@ is kept, signed, and the deletion is carried out in that name.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping
+import dataclasses
 import datetime
 import functools
 from typing import Any
@@ -32,6 +34,11 @@ from hpcdirect.db import clusters
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Event
 
+#: What was told last of a cluster of which nothing is left to tell.
+_SETTLED = -1
+#: So many are seen to at one look; the others, at the next.
+_MOST = 1000
+
 
 def signed(sign: clusters.Sign, cluster: Cluster, moment: datetime.datetime,
            context: RequestContext) -> dict[str, Any]:
@@ -43,7 +50,7 @@ def signed(sign: clusters.Sign, cluster: Cluster, moment: datetime.datetime,
         covered, cluster, moment, by))}
 
 
-def covered(cluster: Cluster, moment: datetime.datetime,
+def covered(cluster: Cluster | Seen, moment: datetime.datetime,
             by: Mapping[str, Any], scheme: int) -> dict[str, Any]:
     """What a signature of a scheme covers: who wants what to go when."""
     part = {'cluster_id': cluster.id, 'project_id': cluster.project_id,
@@ -53,16 +60,44 @@ def covered(cluster: Cluster, moment: datetime.datetime,
     return part if scheme == 1 else {**part, 'what': 'expiry'}
 
 
-def near(session: orm.Session, until: datetime.datetime) -> list[Cluster]:
-    """Clusters that go before *until*, detached; the first first."""
-    found = list(session.scalars(sa.select(Cluster).where(
-        Cluster.deleted == '', Cluster.expires_at <= until,
-    ).order_by(Cluster.expires_at)))
-    session.expunge_all()
-    return found
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What is known of a cluster whose time is nearly over."""
+
+    id: str
+    project_id: str
+    expires_at: datetime.datetime
+    expires_by: dict[str, Any] | None
+    expiry_told: float | None
+    protected: bool
 
 
-def tell(session: orm.Session, seen: Cluster, seconds: float, message: str
+def near(session: orm.Session, at: datetime.datetime,
+         warnings: Iterable[float]) -> list[Seen]:
+    """Clusters of which something is to be told, or which are to go.
+
+    Those of which all is told do not come back: there may be many that stay
+    for good, since they are protected.
+
+    :param at: the time now.
+    :param warnings: seconds before the end at which it is told of.
+    """
+    told = Cluster.expiry_told
+    wanted = [sa.and_(
+        Cluster.expires_at <= at + datetime.timedelta(seconds=seconds),
+        sa.or_(told.is_(None), told > seconds)) for seconds in warnings]
+    wanted.append(sa.and_(Cluster.expires_at <= at, sa.or_(
+        told.is_(None), told > 0,
+        sa.and_(told > _SETTLED, Cluster.protected.is_(False)))))
+    return [Seen(*row) for row in session.execute(sa.select(*(
+        getattr(Cluster, field.name) for field in dataclasses.fields(Seen)
+    )).where(
+        Cluster.deleted == '', Cluster.expires_at <= at + datetime.timedelta(
+            seconds=max(warnings, default=0)), sa.or_(*wanted),
+    ).order_by(Cluster.expires_at).limit(_MOST))]
+
+
+def tell(session: orm.Session, seen: Seen, seconds: float, message: str
          ) -> bool:
     """Write an event, unless somebody did, or the time is another now.
 
@@ -73,17 +108,22 @@ def tell(session: orm.Session, seen: Cluster, seconds: float, message: str
             cluster.expiry_told is not None
             and cluster.expiry_told <= seconds):
         return False
+    if cluster.desired['deleted'] and seconds > _SETTLED:
+        cluster.expiry_told = _SETTLED
+        return False
     cluster.expiry_told = seconds
     session.add(Event(cluster_id=cluster.id, project_id=cluster.project_id,
                       kind='cluster', level='warning', message=message))
     return True
 
 
-def end(session: orm.Session, seen: Cluster, order: clusters.Order) -> bool:
+def end(session: orm.Session, seen: Seen, order: clusters.Order) -> bool:
     """Want a cluster gone, unless it is to stay after all."""
     cluster = clusters.locked(session, seen.id)
-    if cluster.expires_at != seen.expires_at or cluster.protected \
-            or cluster.desired['deleted']:
+    if cluster.expires_at != seen.expires_at or cluster.protected:
+        return False
+    if cluster.desired['deleted']:
+        cluster.expiry_told = _SETTLED
         return False
     clusters.delete(session, seen.id, order)
     return True

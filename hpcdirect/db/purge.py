@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import datetime
 from typing import Any
+from typing import cast
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -38,9 +39,11 @@ from hpcdirect.db.models import Step
 from hpcdirect.db.models import Tag
 
 #: Rows that one transaction takes away.
-MOST = 5000
-#: Runs whose logs one transaction takes away: chunks may be large.
+MOST = 1000
+#: Runs whose logs one transaction takes away, and stretches of those logs:
+#: they may be large.
 _RUNS = 20
+_CHUNKS = 200
 
 
 def deleted_clusters(session: orm.Session, until: datetime.datetime) -> bool:
@@ -51,59 +54,70 @@ def deleted_clusters(session: orm.Session, until: datetime.datetime) -> bool:
     """
     # A cluster's row is not written any more once it is deleted.
     cluster_id = session.scalars(sa.select(Cluster.id).where(
-        Cluster.deleted != '', Cluster.updated_at < until,
-    ).order_by(Cluster.updated_at).limit(1)).one_or_none()
+        Cluster.deleted > '', Cluster.updated_at < until,
+    ).limit(1)).one_or_none()
     if cluster_id is None:
         return False
-    if not (_events(session, cluster_id) or _runs(session, cluster_id)):
+    if not (_some(session, Event, Event.cluster_id == cluster_id)
+            or _runs(session, cluster_id)):
         _rest(session, cluster_id)
     return True
 
 
 def keys(session: orm.Session, until: datetime.datetime) -> bool:
     """Take away some Idempotency-Keys from before then; as above."""
-    found = session.execute(sa.select(
-        IdempotencyKey.project_id, IdempotencyKey.key,
-    ).where(IdempotencyKey.created_at < until).limit(MOST)).all()
-    for project_id, key in found:
-        session.execute(sa.delete(IdempotencyKey).where(
-            IdempotencyKey.project_id == project_id,
-            IdempotencyKey.key == key))
-    return bool(found)
+    return bool(_some(session, IdempotencyKey,
+                      IdempotencyKey.created_at < until))
 
 
 def plans(session: orm.Session, until: datetime.datetime) -> bool:
     """Take away some plans that were shown before then; as above."""
-    found = list(session.scalars(sa.select(Plan.id).where(
-        Plan.created_at < until).limit(MOST)))
-    session.execute(sa.delete(Plan).where(Plan.id.in_(found)))
-    return bool(found)
+    return bool(_some(session, Plan, Plan.created_at < until))
 
 
-def _events(session: orm.Session, cluster_id: str) -> bool:
-    found = list(session.scalars(sa.select(Event.id).where(
-        Event.cluster_id == cluster_id).order_by(Event.id).limit(MOST)))
-    if found:
-        session.execute(sa.delete(Event).where(
-            Event.cluster_id == cluster_id, Event.id <= found[-1]))
-    return bool(found)
+def _some(session: orm.Session, model: type[Any],
+          where: sa.ColumnElement[bool], most: int | None = None) -> int:
+    """Take away some rows, in one statement; how many it were.
+
+    :param most: as many as one transaction may when not given.
+    """
+    most = MOST if most is None else most
+    dialect = session.get_bind().dialect.name
+    statement = sa.delete(model).where(where)
+    if dialect in ('mysql', 'mariadb'):
+        statement = statement.with_dialect_options(
+            **{f'{dialect}_limit': most})
+    else:
+        key = sa.inspect(model).primary_key
+        statement = sa.delete(model).where(sa.tuple_(*key).in_(
+            sa.select(*key).where(where).limit(most)))
+    result = session.execute(statement.execution_options(
+        synchronize_session=False))
+    return cast('sa.CursorResult[Any]', result).rowcount
 
 
 def _runs(session: orm.Session, cluster_id: str) -> bool:
     found = list(session.scalars(sa.select(Run.id).where(
         Run.cluster_id == cluster_id).limit(_RUNS)))
-    for model, column in ((LogChunk, LogChunk.run_id), (Run, Run.id)):
-        session.execute(sa.delete(model).where(column.in_(found)))
+    if found and _some(session, LogChunk, LogChunk.run_id.in_(found),
+                       _CHUNKS) < _CHUNKS:
+        _some(session, Run, Run.id.in_(found))
     return bool(found)
 
 
 def _rest(session: orm.Session, cluster_id: str) -> None:
-    session.execute(sa.delete(Step).where(Step.deployment_id.in_(
-        sa.select(Deployment.id).where(
-            Deployment.cluster_id == cluster_id))))
-    models: tuple[Any, ...] = (Deployment, Generation, IdempotencyKey, Layer,
-                               Node, Plan, Secret, Tag)
-    for model in models:
-        session.execute(sa.delete(model).where(
-            model.cluster_id == cluster_id))
-    session.execute(sa.delete(Cluster).where(Cluster.id == cluster_id))
+    """Take away what is left, table by table; the cluster, last."""
+    deployments = list(session.scalars(sa.select(Deployment.id).where(
+        Deployment.cluster_id == cluster_id).limit(MOST)))
+    parts: list[tuple[type[Any], sa.ColumnElement[bool]]] = [
+        (Step, Step.deployment_id.in_(deployments)),
+        (Deployment, Deployment.id.in_(deployments)),
+        *((model, model.cluster_id == cluster_id) for model in (
+            Generation, IdempotencyKey, Layer, Node, Plan, Secret, Tag)),
+        (Cluster, Cluster.id == cluster_id)]
+    left = MOST
+    for model, where in parts:
+        # There is no knowing whether a full measure was all there was.
+        left -= _some(session, model, where, left)
+        if left <= 0:
+            return

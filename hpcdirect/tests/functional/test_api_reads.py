@@ -146,6 +146,56 @@ class ListTests(Case):
         self.assertFalse([line for line in sent
                           if 'count(*)' in line and 'GROUP BY' not in line])
 
+    def asked(self, path):
+        """The statements that a request makes, but for marks of its own."""
+        sent = []
+
+        def execute(conn, cursor, statement, parameters, context, many):
+            if 'FROM' in statement:
+                sent.append(statement)
+
+        engine = self.api.database.engine
+        sa.event.listen(engine, 'after_cursor_execute', execute)
+        try:
+            entries = self.get(path)
+        finally:
+            sa.event.remove(engine, 'after_cursor_execute', execute)
+        return sent, entries
+
+    def test_fields_save_what_they_leave_out(self):
+        rows.converged(self.api.database, self.idents[0])
+        path = f'/v1/clusters/{self.idents[0]}'
+        self.assertEqual(3, len(self.asked(path)[0]))
+        self.assertEqual(3, len(self.asked('/v1/clusters')[0]))
+        sent, _ = self.asked('/v1/clusters?fields=id,name,status')
+        self.assertEqual(1, len(sent), sent)
+        self.assertNotIn('desired', sent[0])
+        for name, kept, number in (
+                ('deployments', 'status', 1), ('runs', 'verb', 1),
+                ('clusters/a0/nodes', 'name', 2),
+                ('clusters/a0/layers', 'node', 2),
+                ('clusters/a0/generations', 'generation', 2)):
+            sent, _ = self.asked(f'/v1/{name}?fields={kept}')
+            self.assertEqual(number, len(sent), sent)
+            for column in ('summary', 'failures', 'ssh', 'inputs', 'desired'):
+                self.assertNotIn(f'.{column}', sent[-1])
+
+    def test_each_field_by_itself(self):
+        """What a field takes is read, whichever are asked for."""
+        rows.converged(self.api.database, self.idents[0])
+        for path, key in (
+                ('clusters', 'clusters'), ('deployments', 'deployments'),
+                ('runs', 'runs'), ('events', 'events'),
+                ('clusters/a0/nodes', 'nodes'),
+                ('clusters/a0/layers', 'layers'),
+                ('clusters/a0/generations', 'generations')):
+            whole = self.get(f'/v1/{path}')[key]
+            self.assertNotEqual([], whole)
+            for name in whole[0]:
+                self.assertEqual(
+                    [{name: one[name]} for one in whole],
+                    self.get(f'/v1/{path}?fields={name}')[key], name)
+
 
 class ViewTests(Case):
     """What is told of a cluster and all that belongs to it"""

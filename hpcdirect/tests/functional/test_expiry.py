@@ -21,6 +21,7 @@ import fixtures
 import testtools
 
 from hpcdirect.conductor.lifetime import Lifetime
+from hpcdirect.db import expiry
 from hpcdirect.db import models
 from hpcdirect.db.models import now
 from hpcdirect.tests.functional import mariadb
@@ -121,6 +122,29 @@ class ExpiryTests(Case):
         self.again()
         self.assertEqual('DELETING', self.status())
 
+    def near(self):
+        with self.api.database.read() as session:
+            return [seen.id for seen in expiry.near(
+                session, self.at, self.lifetime.warnings)]
+
+    def test_what_is_told_does_not_come_back(self):
+        for left in (DAY, HOUR):
+            self.assertEqual(1, len(self.look(left)))
+            self.assertEqual([], self.near())
+        self.patch(protected=True)
+        self.assertEqual(1, len(self.look(0)))
+        self.assertEqual([], self.near())
+        self.patch(protected=False)
+        self.assertEqual([self.ident], self.near())
+        self.assertEqual(1, len(self.again()))
+        self.assertEqual([], self.near())
+
+    def test_one_that_was_deleted_before(self):
+        self.assertEqual(202, self.api.call('DELETE', PATH).status)
+        self.assertEqual([], self.look(HOUR))
+        self.assertEqual([], self.near())
+        self.assertEqual([], self.look(0))
+
     def test_a_time_that_nobody_signed(self):
         with self.api.database.write() as session:
             row = session.get_one(models.Cluster, self.ident)
@@ -128,6 +152,7 @@ class ExpiryTests(Case):
         told, = self.look(0)
         self.assertIn('it stays', told)
         self.assertEqual('ACTIVE', self.status())
+        self.assertEqual([], self.near())
 
     def test_two_conductors(self):
         other = Lifetime(self.api.database, self.api.services.keys,
