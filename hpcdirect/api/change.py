@@ -210,7 +210,7 @@ def _rolled_back(services: Services, cluster: Cluster,
         users.remembered(cluster.desired, aim, present, after),
         dataclasses.replace(blueprint, elements=present.elements),
         site_of(services, cluster, present, bool(body.get('force'))),
-        past.highest(services, cluster))
+        past.highest(services, cluster, aim))
 
 
 def _upgraded(services: Services, cluster: Cluster, body: Mapping[str, Any]

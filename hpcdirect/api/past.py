@@ -45,10 +45,16 @@ def kept(services: Services, cluster: Cluster, number: int,
                 f'{cluster.generation}', where)]) from exc
 
 
-def highest(services: Services, cluster: Cluster) -> dict[str, int]:
-    """Slot -> the highest incarnation that was ever wanted of it."""
+def highest(services: Services, cluster: Cluster, aim: State
+            ) -> dict[str, int]:
+    """Slot -> the highest incarnation that was ever wanted of it.
+
+    :param aim: only slots of it that the cluster has not now are looked for.
+    """
+    wanted, there = ({slot['name'] for slots in state['groups'].values()
+                      for slot in slots} for state in (aim, cluster.desired))
     with services.database.read() as session:
-        return generations.highest(session, cluster.id)
+        return generations.highest(session, cluster.id, wanted - there)
 
 
 def model(services: Services, context: RequestContext,

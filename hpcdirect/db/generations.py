@@ -15,7 +15,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Iterable
+import itertools
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -24,6 +26,9 @@ from hpcdirect.db import paging
 from hpcdirect.db.models import Deployment
 from hpcdirect.db.models import Generation
 from hpcdirect.exception import NotFound
+
+#: Generations whose states are in memory at one time.
+_PIECE = 20
 
 
 def listing(session: orm.Session, cluster_id: str, page: paging.Page
@@ -57,13 +62,27 @@ def statuses(session: orm.Session, cluster_id: str, numbers: Iterable[int]
     return {row.generation: row.status for row in rows}
 
 
-def highest(session: orm.Session, cluster_id: str) -> dict[str, int]:
-    """Slot -> the highest incarnation that was ever wanted of it."""
+def highest(session: orm.Session, cluster_id: str, names: Collection[str]
+            ) -> dict[str, int]:
+    """Slot -> the highest incarnation that was ever wanted of it.
+
+    :param names: the slots; nothing is read when there are none. What was
+        wanted may be large: a few generations are in memory at a time.
+    """
     found: dict[str, int] = {}
-    for state in session.scalars(sa.select(Generation.desired).where(
-            Generation.cluster_id == cluster_id)):
-        for slots in state['groups'].values():
-            for slot in slots:
-                found[slot['name']] = max(found.get(slot['name'], 0),
-                                          slot['incarnation'])
+    last = 0
+    while names:
+        rows = session.execute(
+            sa.select(Generation.generation, Generation.desired).where(
+                Generation.cluster_id == cluster_id,
+                Generation.generation > last,
+            ).order_by(Generation.generation).limit(_PIECE)).all()
+        for row in rows:
+            for slot in itertools.chain(*row.desired['groups'].values()):
+                if slot['name'] in names:
+                    found[slot['name']] = max(
+                        found.get(slot['name'], 0), slot['incarnation'])
+        if len(rows) < _PIECE:
+            break
+        last = rows[-1].generation
     return found

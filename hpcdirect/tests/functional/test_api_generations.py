@@ -13,6 +13,8 @@
 
 """Generations over HTTP: looked at, compared, gone back to, cloned."""
 
+import fixtures
+
 from hpcdirect.db import models
 from hpcdirect.tests.functional.test_api_clusters import Case
 
@@ -25,6 +27,9 @@ class GenerationTests(Case):
 
     def setUp(self):
         super().setUp()
+        # Some tests make more of them than are read at one time.
+        self.useFixture(fixtures.MonkeyPatch(
+            'hpcdirect.db.generations._PIECE', 2))
         self.ident = self.api.create()['id']
         self.api.settle(self.ident)
 
