@@ -34,6 +34,7 @@ from hpcdirect.db.models import Event
 from hpcdirect.db.models import Generation
 from hpcdirect.db.models import Layer
 from hpcdirect.db.models import Tag
+from hpcdirect.db.models import new_id
 from hpcdirect.db.models import now
 from hpcdirect.exception import ClusterBusy
 from hpcdirect.exception import ClusterProtected
@@ -335,23 +336,25 @@ def _keep(session: orm.Session, cluster: Cluster, order: Order) -> None:
 def _deploy(session: orm.Session, cluster: Cluster, order: Order
             ) -> Deployment:
     """A signed deployment takes the place of those that are not over."""
-    session.execute(sa.update(Deployment).where(
-        Deployment.cluster_id == cluster.id, Deployment.status.in_((
-            DeploymentStatus.QUEUED, DeploymentStatus.RUNNING)),
-    ).values(status=DeploymentStatus.SUPERSEDED, finished_at=now()))
+    if order.operation != Operation.CREATE:
+        session.execute(sa.update(Deployment).where(
+            Deployment.cluster_id == cluster.id, Deployment.status.in_((
+                DeploymentStatus.QUEUED, DeploymentStatus.RUNNING)),
+        ).values(status=DeploymentStatus.SUPERSEDED, finished_at=now()))
     context = order.context
+    # The id and the time are part of what is signed.
     deployment = Deployment(
+        id=new_id(), created_at=now(),
         cluster_id=cluster.id, project_id=cluster.project_id,
         user_id=context.user_id or '', roles=sorted(context.roles),
         service=context.service_user_id or '',
         request_id=context.request_id or '', operation=order.operation,
         generation=cluster.generation, status=DeploymentStatus.QUEUED,
         desired_digest=hiding.digest_of(cluster.desired), signature='')
-    # The id and the time are part of what is signed, so the row is made
-    # before it is.
-    session.add(deployment)
-    session.flush()
     deployment.signature = order.sign(deployment.signed_part)
+    session.add(deployment)
+    # The event, which does not refer to it, comes after it.
+    session.flush()
     session.add(Event(
         cluster_id=cluster.id, project_id=cluster.project_id,
         deployment_id=deployment.id, kind='cluster', message=cluster.status))
