@@ -18,7 +18,10 @@ names this folder as library in ansible.cfg.
 """
 
 import base64
+import contextlib
+import fcntl
 import grp
+import hashlib
 import json
 import os
 import pathlib
@@ -26,6 +29,7 @@ import pwd
 import re
 import shutil
 import subprocess
+import time
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -37,11 +41,13 @@ description:
     I(/var/lib/hpcdirect) what was there before.
   - What an earlier run of the same layer made and this one no longer
     declares is taken back. I(state=absent) takes back everything.
+  - I(state=verified) changes nothing. It fails when anything is not as the
+    layer wrote it, and names all that is not.
   - Packages go when no other layer, and nothing that was installed by
     hand, needs them. What the image had stays.
 options:
   layer: {description: A name of the layer on this node., required: true}
-  state: {choices: [present, absent], default: present}
+  state: {choices: [present, absent, verified], default: present}
   packages: {description: Debian packages., type: list, elements: str}
   archives:
     description: Debian packages in files on the node, that are installed in
@@ -81,9 +87,18 @@ HOME = pathlib.Path('/var/lib/hpcdirect')
 LAYERS = HOME / 'layers'
 NODE = HOME / 'node.json'
 SCRIPTS = pathlib.Path('/var/lib/dpkg/info')
-#: How systemd calls a unit that is up, and one that comes up at boot.
-ON = ('active', 'enabled')
+#: How systemd calls a unit that is up, one that comes up at boot, and one
+#: that must not come up.
+ON = ('active', 'enabled', 'masked')
+#: What a unit is called that does not come up at boot.
+OFF = ('disabled', 'masked', 'masked-runtime', 'bad', '')
+#: Units that are just about to be up get so many seconds.
+PATIENCE = 10
+#: States of packages: whole, and those of which anything is there.
+WHOLE, THERE = 'iWt', 'iWtHUF'
 POLICY = pathlib.Path('/usr/sbin/policy-rc.d')
+#: With this line, so that one that a killed run has left is known as ours.
+MARK = '# made by hpcdirect while it installs packages'
 # SKIP_SYSV: enabling init scripts as well would take long; FORCE_REMOVE: root
 # comes in by key, it needs no password to be without sudo
 ENVIRONMENT = dict(os.environ, LC_ALL='C', DEBIAN_FRONTEND='noninteractive',
@@ -103,10 +118,10 @@ class Problem(Exception):
 
 def run(*command, check=True):
     """Run a command; its output, or Problem."""
-    done = subprocess.run(
-        command, text=True, stdin=subprocess.DEVNULL, check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env=ENVIRONMENT)
+    done = subprocess.run(  # a program may print any bytes
+        command, encoding='utf-8', errors='replace', check=False,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, env=ENVIRONMENT)
     if check and done.returncode:
         raise Problem('%s failed: %s' % (
             ' '.join(command), done.stdout.strip()[-2000:]))
@@ -130,11 +145,74 @@ def save(path, value):
 # Packages
 
 
-def installed():
-    """Names of the packages that are installed."""
+def installed(states=WHOLE):
+    """Names of the packages that are installed, or in any of these states."""
     lines = run('dpkg-query', '-W', '-f',
                 '${db:Status-Abbrev}${Package}\n').splitlines()
-    return {line[3:] for line in lines if line[1] in 'iWt'}
+    return {line[3:] for line in lines if line[1] in states}
+
+
+def apt(*words):
+    """Run apt-get, on packages that an earlier run may have left half done."""
+    with quiet():
+        run('dpkg', '--force-confdef', '--force-confold', '--configure', '-a')
+        run(*APT, *words)
+
+
+@contextlib.contextmanager
+def quiet():
+    """Have packages start nothing: the layer decides what runs."""
+    ours = not POLICY.exists() or MARK in POLICY.read_text()
+    if ours:
+        POLICY.write_text('#!/bin/sh\n%s\nexit 101\n' % MARK)
+        POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        if ours:
+            POLICY.unlink()
+
+
+def recover(node):
+    """Finish what a run was at that was killed while it installed.
+
+    What it brought counts as brought: it goes with the last layer.
+    """
+    if POLICY.exists() and MARK in POLICY.read_text():
+        POLICY.unlink()
+    if node['installing']:
+        wait_for_dpkg()
+        with quiet():
+            run('dpkg', '--force-confdef', '--force-confold', '--configure',
+                '-a', check=False)
+        brought(node)
+
+
+def wait_for_dpkg():
+    """Wait until no dpkg is at work: one may have outlived who began it."""
+    end = time.monotonic() + 120
+    for name in ('/var/lib/dpkg/lock-frontend', '/var/lib/dpkg/lock'):
+        with open(name, 'a') as lock:
+            while True:
+                try:
+                    fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError:
+                    if time.monotonic() > end:
+                        raise Problem('another dpkg has been at work for two '
+                                      'minutes') from None
+                    time.sleep(0.2)
+
+
+def brought(node):
+    """Keep what has come since an installation began."""
+    since = node['installing']
+    came = installed(THERE).difference(since['packages'])
+    node['packages'] = sorted(came.union(node['packages']))
+    for name in accounts().difference(since['accounts']):
+        node['accounts'][name] = sorted(came)
+    node['installing'] = {}
+    save(NODE, node)
 
 
 def accounts():
@@ -176,24 +254,16 @@ def install(wanted, archives, node):
     missing = [*sorted(set(wanted) - packages), *outdated(archives)]
     if not missing:
         return []
-    names, quiet = accounts(), not POLICY.exists()
-    if quiet:  # the layer decides what runs, not the package
-        POLICY.write_text('#!/bin/sh\nexit 101\n')
-        POLICY.chmod(0o755)
+    node['installing'] = {'packages': sorted(installed(THERE)),
+                          'accounts': sorted(accounts())}
+    save(NODE, node)
     try:
-        try:
-            run(*APT, 'install', *missing)
-        except Problem:  # perhaps only the lists are old or not there
-            run(*APT, 'update')
-            run(*APT, 'install', *missing)
+        apt('install', *missing)
+    except Problem:  # perhaps only the lists are old or not there
+        run(*APT, 'update')
+        apt('install', *missing)
     finally:
-        if quiet:
-            POLICY.unlink()
-        brought = installed() - packages
-        node['packages'] = sorted(brought.union(node['packages']))
-        for name in accounts() - names:
-            node['accounts'][name] = sorted(brought)
-        save(NODE, node)
+        brought(node)
     return ['installed ' + name for name in missing]
 
 
@@ -257,19 +327,19 @@ def named(relations):
 
 def purge(node):
     """Remove what layers brought and nothing needs any more."""
-    here = installed()
-    brought = here.intersection(node['packages'])
+    here = installed(THERE)
+    ours = here.intersection(node['packages'])
     actions = []
-    if brought:
-        roots = here - brought  # the image, and what came by hand
+    if ours:
+        roots = here - ours  # the image, and what came by hand
         for file in LAYERS.glob('*.json'):
             roots.update(load(file, {})['packages'])
-        gone = sorted(brought - needed(roots & here, brought))
+        gone = sorted(ours - needed(roots & here, ours))
         if gone:
-            run(*APT, 'purge', *gone)
+            apt('purge', *gone)
             forget_accounts()
             actions = ['purged ' + name for name in gone]
-            here = installed()
+            here = installed(THERE)
     node['packages'] = sorted(here.intersection(node['packages']))
     for name, packages in list(node['accounts'].items()):
         if not here.intersection(packages) and not used(name):
@@ -323,6 +393,47 @@ def wanted_directory(said, mode='0755'):
                 'gid': grp.getgrnam(said.get('group', 'root')).gr_gid}
     except KeyError as exc:
         raise Problem('%s: %s' % (said['path'], exc)) from exc
+
+
+def written(said, wanted):
+    """What is kept of a path, to see later whether it is still so.
+
+    The text of a file that is only begun by the layer is others' to change.
+    """
+    kept = {key: value for key, value in wanted.items() if key != 'content'}
+    if 'content' in wanted and not {'first', 'seed'} & said.keys():
+        kept['sha256'] = hashlib.sha256(
+            base64.b64decode(wanted['content'])).hexdigest()
+    kept['kind'] = kind(wanted)
+    return kept
+
+
+def kind(snap):
+    """What a path is, of its snapshot."""
+    return ('link' if 'link' in snap
+            else 'file' if 'content' in snap else 'folder')
+
+
+def damage(path, kept):
+    """In which ways a path is not as it was written, words."""
+    now = snapshot(pathlib.Path(path))
+    if now is None:
+        return ['is gone']
+    if kind(now) != kept['kind']:
+        return ['is a %s, not a %s' % (kind(now), kept['kind'])]
+    found = []
+    if now.get('link') != kept.get('link'):
+        found.append('leads to %s, not to %s' % (now['link'], kept['link']))
+    if 'sha256' in kept and kept['sha256'] != hashlib.sha256(
+            base64.b64decode(now['content'])).hexdigest():
+        found.append('has another content')
+    if now.get('mode') != kept.get('mode'):
+        found.append('has mode %04o, not %04o' % (now['mode'], kept['mode']))
+    if (now.get('uid'), now.get('gid')) != (kept.get('uid'),
+                                            kept.get('gid')):
+        found.append('belongs to %s:%s, not to %s:%s' % (
+            now['uid'], now['gid'], kept['uid'], kept['gid']))
+    return found
 
 
 def put(path, wanted, node):
@@ -398,6 +509,9 @@ class Units:
                    if active == 'active']
         for unit in wanted:
             active, enabled = states[unit]
+            if enabled.startswith('masked'):
+                self._tell('unmask', unit, *['--runtime'] * (
+                    enabled == 'masked-runtime'))
             if enabled != 'enabled':
                 now = [] if active == 'active' else ['--now']
                 self._tell('enable', unit, *now)
@@ -424,15 +538,21 @@ class Units:
             elif active != 'inactive' or enabled == 'enabled':
                 self._tell('disable', unit, '--now')
                 run('systemctl', 'reset-failed', unit, check=False)
+            if 'masked' in kept:
+                self._tell('mask', unit)
 
     def _tell(self, verb, unit, *more):
         try:
             run('systemctl', '-q', verb, *more, unit)
         except Problem as exc:
-            log = run('journalctl', '-q', '-n20', '--no-pager', '-o', 'cat',
-                      '-u', unit, check=False)
-            raise Problem('%s\n%s' % (exc, log)) from exc
+            raise Problem('%s\n%s' % (exc, log_of(unit, 20))) from exc
         self.actions.append('%s %s' % (verb, unit))
+
+
+def log_of(unit, lines):
+    """The last lines that a unit wrote."""
+    return run('journalctl', '-q', '-n%d' % lines, '--no-pager', '-o', 'cat',
+               '-u', unit, check=False)
 
 
 def unit_states(units):
@@ -478,6 +598,10 @@ def present(params, node):
         if path not in record['before']:
             record['before'][path] = snapshot(pathlib.Path(path))
     stale = [path for path in record['before'] if path not in wanted]
+    record['wrote'] = {path: written(said, snap)
+                       for path, (said, snap) in wanted.items()}
+    record['versions'] = {name: run('dpkg-deb', '-f', path, 'Version').strip()
+                          for name, path in archives.items()}
     record['tell'].update({
         path: {key: said[key] for key in ('restart', 'reload') if key in said}
         for path, (said, _) in wanted.items()})
@@ -531,10 +655,66 @@ def absent(params, node):
             'files': units.files}
 
 
+def verified(params, node):
+    """See whether all is as the layer wrote it.
+
+    :raises Problem: with all that is not.
+    """
+    record = load(LAYERS / (params['layer'] + '.json'), None)
+    if record is None:
+        raise Problem('layer %s is not on this node' % params['layer'])
+    found = [*packages_amiss(record), *units_amiss(record['units'])]
+    for path, kept in sorted(record.get('wrote', {}).items()):
+        found += [path + ' ' + what for what in damage(path, kept)]
+    if node['installing']:
+        found.append('an installation was cut off')
+    if found:
+        raise Problem('not as it was put there: ' + '; '.join(found))
+    return {'actions': [], 'files': []}
+
+
+def packages_amiss(record):
+    """The layer's packages that are not whole, sentences."""
+    versions = record.get('versions', {})
+    if not record['packages']:
+        return
+    lines = run('dpkg-query', '-W', '-f',
+                '${binary:Package} ${db:Status-Abbrev} ${Version}\n',
+                *record['packages'], check=False).splitlines()
+    there = {}
+    for words in (line.split() for line in lines):
+        if len(words) == 3 and words[1][1:2] in WHOLE:
+            there[words[0].partition(':')[0]] = words[2]
+    for name in record['packages']:
+        if name not in there:
+            yield 'package %s is not installed' % name
+        elif versions.get(name, there[name]) != there[name]:
+            yield 'package %s is %s, not %s' % (name, there[name],
+                                                versions[name])
+
+
+def units_amiss(units):
+    """The units that are not up, or would not come up at boot, sentences."""
+    end = time.monotonic() + PATIENCE
+    states = unit_states(units)
+    while time.monotonic() < end and any(
+            active in ('activating', 'reloading')
+            for active, _ in states.values()):
+        time.sleep(0.5)
+        states = unit_states(units)
+    for unit, (active, enabled) in states.items():
+        if enabled in OFF:
+            yield '%s is %s, not enabled' % (unit, enabled or 'unknown')
+        if active != 'active':
+            said = ' '.join(log_of(unit, 3).split())
+            yield '%s is %s, not active%s' % (
+                unit, active, said and ' (it says: %s)' % said)
+
+
 def empty():
     """The record of a layer that was never put on."""
     return {'packages': [], 'units': [], 'units_before': {}, 'litter': [],
-            'before': {}, 'tell': {}}
+            'before': {}, 'tell': {}, 'wrote': {}, 'versions': {}}
 
 
 def save_if_new(file, record):
@@ -568,20 +748,25 @@ def main():
     """The module."""
     module = AnsibleModule(argument_spec={
         'layer': {'type': 'str', 'required': True},
-        'state': {'choices': ['present', 'absent'], 'default': 'present'},
+        'state': {'choices': ['present', 'absent', 'verified'],
+                  'default': 'present'},
         'packages': {'type': 'list', 'elements': 'str', 'default': []},
         'archives': {'type': 'list', 'elements': 'str', 'default': []},
         'directories': {'type': 'list', 'elements': 'dict', 'default': []},
         'files': {'type': 'list', 'elements': 'dict', 'default': []},
         'units': {'type': 'list', 'elements': 'str', 'default': []},
         'litter': {'type': 'list', 'elements': 'str', 'default': []}})
-    known = {'packages': [], 'accounts': {}, 'parents': []}
+    known = {'packages': [], 'accounts': {}, 'parents': [], 'installing': {}}
     known.update(load(NODE, {}))
     node = json.loads(json.dumps(known))
-    verb = present if module.params['state'] == 'present' else absent
+    verb = {'present': present, 'absent': absent, 'verified': verified}[
+        module.params['state']]
     try:
+        if verb is not verified:
+            recover(node)
         result = verb(module.params, node)
-        tidy(node)
+        if verb is not verified:
+            tidy(node)
     except Problem as exc:
         module.fail_json(msg=str(exc))
     finally:

@@ -310,6 +310,68 @@ class RelayTest(Case):
             ' || true')).stdout, 'it listens nowhere else')
 
 
+class InterruptedTest(Case):
+    """An installation is cut off by kill -9, and by nothing less."""
+
+    slots = ('node-0',)
+    #: Plays one layer by itself.
+    PLAY = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - hpc_layer: {{layer: cut, packages: [apache2], units: [apache2],
+                  litter: [/var/lib/apache2], state: {0}}}
+"""
+    #: Waits until dpkg has unpacked what it has not configured yet, and kills
+    #: the module, apt and dpkg, in this order; says how it is then.
+    KILL = """
+until dpkg-query -W -f '${db:Status-Abbrev}\\n' | grep -q '^.[HUF]'; do
+  sleep 0.01
+done
+apt=$(pgrep -o -x apt-get)
+kill -KILL $(ps -o ppid= -p $apt) && kill -KILL $apt && pkill -KILL -x dpkg
+while pgrep -x 'dpkg|apt-get' > /dev/null; do sleep 0.05; done
+test -e /usr/sbin/policy-rc.d && dpkg --audit | grep -c .
+"""
+
+    def test_the_next_run_mends_it(self):
+        cluster = self.make('single', users=[])
+        self.play(cluster, 'apply')
+        bare = {'node-0': self.snapshot('node-0')}
+        cut = self.layer(cluster, 'present')
+        self.assertRegex(self.ssh('node-0', self.KILL).stdout, '[1-9]')
+        self.assertNotEqual(0, self.over(cut).returncode)
+        said = self.over(self.layer(cluster, 'verified'))
+        self.assertIn('an installation was cut off', said.stdout)
+        self.assertIn('package apache2 is not installed', said.stdout)
+        for state in ('present', 'verified'):
+            done = self.over(self.layer(cluster, state))
+            self.assertEqual(0, done.returncode, done.stdout)
+        self.assertEqual('active\n', self.ssh(
+            'node-0', 'dpkg --audit; ls /usr/sbin/policy-rc.d 2> /dev/null; '
+            'systemctl is-active apache2').stdout)
+        done = self.over(self.layer(cluster, 'absent'))
+        self.assertEqual(0, done.returncode, done.stdout)
+        self.check_bare(bare)
+
+    def layer(self, cluster, state):
+        """A play that is under way."""
+        file = cluster.work / f'{state}.yaml'
+        file.write_text(self.PLAY.format(state))
+        return subprocess.Popen(
+            [*cluster.command[:-1], str(file)], cwd=cluster.work, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, env={
+                **os.environ, 'LC_ALL': 'C.UTF-8', 'ANSIBLE_NOCOLOR': '1',
+                'ANSIBLE_CONFIG': f'{cluster.work}/ansible.cfg'})
+
+    def over(self, process):
+        """The play when it is over."""
+        output, _ = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(process.args, process.returncode,
+                                           output)
+
+
 @LONG
 class BlueprintsTest(Case):
     """Our other blueprints of a head and compute nodes, all of each."""

@@ -32,6 +32,7 @@ from hpcdirect.tests.functional.local_bed import wait_for
 
 EXAMPLES = service.ROOT / 'blueprints' / 'slurm' / 'examples'
 METRICS = 9100
+SOAK = bool(os.environ.get('HPCDIRECT_SOAK'))
 
 # Hands in what stands in its arguments and waits for the end; $job is its
 # number. Slurm forgets a job some minutes after that, not at once.
@@ -68,6 +69,8 @@ class MainJobTest(testtools.TestCase):
         self.a_node_reboots_itself()
         self.a_user_comes_and_goes()
         self.switch_monitoring()
+        self.what_others_did_stays()
+        self.damage_is_seen_and_mended()
         self.delete()
 
     # -- sections ---------------------------------------------------------
@@ -279,6 +282,82 @@ class MainJobTest(testtools.TestCase):
         self.assertEqual([True] * 3, [self.measured(name) for name in names])
         self.assertEqual(pids, self.pids('compute-0', 'compute-2'))
 
+    def what_others_did_stays(self):
+        """A drain by hand, and the first name, outlive a rolling change."""
+        head = self.on('head-0')
+        head.run('scontrol', 'update', 'nodename=compute-0', 'state=drain',
+                 'reason=bad-DIMM')
+        self.named('course')
+        self.changed('PATCH', '/v1/clusters/course', {'elements': {'slurm': {
+            'parameters': {'features': ['fast'], 'max_time': 90}}}})
+        note, = {layer['note'] for layer in self.service.get(
+            f'/v1/clusters/{self.uuid}/layers?node=compute-0')['layers']
+                 } - {''}
+        self.assertRegex(note, r'^closed in Slurm: ?bad-DIMM \[root@')
+        shown = self.service.call('POST', '/v1/plans', {
+            'cluster': self.uuid, 'change': {'elements': {'slurm': {
+                'parameters': {'features': ['slow']}}}}}).json
+        self.assertIn(f'compute-0: {note}', ' '.join(
+            change['reason'] for change in shown['changes']))
+        record = head.run('scontrol', '-o', 'show', 'node', 'compute-0')
+        for text in ('+DRAIN+', ' Reason=bad-DIMM', 'Features=compute,fast'):
+            self.assertIn(text, record)
+        self.assertEqual({'compute-0': 'drained', 'compute-2': 'idle'},
+                         self.sinfo())
+        self.assertIn('ClusterName=demo\n', head.read(
+            '/etc/slurm/slurm.conf'))
+        self.assertEqual('compute-2.demo.hpc\n',
+                         self.ssh('srun hostname -f'))
+        self.named('demo')
+
+    def named(self, name):
+        self.assertEqual(200, self.service.call(
+            'PATCH', f'/v1/clusters/{self.uuid}', {'name': name}).status)
+
+    def damage_is_seen_and_mended(self):
+        """What nobody recorded is found on the nodes, and put right."""
+        limits = '/etc/security/limits.d/50-hpcdirect.conf'
+        self.on('head-0').run('bash', '-c', (
+            'echo "PartitionName=rogue Nodes=ALL" >> /etc/slurm/slurm.conf; '
+            'scontrol reconfigure'))
+        self.on('compute-0').run('systemctl', 'stop', 'slurmd')
+        self.on('compute-2').run('rm', limits)
+        if SOAK:
+            self.a_check_tells(limits)
+        # And one of which no check has told.
+        self.on('compute-0').run('rm', limits)
+        cluster, done = self.again('repair')
+        self.assertEqual(('ACTIVE', 'SUCCEEDED'), (
+            cluster['status'], done['status']), done['failures'])
+        for name in ('compute-0', 'compute-2'):
+            self.assertIn('memlock', self.on(name).read(limits))
+        self.assertNotIn('rogue', self.ssh('sinfo -h -o %R'))
+        # The drain by hand was no damage.
+        self.assertEqual({'compute-0': 'drained', 'compute-2': 'idle'},
+                         self.sinfo())
+
+    def a_check_tells(self, limits):
+        """All of it, and it changes nothing."""
+        cluster, done = self.again('check')
+        self.assertEqual(('ERROR', 'FAILED'),
+                         (cluster['status'], done['status']))
+        found = {(one['node'], one['element']): one['message']
+                 for one in done['failures']}
+        for key, text in ((('head-0', 'slurm'), 'slurm.conf has another'),
+                          (('compute-0', 'slurm'), 'slurmd is inactive'),
+                          (('compute-2', 'base'), f'{limits} is gone')):
+            self.assertIn(text, found.pop(key, ''), found)
+
+    def again(self, operation):
+        """The cluster and the deployment, when that is over."""
+        answer = self.service.call(
+            'POST', f'/v1/clusters/{self.uuid}/deployments',
+            {'operation': operation})
+        self.assertEqual(202, answer.status, answer.text)
+        cluster = self.service.settled(self.uuid)
+        return cluster, self.service.get(
+            f'/v1/deployments/{cluster["deployment"]["id"]}')
+
     def delete(self):
         """Nothing is left but what was said about it."""
         answer = self.service.call('DELETE', '/v1/clusters/demo')
@@ -326,7 +405,7 @@ class MainJobTest(testtools.TestCase):
 
     def settled(self):
         """The cluster, which has to be well."""
-        cluster = self.service.settled()
+        cluster = self.service.settled(self.uuid)
         self.assertEqual('ACTIVE', cluster['status'],
                          cluster['status_reason'])
         self.login = cluster['login']

@@ -48,19 +48,30 @@ mount --bind $d $d && mount -o remount,ro,bind $d
 """
 
 
-@testtools.skipUnless(os.environ.get('HPCDIRECT_SOAK'),
-                      'takes minutes: tox -e soak')
-@testtools.skipIf(os.geteuid() != 0, 'machines need root')
-class RollingTest(testtools.TestCase):
+#: From its next start on, slurmd says something and dies, as it does of a
+#: setting that it does not like.
+DIES = """\
+cat > /etc/systemd/system/slurmd.service.d/zz-dies.conf <<'UNIT'
+[Service]
+ExecStart=
+ExecStart=/bin/sh -c 'echo fatal: no such cgroup >&2; exit 1'
+UNIT
+"""
+
+
+class _Case(testtools.TestCase):
+    """A Slurm cluster on local machines."""
+
+    count, network = COUNT, '10.220.0.0/16'
 
     def setUp(self):
         super().setUp()
         self.service = self.useFixture(service.Service(
-            backend='local', local={'network': '10.220.0.0/16'}))
+            backend='local', local={'network': self.network}))
         self.useFixture(nodes.Leftovers(self.service))
         self.service.start()
         self.uuid = self.service.create(
-            'demo', 'slurm', compute_count=COUNT, users=[{
+            'demo', 'slurm', compute_count=self.count, users=[{
                 'name': 'alice', 'keys': [public_keys.line('alice')]}])['id']
         self.assertEqual('ACTIVE', self.rest()['status'])
 
@@ -81,6 +92,35 @@ class RollingTest(testtools.TestCase):
             'elements': {'slurm': {'parameters': {
                 'features': list(features)}}}})
         self.assertEqual(202, answer.status, answer.text)
+
+
+@testtools.skipUnless(os.environ.get('HPCDIRECT_SOAK'),
+                      'takes minutes: tox -e soak')
+@testtools.skipIf(os.geteuid() != 0, 'machines need root')
+class DeadDaemonTest(_Case):
+    """A wave whose slurmd is dead is no success, though it is drained."""
+
+    count, network = 2, '10.222.0.0/16'
+
+    def test_the_wave_fails(self):
+        for name in ('compute-0', 'compute-1'):
+            self.run_on(name, DIES)
+        self.change('fast')
+        cluster = self.rest()
+        self.assertEqual('ERROR', cluster['status'])
+        first = cluster['failures'][0]
+        self.assertEqual(('slurm', 'compute-0'),
+                         (first['element'], first['node']))
+        self.assertIn('fatal: no such cgroup', first['message'])
+        # The next wave did not begin.
+        self.assertEqual('compute-1 idle\n', self.run_on(
+            'head-0', "sinfo -h -N -n compute-1 -o '%n %t' | sort -u"))
+
+
+@testtools.skipUnless(os.environ.get('HPCDIRECT_SOAK'),
+                      'takes minutes: tox -e soak')
+@testtools.skipIf(os.geteuid() != 0, 'machines need root')
+class RollingTest(_Case):
 
     def submit(self, count):
         said = '\n'.join(' '.join(map(str, MIXED[number % len(MIXED)]))

@@ -13,9 +13,11 @@
 """The elements and blueprints that we ship, without any node."""
 
 import functools
+import grp
 import hashlib
 import importlib.util
 import pathlib
+import pwd
 import shutil
 import subprocess
 import tempfile
@@ -101,6 +103,21 @@ class ShippedTest(unittest.TestCase):
                  ).read_text()
         for folder in ELEMENTS:
             self.assertIn(f"'{folder.name}'", tried)
+
+    def test_every_layer_is_verified_and_taken_off(self):
+        def layers(folder, verb, state):
+            return {task['hpc_layer']['layer'] for play in yaml.safe_load(
+                (folder / f'{verb}.yaml').read_text())
+                for task in play['tasks'] if 'hpc_layer' in task
+                and task['hpc_layer'].get('state', 'present') == state}
+
+        for folder in ELEMENTS:
+            with self.subTest(folder.name):
+                applied = layers(folder, 'apply', 'present')
+                self.assertTrue(applied)
+                for verb, state in (('verify', 'verified'),
+                                    ('revert', 'absent')):
+                    self.assertEqual(applied, layers(folder, verb, state))
 
     def test_what_blueprints_share_they_say_alike(self):
         slurm = yaml.safe_load(
@@ -310,6 +327,72 @@ class AdminsTest(unittest.TestCase):
                                  ).read_text())['parameters']
         self.assertEqual(['ann'], self.admins(
             parameters.fill(schema, {'users': users})['users']))
+
+
+class VerifiedTest(unittest.TestCase):
+    """A layer of files in a folder that stands for a node."""
+
+    def setUp(self):
+        self.module = module(ROOT / 'elements/library/hpc_layer.py')
+        self.folder = pathlib.Path(self.enterContext(
+            tempfile.TemporaryDirectory()))
+        self.enterContext(mock.patch.object(self.module, 'LAYERS',
+                                            self.folder / 'layers'))
+        self.node = {'packages': [], 'accounts': {}, 'parents': [],
+                     'installing': {}}
+        self.file, self.link, self.seed = (
+            self.folder / name for name in ('file', 'link', 'seed'))
+        # Where tests do not run as root, what they make is their own.
+        stat = self.folder.stat()
+        owner = {'owner': pwd.getpwuid(stat.st_uid).pw_name,
+                 'group': grp.getgrgid(stat.st_gid).gr_name}
+        self.params = {
+            'layer': 'mine', 'packages': [], 'archives': [], 'litter': [],
+            'units': [], 'directories': [
+                {'path': str(self.folder / 'folder'), **owner}],
+            'files': [
+                {'path': str(self.file), 'content': 'text', **owner},
+                {'path': str(self.seed), 'first': 'begun', **owner},
+                {'path': str(self.link), 'link': '/etc/hosts'}]}
+        self.module.present(self.params, self.node)
+
+    def amiss(self):
+        """What is said to be wrong."""
+        try:
+            self.module.verified(self.params, self.node)
+        except self.module.Problem as exc:
+            return str(exc).replace(f'{self.folder}/', '')
+        return ''
+
+    def test_what_is_as_it_was_written(self):
+        self.assertEqual('', self.amiss())
+        self.seed.write_text('others go on with this one')
+        self.assertEqual('', self.amiss())
+
+    def test_all_that_is_not(self):
+        self.file.write_bytes(b'caf\xe9')
+        self.file.chmod(0o600)
+        self.link.unlink()
+        self.link.symlink_to('/etc/passwd')
+        self.seed.unlink()
+        (self.folder / 'folder').rmdir()
+        (self.folder / 'folder').write_text('')
+        self.assertEqual(
+            'not as it was put there: file has another content; '
+            'file has mode 0600, not 0644; folder is a file, not a folder; '
+            'link leads to /etc/passwd, not to /etc/hosts; seed is gone',
+            self.amiss())
+        self.module.remove(self.folder / 'folder')
+        self.module.present(self.params, self.node)
+        self.assertEqual('', self.amiss())
+
+    def test_no_layer_is_not_right(self):
+        self.module.absent(self.params, {**self.node, 'parents': []})
+        self.assertIn('is not on this node', self.amiss())
+
+    def test_any_bytes_may_be_printed(self):
+        self.assertEqual('caf\ufffd', self.module.run('printf',
+                                                      r'caf\351'))
 
 
 class PackagesTest(unittest.TestCase):
