@@ -35,6 +35,7 @@ from keystoneauth1.identity.base import BaseIdentityPlugin
 from oslo_config import cfg
 import requests
 
+from hpcdirect import failpoints
 from hpcdirect import transport
 from hpcdirect.conf import service_auth as options
 from hpcdirect.exception import Unavailable
@@ -76,6 +77,7 @@ class Keystone:
         self._seen: dict[str, float] = {}
         self.region: str = conf.service_auth.region_name
         self.interface: str = conf.service_auth.interface
+        failpoints.watch(self, 'keystone')
 
     def session(self, project_id: str | None = None) -> sessions.Session:
         """A session scoped to a project, kept for the next call.

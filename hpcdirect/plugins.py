@@ -26,6 +26,7 @@ from oslo_config import cfg
 from stevedore import driver
 from stevedore import exception as stevedore_exc
 
+from hpcdirect import failpoints
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 
@@ -58,7 +59,8 @@ def load(kind: type[T], namespace: str, enabled: Iterable[str],
                 f'it is a {type(plugin).__name__}, not a {kind.__name__}',
                 f'[DEFAULT] enabled_{namespace}: {name}'))
             continue
-        plugins[name] = plugin
+        plugins[name] = failpoints.watch(
+            plugin, namespace.removesuffix('s'), kind)
     if findings:
         raise Invalid(findings)
     return plugins

@@ -25,7 +25,7 @@ import os
 from oslo_config import cfg
 import oslo_messaging as messaging
 
-from hpcdirect.failpoints import failpoint
+from hpcdirect import failpoints
 
 LOG = logging.getLogger(__name__)
 
@@ -45,13 +45,12 @@ class ConductorNudge:
 
     def __init__(self, conf: cfg.ConfigOpts, url: str | None = None) -> None:
         messaging.set_transport_defaults(_EXCHANGE)
-        self._client = messaging.get_rpc_client(
+        self._client = failpoints.watch(messaging.get_rpc_client(
             messaging.get_rpc_transport(conf, url),
-            messaging.Target(topic=TOPIC, version=_VERSION))
+            messaging.Target(topic=TOPIC, version=_VERSION)), 'rpc')
 
     def advance(self, cluster_id: str) -> None:
         """Say that there is work; never fails, since the scan finds it."""
-        failpoint('before-nudge')
         try:
             self._client.cast({}, 'advance', cluster_id=cluster_id)
         except messaging.MessagingException:

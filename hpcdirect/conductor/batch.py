@@ -195,7 +195,6 @@ class BatchWork(base.Listener):
         """A run is over: what it did to layers and nodes is recorded."""
         self._journal.flush()
         self._over.add(outcome.run_id)
-        failpoint('run-unrecorded')
         line = self._lines[outcome.run_id]
         cause = outcome.cause
         found = self._reported(line, outcome)

@@ -52,7 +52,6 @@ from hpcdirect.exception import BackendUnavailable
 from hpcdirect.exception import LostLease
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import PluginError
-from hpcdirect.failpoints import failpoint
 from hpcdirect.planning.batches import next_batch
 from hpcdirect.planning.composition import ElementOf
 from hpcdirect.planning.plan import Plan
@@ -334,7 +333,6 @@ class Deployer:
             self._works.end()
             return _WORKING
         if found and not self._checking and self._ledger.halt(ident, found):
-            failpoint('halted')
             self._conclusion = None
             self._works.again()
             return 0.0
@@ -348,7 +346,6 @@ class Deployer:
         return None
 
     def _finish(self, ident: str, situation: Situation) -> None:
-        failpoint('before-end')
         self._ledger.finish(ident, outputs=situation.wanted.outputs,
                             gone=situation.wanted.deleted)
 

@@ -31,7 +31,6 @@ from hpcdirect.conductor.situation import slots_to_ask_for
 from hpcdirect.conductor.vault import Vault
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.ledger import Snapshot
-from hpcdirect.failpoints import failpoint
 from hpcdirect.planning.plan import Plan
 from hpcdirect.states import NodeStatus
 from hpcdirect.states import StepKind
@@ -93,7 +92,6 @@ class Machines:
                     time.monotonic() - self._asked_at > _AGAIN):
                 self._asked_for, self._asked_at = 'delete', time.monotonic()
                 self._backend.delete(recorded.cluster.backend_ref)
-                failpoint('release-begun')
             return
         only_release = kinds == {StepKind.RELEASE} and not working
         slots = slots_to_ask_for(situation, steps, only_release)
@@ -116,7 +114,6 @@ class Machines:
             public_key=self._vault.public_key))
         # Not before: a cloud that did not answer is asked again.
         self._asked_for = slots
-        failpoint('boot-begun')
 
     def failed(self, situation: Situation, steps: Plan
                ) -> list[dict[str, Any]]:

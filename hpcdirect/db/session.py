@@ -33,7 +33,7 @@ from oslo_db.sqlalchemy import enginefacade
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from hpcdirect.failpoints import failpoint
+from hpcdirect import failpoints
 
 #: Seconds between two attempts to begin a transaction.
 _PAUSE = 0.5
@@ -119,9 +119,7 @@ class Database:
                 exc, db_exc.DBConsistencyError))
         def attempt() -> _Result:
             with self.write() as session:
-                made = work(session)
-                failpoint('before-commit')
-                return made
+                return work(session)
         done: _Result = attempt()
         return done
 
@@ -134,12 +132,17 @@ class Database:
     @contextlib.contextmanager
     def write(self) -> Iterator[orm.Session]:
         """A session whose changes are committed when the block ends."""
+        place = failpoints.transaction()
         self._writing.now = True
         try:
             with self._begun(self._facade.writer) as session:
                 yield session
+                if place:
+                    failpoints.failpoint(f'{place}/before')
         finally:
             self._writing.now = False
+        if place:
+            failpoints.failpoint(f'{place}/after')
 
     @contextlib.contextmanager
     def _begun(self, kind: Any) -> Iterator[orm.Session]:

@@ -45,7 +45,11 @@ class Problem:
 
 @dataclasses.dataclass
 class _State:
-    """What was read under one token; replaced as a whole."""
+    """What was read under one token; replaced as a whole.
+
+    :param unread: something could not be read, whatever is in it; that may
+        be otherwise at the next look, without any change.
+    """
 
     token: tuple[str, ...] = ()
     blueprints: dict[str, list[Blueprint]] = dataclasses.field(
@@ -53,6 +57,7 @@ class _State:
     elements: dict[str, list[Element]] = dataclasses.field(
         default_factory=dict)
     problems: list[Problem] = dataclasses.field(default_factory=list)
+    unread: bool = False
 
 
 class Catalogue:
@@ -120,7 +125,8 @@ class Catalogue:
         """What the sources hold now; read again only when they changed."""
         if self._state is None or time.monotonic() >= self._look_at:
             token = tuple(source.watch_token() for source in self._sources)
-            if self._state is None or self._state.token != token:
+            if self._state is None or self._state.unread \
+                    or self._state.token != token:
                 self._state = self._read(token)
             self._look_at = time.monotonic() + _FRESH
         return self._state
@@ -135,7 +141,10 @@ class Catalogue:
             for ref in source.list('blueprint'):
                 self._blueprint(state, source, ref)
         _order(state.blueprints)
+        known = self._state.problems if self._state else ()
         for problem in state.problems:
+            if problem in known:
+                continue
             LOG.error(
                 '%s %s cannot be used: %s', problem.ref.kind.capitalize(),
                 problem.ref.name, '; '.join(map(str, problem.findings)))
@@ -148,6 +157,7 @@ class Catalogue:
                 ref.name, ref.version))
         except (exception.HPCDirectError, OSError) as exc:
             state.problems.append(_problem(ref, exc))
+            state.unread |= isinstance(exc, OSError)
 
     def _blueprint(self, state: _State, source: base.Source, ref: base.Ref
                    ) -> None:
@@ -159,6 +169,7 @@ class Catalogue:
                 ref.name, ref.version, element))
         except (exception.HPCDirectError, OSError) as exc:
             state.problems.append(_problem(ref, exc))
+            state.unread |= isinstance(exc, OSError)
 
 
 def _add(found: dict[str, list[T]], one: T) -> None:

@@ -24,6 +24,7 @@ from keystoneauth1 import exceptions as auth_exc
 import openstack
 from openstack import connection
 
+from hpcdirect import failpoints
 from hpcdirect.backends.base import Quota
 from hpcdirect.backends.heat.stacks import PASSING
 from hpcdirect.backends.heat.template import TAG
@@ -48,6 +49,7 @@ class Cloud:
             region_name=keystone.region or None,
             interface=keystone.interface, connect_retries=2,
             compute_default_microversion=_COMPUTE)
+        failpoints.watch(self, 'cloud.cloud')
 
     def servers(self, cluster_id: str = '') -> list[Any]:
         """The project's servers of one cluster, or of any; one request.

@@ -27,6 +27,7 @@ from ironicclient import client
 from ironicclient import exc
 from keystoneauth1 import exceptions as auth_exc
 
+from hpcdirect import failpoints
 from hpcdirect.backends.base import NodeType
 from hpcdirect.backends.heat.stacks import moment
 from hpcdirect.exception import BackendUnavailable
@@ -73,6 +74,7 @@ class Metal:
             os_ironic_api_version='1.72',
             # A node that is locked is asked for again at the next look.
             max_retries=0)
+        failpoints.watch(self, 'cloud.metal')
 
     def types(self) -> tuple[NodeType, ...]:
         """Resource classes with their free and their whole number."""

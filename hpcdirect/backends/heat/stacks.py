@@ -25,6 +25,7 @@ from heatclient import client
 from heatclient import exc
 from keystoneauth1 import exceptions as auth_exc
 
+from hpcdirect import failpoints
 from hpcdirect.exception import BackendError
 from hpcdirect.exception import BackendUnavailable
 from hpcdirect.keystone import Keystone
@@ -49,6 +50,7 @@ class Stacks:
             service_type=place['service_type'],
             interface=place['interface'],
             region_name=place.get('region_name'), connect_retries=2)
+        failpoints.watch(self, 'cloud.stacks')
 
     def get(self, name: str) -> Stack | None:
         """A stack by name without its outputs, None when there is none."""

@@ -38,7 +38,7 @@ class ConductorTest(testtools.TestCase):
 
     def committed(self, **parameters):
         """A cluster that the API has written and no conductor has seen."""
-        self.service.start(HPCDIRECT_FAILPOINT='before-nudge')
+        self.service.start(HPCDIRECT_FAILPOINT='rpc.cast/before')
         with contextlib.suppress(OSError):
             self.service.create('demo', 'tiny', **parameters)
         self.service.died()

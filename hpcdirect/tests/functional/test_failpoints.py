@@ -20,6 +20,8 @@ machine when it begins and when it ends.
 import contextlib
 import os
 import pathlib
+import random
+import time
 
 import testtools
 
@@ -28,10 +30,14 @@ from hpcdirect.tests.functional import service
 
 TINY = pathlib.Path(__file__).with_name('tiny')
 
+#: How many of all places are tried in the long run.
+SAMPLE = int(os.environ.get('HPCDIRECT_SAMPLE', '20'))
 #: In the order a deployment comes by them.
-CREATE = ('before-nudge', 'boot-begun', 'booting', 'in-batch',
-          'run-unrecorded', 'before-end')
-DELETE = ('before-nudge', 'release-begun', 'before-end')
+CREATE = ('rpc.cast/before', 'backend.ensure/after', 'booting', 'in-batch',
+          'db.ledger.Ledger.run_ended/before',
+          'db.ledger.Ledger.finish/before')
+DELETE = ('rpc.cast/before', 'backend.delete/after',
+          'db.ledger.Ledger.finish/before')
 
 
 @testtools.skipIf(os.geteuid() != 0, 'machines need root')
@@ -46,7 +52,7 @@ class FailpointsTest(testtools.TestCase):
 
     def restarted(self, name):
         """Start with a failpoint, hand over, wait for its death, restart."""
-        once = self.service.folder / f'once-{name}'
+        once = self.service.folder / f'once-{name.replace("/", "-")}'
         self.service.start(HPCDIRECT_FAILPOINT=name,
                            HPCDIRECT_FAILPOINT_ONCE=str(once))
 
@@ -62,6 +68,11 @@ class FailpointsTest(testtools.TestCase):
             self.service.create('demo', 'tiny')
         self.service.died()
         self.service.start()
+        self.made()
+        self.service.stop()
+
+    def made(self):
+        """The cluster stands as it should; then it is deleted."""
         cluster = self.service.settled('demo')
         self.assertEqual('ACTIVE', cluster['status'],
                          cluster['status_reason'])
@@ -75,6 +86,49 @@ class FailpointsTest(testtools.TestCase):
             'DELETE', '/v1/clusters/demo').status)
         self.assertIsNone(self.service.settled('demo'))
         self.assertEqual([], nodes.left(self.service))
+
+    @testtools.skipUnless(os.environ.get('HPCDIRECT_SOAK'),
+                          'takes minutes: tox -e soak')
+    def test_some_of_all_places(self):
+        log = self.service.folder / 'places'
+        self.service.start(HPCDIRECT_FAILPOINT_LOG=str(log))
+        self.service.create('demo', 'tiny')
+        self.service.settled('demo')
+        places = sorted({*log.read_text().split()})
+        self.made()
+        self.service.stop()
+        seed = int(os.environ.get('HPCDIRECT_SEED', time.time()))
+        print(f'\nHPCDIRECT_SEED={seed}, {len(places)} places')
+        dice = random.Random(seed)  # noqa: S311
+        for place in dice.sample(places, SAMPLE):
+            action = dice.choice(('kill', 'error'))
+            print(place, action, flush=True)
+            self._one_of_all(place, action)
+
+    def _one_of_all(self, place, action):
+        once = self.service.folder / f'once-{place.replace("/", "-")}'
+        # Some of them are passed by before anybody can ask for anything.
+        with contextlib.suppress(AssertionError):
+            self.service.start(HPCDIRECT_FAILPOINT=f'{place} {action}',
+                               HPCDIRECT_FAILPOINT_ONCE=str(once))
+        asked = {'Idempotency-Key': place}
+        body = {'name': 'demo', 'blueprint': 'tiny'}
+        with contextlib.suppress(OSError):
+            self.service.call('POST', '/v1/clusters', body, **asked)
+        with contextlib.suppress(OSError, AssertionError):
+            self.service.settled('demo', 60)
+        if self.service.process.poll() is not None:
+            self.service.start()
+        self.assertEqual(202, self.service.call(
+            'POST', '/v1/clusters', body, **asked).status)
+        if self.service.settled('demo')['status'] == 'ERROR':
+            self.assertEqual(('error', True), (action, once.exists()))
+            self.service.call('POST', '/v1/clusters/demo/deployments',
+                              {'operation': 'retry'})
+            self.service.settled('demo')
+        self.service.stop()
+        self.service.start()
+        self.made()
         self.service.stop()
 
     def test_delete(self):

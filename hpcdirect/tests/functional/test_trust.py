@@ -146,7 +146,7 @@ class StrangerTest(Case):
         self.assertEqual(message, cluster['status_reason'])
 
     def test_a_key_that_is_not_here(self):
-        self.service.start(HPCDIRECT_FAILPOINT='before-nudge')
+        self.service.start(HPCDIRECT_FAILPOINT='rpc.cast/before')
         with contextlib.suppress(OSError):
             self.service.create('demo', 'tiny', count=1)
         self.service.died()

@@ -175,6 +175,17 @@ class CatalogueTest(SourceTest):
         self.assertEqual('Another.', found.element('slurm').readme)
         self.assertIsNot(second, found.blueprint('small'))
 
+    def test_what_could_not_be_read_is_tried_again(self):
+        source = self.source()
+        found = catalogue.Catalogue([source])
+        with mock.patch.object(source, 'load_element', autospec=True,
+                               side_effect=OSError(5, 'Input error')):
+            self.assertRaises(exception.NotFound, found.blueprint, 'small')
+        # No file is another one; the next look finds it all the same.
+        found._look_at = 0.0
+        self.assertEqual('small', found.blueprint('small').name)
+        self.assertEqual([], found.problems())
+
     def test_modules_that_elements_share(self):
         found = catalogue.Catalogue([self.source()])
         before = found.element('munge').digest, found.blueprint('small')
