@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 import contextlib
 import pathlib
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -69,8 +70,25 @@ def _alembic(conf: cfg.ConfigOpts) -> Iterator[Config]:
         pathlib.Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         hide(url.database)
     engine = sa.create_engine(url, poolclass=sa.NullPool)
+    if url.get_backend_name() == 'sqlite':
+        _as_a_whole(engine)
     config = Config()
     config.set_main_option('script_location', str(_FOLDER))
     with engine.begin() as connection:
         config.attributes['connection'] = connection
         yield config
+
+
+def _as_a_whole(engine: sa.Engine) -> None:
+    """Have SQLite take back all of an upgrade that is interrupted.
+
+    Its driver begins a transaction with the first row that is written; each
+    change of a table before it would stay.
+    """
+    @sa.event.listens_for(engine, 'connect')
+    def _connect(connection: Any, record: object) -> None:
+        connection.isolation_level = None
+
+    @sa.event.listens_for(engine, 'begin')
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql('BEGIN IMMEDIATE')

@@ -14,6 +14,8 @@
 
 from alembic import context
 
+# Alembic takes what is made for a database's changes by being imported.
+from hpcdirect.db.migrations import again  # noqa: F401
 from hpcdirect.db.models import Base
 
 context.configure(connection=context.config.attributes['connection'],

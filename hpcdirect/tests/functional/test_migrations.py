@@ -14,6 +14,8 @@
 
 import datetime
 
+from alembic import autogenerate
+from alembic.runtime.migration import MigrationContext
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
@@ -92,6 +94,39 @@ class MigrationTests(databases.SQLite):
                  for row in session.scalars(sa.select(models.Cluster))})
             self.assertEqual(4, len(session.scalars(
                 sa.select(models.Deployment)).all()))
+
+
+    def test_upgrade_that_is_interrupted_again_and_again(self):
+        self.write('clusters', id='demo', name='demo', project_id='ours',
+                   user_id='zoe', status='ACTIVE', generation=1,
+                   created_at=NOON, updated_at=NOON)
+        done = set()
+
+        def interrupt(connection, cursor, statement, *_):
+            words = statement.split()
+            if words[0] in ('CREATE', 'ALTER', 'DROP', 'INSERT', 'UPDATE') \
+                    and statement not in done:
+                done.add(statement)
+                raise InterruptedError(statement)
+
+        sa.event.listen(sa.Engine, 'after_cursor_execute', interrupt)
+        self.addCleanup(sa.event.remove, sa.Engine, 'after_cursor_execute',
+                        interrupt)
+        while True:
+            try:
+                migration.upgrade(self.conf)
+                break
+            except InterruptedError:
+                pass
+        self.assertGreater(len(done), 20)
+        with self.old.connect() as connection:
+            self.assertEqual([], autogenerate.compare_metadata(
+                MigrationContext.configure(
+                    connection, opts={'compare_type': True}),
+                models.Base.metadata))
+            self.assertEqual([('demo', 'create')], list(connection.execute(
+                sa.text('SELECT cluster_id, operation FROM generations'))))
+        self.assertEqual(migration.newest(), migration.version(self.conf))
 
 
 class MariaDBMigrationTests(databases.MariaDB, MigrationTests):
