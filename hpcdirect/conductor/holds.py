@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING
 from oslo_db import api as db_api
 from oslo_db import exception as db_exc
 
+from hpcdirect.conductor.clock import SteadyClock
 from hpcdirect.db import leases
-from hpcdirect.db import models
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.session import Database
 
@@ -91,6 +91,7 @@ class Holds:
         self._lock = threading.Lock()
         # The database's time less our own monotonic one.
         self._offset: float | None = None
+        self._clock = SteadyClock(time.time, self._databases_time)
         # Until then no lease counts as over just because its time is. Whoever
         # lives renews three times in a lease, so a third is enough to begin
         # with: the clock may have been set just before we came.
@@ -115,17 +116,9 @@ class Holds:
         return time.monotonic() >= self._wary_until
 
     def now(self) -> datetime.datetime:
-        """The time, UTC without saying so: the earlier of two clocks.
-
-        What ends at some time must not end early because this machine's
-        clock or the database's was set ahead.
-        """
-        ours = models.now()
-        if self._offset is None:
-            return ours
-        theirs = datetime.datetime.fromtimestamp(
-            self._offset + time.monotonic(), datetime.UTC)
-        return min(ours, theirs.replace(tzinfo=None))
+        """The time, UTC without saying so; see :class:`SteadyClock`."""
+        return datetime.datetime.fromtimestamp(
+            self._clock(), datetime.UTC).replace(tzinfo=None)
 
     def claim(self, cluster_id: str, rest: float) -> Held | None:
         """Take a cluster for which something is to be done.
@@ -204,6 +197,10 @@ class Holds:
         finally:
             with self._lock:
                 self._held.pop(cluster_id, None)
+
+    def _databases_time(self) -> float | None:
+        return None if self._offset is None \
+            else self._offset + time.monotonic()
 
     @_RETRIED
     def _released(self, cluster_id: str, epoch: int, look_again: float,

@@ -13,6 +13,8 @@
 import logging
 import sys
 
+import hypothesis
+
 # Threads only: whatever imports eventlet fails here, and not in production.
 sys.modules['eventlet'] = None
 
@@ -24,3 +26,8 @@ logging.getLogger('alembic').setLevel(logging.WARNING)
 # so that a traceback in the output of a run is one of a test that failed.
 logging.lastResort = logging.FileHandler('.tests.log', delay=True)
 logging.lastResort.setLevel(logging.WARNING)
+# How long an example takes says something of the machine, not of the code.
+hypothesis.settings.register_profile(
+    'project', deadline=None, suppress_health_check=[
+        hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile('project')

@@ -33,8 +33,9 @@ _server = None
 class _Server:
     """Runs until the process ends; ended by the id it was started with."""
 
-    def __init__(self, durable=False):
+    def __init__(self, durable=False, **environment):
         self.durable = durable
+        self.environment = {'TZ': 'Europe/Berlin', **environment}
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix='hd-mariadb-'))
         self.data = self.folder / 'data'
         user = []
@@ -64,7 +65,7 @@ class _Server:
              f'--log-error={self.folder}/log', *self.user],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             # A site's server tells local time, with a summer in it.
-            env={**os.environ, 'TZ': 'Europe/Berlin'})
+            env={**os.environ, **self.environment})
         self._wait()
 
     def _wait(self):
@@ -104,13 +105,19 @@ def available():
 
 
 class Own(fixtures.Fixture):
-    """A server of one's own, to be killed; ``url()`` leads to a database.
+    """A server of one's own, to be killed; ``url`` leads to a database.
 
     Who connects has no rights beyond that database.
+
+    :param environment: of the server.
     """
 
+    def __init__(self, **environment):
+        super().__init__()
+        self.environment = environment
+
     def _setUp(self):
-        self.server = _Server(durable=True)
+        self.server = _Server(durable=True, **self.environment)
         self.addCleanup(self.server.stop)
         self.execute('CREATE DATABASE own')
         self.execute("CREATE USER app@localhost")
