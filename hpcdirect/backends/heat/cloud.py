@@ -65,8 +65,12 @@ class Cloud:
     def has_floating(self, address: str) -> bool:
         """Whether a floating IP of the project has this address."""
         with _translated('Neutron'):
-            return any(True for _ in self._cloud.network.ips(
-                floating_ip_address=address, project_id=self.project_id))
+            try:
+                return any(True for _ in self._cloud.network.ips(
+                    floating_ip_address=address, project_id=self.project_id))
+            except openstack.exceptions.NotFoundException:
+                # A Neutron without routers has no such thing.
+                return False
 
     def lacks(self, ident: str) -> bool:
         """Whether the project has no such server.

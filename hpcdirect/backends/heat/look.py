@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+import logging
 from typing import Any
 
 from hpcdirect.backends import base
@@ -29,7 +30,8 @@ from hpcdirect.backends.heat.cloud import incarnation_of
 from hpcdirect.backends.heat.metal import Ailment
 from hpcdirect.backends.heat.template import TAG
 from hpcdirect.backends.heat.template import Memo
-from hpcdirect.exception import BackendError
+
+LOG = logging.getLogger(__name__)
 
 Server = Any
 #: Nova's words for a server that is being made or comes back by itself.
@@ -78,24 +80,25 @@ def entries(said: Any, servers: Iterable[Server], cloud: Cloud
     """The addresses that an output names, checked.
 
     Members of the project can change outputs in Heat, and we speak ssh to
-    what they say: it has to be the project's own.
+    what they say: it has to be the project's own. Another's counts as one
+    that is not known yet; nobody is refused for it, since Nova may not know
+    of an address that was given just now.
 
     :param said: the output: an address or a list of them, or nothing yet.
     :param servers: those that are to be reached there.
-    :raises BackendError: an address is another's.
+    :returns: each as it was named, '' in the place of one that is another's.
     """
     found = tuple(str(one) for one in (
         said if isinstance(said, list) else [said] if said else []))
     own = {one['addr'] for server in servers
            for those in (server.addresses or {}).values() for one in those}
-    for address in sorted(set(found) - own):
-        # Nova may not know yet of one that was given just now.
-        if not cloud.has_floating(address):
-            raise BackendError(plugin='heat', reason=(
-                f'Heat: an output says that the cluster is reached at '
-                f'{address!r}, which is neither an address of its machines '
-                'nor a floating IP of the project.'))
-    return found
+    foreign = {address for address in set(found) - own
+               if not cloud.has_floating(address)}
+    if foreign:
+        LOG.warning('An output says that a cluster is reached at %s, which is '
+                    'neither an address of its machines nor a floating IP of '
+                    'the project.', ', '.join(sorted(foreign)))
+    return tuple('' if one in foreign else one for one in found)
 
 
 def lacks_host(server: Server) -> bool:
