@@ -24,6 +24,7 @@ from hpcdirect.api import past
 from hpcdirect.api import sealing
 from hpcdirect.api.services import Services
 from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.db import runs
 from hpcdirect.db.models import Cluster
 from hpcdirect.exception import Conflict
 from hpcdirect.exception import Finding
@@ -170,9 +171,11 @@ def _changed(services: Services, cluster: Cluster, blueprint: Blueprint,
             chosen(services, blueprint, cluster.desired),
             chosen(services, blueprint, state))
         if body.get('users'):
+            there = chosen(services, blueprint, state)
             state = users.changed(
-                state, chosen(services, blueprint, state), body['users'],
-                datetime.datetime.now(datetime.UTC))
+                state, there, body['users'],
+                datetime.datetime.now(datetime.UTC),
+                _history(services, cluster, there))
     except Invalid as exc:
         findings += exc.findings
     for name, asked in body.get('node_groups', {}).items():
@@ -191,6 +194,17 @@ def _wrong_keys(services: Services, cluster: Cluster, blueprint: Blueprint,
         accounts.listed(chosen(services, blueprint, state), state),
         accounts.listed(chosen(services, before, cluster.desired),
                         cluster.desired))
+
+
+def _history(services: Services, cluster: Cluster, blueprint: Blueprint
+             ) -> users.History:
+    """What the cluster's runs tell of its accounts."""
+    with services.database.read() as session:
+        unborn = runs.never_reached(
+            session, cluster.id,
+            [use.element.name for use in accounts.makers(blueprint)],
+            users.since(cluster.desired))
+    return users.History(cluster.generation + 1, unborn)
 
 
 def _rolled_back(services: Services, cluster: Cluster,

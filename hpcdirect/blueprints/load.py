@@ -66,6 +66,7 @@ def load_element(folder: pathlib.Path) -> Element:
         secrets=tuple(Secret(name, **(said or {})) for name, said
                       in data.get('secrets', {}).items()),
         accounts=data.get('accounts', ''),
+        system_accounts=tuple(data.get('system_accounts', ())),
         drain_with=tuple(data.get('drain_with', ())),
         rolling=data.get('rolling', False),
         data=tuple(data.get('data', ())),

@@ -123,6 +123,7 @@ class Element:
     :param needs: ``node`` (begin as soon as this node answers) or
         ``cluster`` (begin when every wanted node answers).
     :param accounts: which of its parameters takes people's accounts, or ''.
+    :param system_accounts: users and groups that its packages make.
     :param drain_with: roles that take part in drain and resume besides the
         nodes that leave.
     :param rolling: work that uses it does not outlive a change: a node is
@@ -149,6 +150,7 @@ class Element:
     roles: tuple[Role, ...] = (Role(ONLY_ROLE),)
     secrets: tuple[Secret, ...] = ()
     accounts: str = ''
+    system_accounts: tuple[str, ...] = ()
     drain_with: tuple[str, ...] = ()
     rolling: bool = False
     data: tuple[str, ...] = ()

@@ -116,6 +116,11 @@ element: dict[str, Any] = {
                     'propertyNames': {'pattern': '^[a-z][a-z0-9_]*$'}},
         'accounts': {'type': 'string', 'description': 'The parameter that '
                      'takes people\'s accounts: a list of objects.'},
+        'system_accounts': {
+            'type': 'array', 'uniqueItems': True,
+            'items': {'type': 'string', 'pattern': '^[a-z_][a-z0-9_-]*$'},
+            'description': 'Users and groups that its packages make; no '
+                           'person may have such a name.'},
         'drain_with': {**names, 'description': 'Roles that take part in '
                        'drain and resume besides the nodes that leave.'},
         'rolling': {'type': 'boolean', 'description': 'Whether nodes are '

@@ -23,6 +23,7 @@ import time
 from typing import Any
 
 from hpcdirect.blueprints.model import Element
+from hpcdirect.conductor.diagnosis import Source
 from hpcdirect.conductor.diagnosis import diagnose
 from hpcdirect.db import models
 from hpcdirect.db.ledger import Ledger
@@ -229,9 +230,11 @@ class BatchWork(base.Listener):
             if node in self._told:
                 continue
             self._told.add(node)
-            kind = diagnose(why.message)
+            kind = diagnose(why.message, Source.CONNECTION
+                            if why.unreachable else Source.OUTPUT)
             found.append({
                 'code': 'element_failed', 'class': kind.name,
+                'class_by': kind.source,
                 'step': line.portion.step.title,
                 'element': line.element.name, 'node': node, 'task': why.task,
                 'message': why.message, 'run_id': outcome.run_id,

@@ -14,16 +14,32 @@
 
 A pure table: the message of a failure goes in, a class and a sentence come
 out. The first class whose expression is found wins, so what is narrow stands
-before what is wide: "Permission denied" of ssh is about reaching a node, that
-of a file is not.
+before what is wide.
+
+Words prove little: a program that a task runs may print anything, what a user
+of the cluster wrote among it. So a node is unreachable only when the runner
+could not reach it, whatever was printed; and no hint asks for something by
+which data could be lost.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import enum
 import re
 
 RETRY = 'Then retry; what went well is not done again.'
+
+
+class Source(enum.StrEnum):
+    """Who wrote a message."""
+
+    #: Programs on a node that a task ran, or the task itself.
+    OUTPUT = 'output'
+    #: The runner, which could not get to the node.
+    CONNECTION = 'connection'
+    #: A backend or the service itself.
+    SERVICE = 'service'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,10 +48,12 @@ class Diagnosis:
 
     :param name: the class, a word that programs can act on.
     :param hint: what to try, in sentences.
+    :param source: whose message it was found in.
     """
 
     name: str
     hint: str
+    source: Source = Source.OUTPUT
 
 
 #: Class, regular expressions (case is ignored), what to try.
@@ -55,8 +73,7 @@ _TABLE: tuple[tuple[str, tuple[str, ...], str], ...] = (
         r'permission denied \((publickey|password)',
         r'no route to host.*\bssh\b', r'\bssh\b.*connection (closed|reset)',
         r'data could not be sent to (the )?remote host'),
-     'See whether the machine runs, and whether ssh to it is let through. '
-     'Replace the node if it does not come back.'),
+     'See whether the machine runs, and whether ssh to it is let through.'),
     ('out_of_memory', (
         r'cannot allocate memory', r'out of memory', r'\boom[- ]kill',
         r'\bMemoryError\b', r'memory exhausted', r'\bbad_alloc\b',
@@ -68,8 +85,8 @@ _TABLE: tuple[tuple[str, tuple[str, ...], str], ...] = (
         r'needs? \d+\s?[kMG]?i?B (more )?(space )?on the'),
      'Make room on the node, or take a larger disk.'),
     ('read_only', (r'read-only file system', r'not writable', r'\bEROFS\b'),
-     'See why the file system is mounted read-only (dmesg, mount); a disk '
-     'with errors means a new node.'),
+     'See why the file system is mounted read-only (dmesg, mount); save '
+     'what is on a disk with errors before anything else.'),
     ('checksum', (
         r'checksum .*(match|mismatch|fail)', r'hash sum mismatch',
         r'(sha256|sha512|md5)sum: warning: .*did not match',
@@ -190,6 +207,9 @@ _CLASSES = tuple(
      Diagnosis(name, f'{hint} {RETRY}'))
     for name, expressions, hint in _TABLE)
 
+_UNREACHABLE = next(found for _, found in _CLASSES
+                    if found.name == 'node_unreachable')
+
 UNKNOWN = Diagnosis(
     'unknown', f'Read the log of the run, mend what it says. {RETRY}')
 
@@ -197,9 +217,11 @@ UNKNOWN = Diagnosis(
 NAMES = (*(name for name, _, _ in _TABLE), UNKNOWN.name)
 
 
-def diagnose(message: str) -> Diagnosis:
+def diagnose(message: str, source: Source = Source.OUTPUT) -> Diagnosis:
     """The likely kind of a failure, by its message; UNKNOWN at worst."""
-    for expression, diagnosis in _CLASSES:
-        if expression.search(message):
-            return diagnosis
-    return UNKNOWN
+    found = next((diagnosis for expression, diagnosis in _CLASSES
+                  if (source != Source.OUTPUT
+                      or diagnosis is not _UNREACHABLE)
+                  and expression.search(message)),
+                 _UNREACHABLE if source == Source.CONNECTION else UNKNOWN)
+    return dataclasses.replace(found, source=source)

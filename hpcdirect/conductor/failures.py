@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from hpcdirect.conductor.diagnosis import Source
 from hpcdirect.conductor.diagnosis import diagnose
 from hpcdirect.conductor.situation import Situation
 from hpcdirect.states import StepKind
@@ -28,9 +29,10 @@ def plain(message: str, step: str = '', node: str = '') -> dict[str, Any]:
     :param step: the step's title; '' when it is the whole deployment's.
     :param node: the node's name; '' when it is none's alone.
     """
+    kind = diagnose(message, Source.SERVICE)
     return {'code': 'plugin_failed', 'step': step, 'element': '',
             'node': node, 'task': '', 'message': message, 'run_id': None,
-            'class': diagnose(message).name,
+            'class': kind.name, 'class_by': kind.source,
             'hint': 'Mend the cause and retry, or delete the cluster.'}
 
 

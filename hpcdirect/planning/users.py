@@ -14,9 +14,11 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 import copy
+import dataclasses
 import datetime
 from typing import Any
 
@@ -25,15 +27,35 @@ from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.planning import accounts
+from hpcdirect.planning import reserved
 from hpcdirect.planning.accounts import GONE
 from hpcdirect.planning.accounts import ON
 from hpcdirect.planning.accounts import Account
 from hpcdirect.planning.desired import State
 
 
+@dataclasses.dataclass(frozen=True)
+class History:
+    """What is known of a cluster's accounts besides its state.
+
+    :param generation: the one that a change makes.
+    :param unborn: users who were on no node ever: nothing of theirs is there.
+    """
+
+    generation: int = 0
+    unborn: Collection[str] = ()
+
+
+def since(state: State) -> dict[str, int]:
+    """User -> the generation that the account came with, where it is kept."""
+    return {name: entry['since']
+            for name, entry in state.get('users', {}).items()
+            if entry.get('since')}
+
+
 def changed(state: State, blueprint: Blueprint,
             asked: Mapping[str, Mapping[str, Any] | None],
-            at: datetime.datetime) -> State:
+            at: datetime.datetime, history: History = History()) -> State:
     """The state with some accounts made, changed or taken off.
 
     :param blueprint: with just the elements the cluster has.
@@ -58,12 +80,22 @@ def changed(state: State, blueprint: Blueprint,
             findings.append(Finding('there is no such user',
                                     f'$.users.{name}'))
             continue
+        if said.get('state') == GONE and name in history.unborn:
+            del users[name], there[name]
+            continue
+        # The name and the id of one who never was bind nobody.
+        fixed = None if name in history.unborn else known
         others = [one for one in there.values() if one.name != name]
         uid = said.get('uid') or (known.uid if known else _free(
             name, {**_ids(others), **_gids(said.get('groups', ()))}))
         entry = _gone(uid, said) if said.get('state') == GONE \
             else _entry(uid, said, known)
-        findings += _about_ids(name, entry, known, others)
+        came = history.generation if fixed is None \
+            else fixed.said.get('since')
+        if came and entry['state'] != GONE:
+            entry['since'] = came
+        findings += _about_ids(name, entry, fixed, others)
+        findings += _about_names(name, entry, fixed, blueprint)
         findings += _about_time(name, entry, said, known, at)
         users[name] = entry
         there[name] = Account(name, uid, True, entry)
@@ -109,6 +141,11 @@ def remembered(old: State, new: State, before: Blueprint, after: Blueprint
     for name in sorted(now.keys() - was.keys()):
         findings += _about_ids(name, now[name].said, None, [
             one for one in now.values() if one.name != name])
+        findings += _about_names(name, now[name].said, None, after)
+    brought = reserved.of(before)
+    for name in sorted(now.keys() & reserved.of(after).keys()):
+        if name in was and name not in brought and now[name].state != GONE:
+            findings += _about_names(name, now[name].said, None, after)
     if findings:
         raise Invalid(findings)
     rest = {key: value for key, value in new.items() if key != 'users'}
@@ -123,6 +160,7 @@ def clashes(blueprint: Blueprint, state: State) -> list[Finding]:
     for one in there:
         if one.state != GONE:
             findings += _about_ids(one.name, one.said, None, before)
+            findings += _about_names(one.name, one.said, None, blueprint)
         before.append(one)
     return findings
 
@@ -192,6 +230,21 @@ def _about_ids(name: str, entry: Mapping[str, Any], known: Account | None,
             findings.append(Finding(f'{group} would have the id of {owner}; '
                                     'name it otherwise', f'{where}.groups'))
     return findings
+
+
+def _about_names(name: str, entry: Mapping[str, Any], known: Account | None,
+                 blueprint: Blueprint) -> list[Finding]:
+    """Why one who is not there yet cannot have a name or an id.
+
+    The machine has them already.
+    """
+    if entry.get('state') == GONE or (known and known.state != GONE):
+        return []
+    where = f'$.users.{name}'
+    return [Finding(problem, place) for problem, place in (
+        (reserved.name_problem(name, reserved.of(blueprint)), where),
+        (reserved.id_problem(accounts.uid_of(name, entry)), f'{where}.uid'),
+    ) if problem]
 
 
 def _stays(name: str, uid: int) -> Finding:

@@ -161,11 +161,16 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True)
 class Cause:
-    """Why a run failed, the first reason found."""
+    """Why a run failed, the first reason found.
+
+    :param unreachable: the runner itself could not get to the node; no words
+        of a program on it say so.
+    """
 
     node: str
     task: str
     message: str
+    unreachable: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,7 +21,6 @@ import hashlib
 import json
 import os
 import pathlib
-import pwd
 import re
 import shutil
 import signal
@@ -50,6 +49,8 @@ STATE = pathlib.Path('/var/lib/hpcdirect/users.json')
 KEYS = pathlib.Path('/etc/ssh/users')
 HOMES = pathlib.Path('/home')
 FIRST, SPAN = 20000, 40000
+#: Seconds that a user's home may take.
+PATIENCE = 5
 NAME = re.compile(r'[a-z_][a-z0-9_-]{0,30}')
 
 # Run as the user: a home folder is the user's, root must not follow it.
@@ -109,14 +110,20 @@ def ids(users):
 
 
 class Node:
-    """The accounts of this node."""
+    """The accounts of this node.
+
+    What was made of each user is remembered with a digest of what is wanted,
+    so that a call looks at everybody and works on those who differ.
+    """
 
     def __init__(self):
         # homes: whose are to be archived or purged still, and how.
-        self.made = {'users': {}, 'groups': {}, 'homes': {}}
+        # done: user -> what stood there when all was done.
+        self.made = {'users': {}, 'groups': {}, 'homes': {}, 'done': {}}
         if STATE.exists():
             self.made.update(json.loads(STATE.read_text()))
         self.actions = []
+        self.notes = []
 
     def converge(self, listed):
         """Have these users and, of those we made, no others."""
@@ -124,57 +131,118 @@ class Node:
         gone = {user['name']: user for user in listed
                 if user.get('state') == 'gone'}
         uids, gids = ids(users)
-        for name in set(self.made['users']) - set(uids):
-            self._remove_user(name, gone.get(name, {}))
+        self._refuse(uids, gids)
+        before = self._remove_users(uids, gone)
         for name in set(self.made['homes']) - set(gone):
             self._forget('homes', name)
         for name in set(self.made['groups']) - set(gids):
             self._remove('groups', name, 'groupdel')
-        groups = numbers('/etc/group')
-        for name, gid in sorted(gids.items()):
-            if name in uids or name not in groups:
-                self._group(name, gid, groups.get(name))
-        members = supplementary('/etc/group')
+        self._make_groups(uids, gids)
+        there = Accounts()
+        fresh = [user for user in users if user['name'] not in there.users]
+        self._remember('users', {user['name']: uids[user['name']]
+                                 for user in fresh})
+        done = dict(self.made['done'])
         for user in users:
-            self._user(user, uids[user['name']], members)
-            self._home(user, uids[user['name']])
-            self._lock(user, uids[user['name']])
+            name, uid = user['name'], uids[user['name']]
+            wanted = digest([user, uid])
+            if done.get(name) == [wanted, standing(name, there)]:
+                continue
+            self._user(user, uid, there)
+            self._home(user, uid, before.get(name))
+            self._lock(user, uid, there)
+            done[name] = [wanted, None]
+        self._note_standing(done)
         self._tidy()
 
-    def _group(self, name, gid, now):
-        if now is None:
-            self._remember('groups', name, gid)
-            run('groupadd', '--gid', str(gid), name)
-            self.actions.append('made group ' + name)
-        elif now != gid:
-            raise Problem('Group %s is there with the id %d, not %d.'
-                          % (name, now, gid))
+    def _note_standing(self, done):
+        """Remember how everybody stands that was worked on."""
+        there = Accounts()
+        for name, entry in done.items():
+            if entry[1] is None:
+                entry[1] = standing(name, there)
+        if done != self.made['done']:
+            self.made['done'] = done
+            self._save()
 
-    def _user(self, user, uid, members):
+    def _refuse(self, uids, gids):
+        """Raise all that stands in the way before anything is done."""
+        there, groups = Accounts(), numbers('/etc/group')
+        owners = {row[0]: name for name, row in there.users.items()}
+        wrong = []
+        for name, uid in sorted(uids.items()):
+            owner = owners.get(uid, name)
+            if name in there.users and name not in self.made['users']:
+                wrong.append('A user %s is there already, with the id %d and '
+                             'not made by us.' % (name, there.users[name][0]))
+            elif name in there.users and there.users[name][0] not in (
+                    uid, self.made['users'][name]):
+                wrong.append('%s has the id %d here, which is not what we '
+                             'gave it.' % (name, there.users[name][0]))
+            elif owner != name and owner not in self.made['users']:
+                wrong.append('%s would have the id %d, which is that of %s '
+                             'here.' % (name, uid, owner))
+        holders = {gid: name for name, gid in groups.items()}
+        for name, gid in sorted(gids.items()):
+            ours = name in self.made['groups']
+            if name in uids and not ours and groups.get(name, gid) != gid:
+                wrong.append('A group %s is there already, with the id %d.'
+                             % (name, groups[name]))
+            elif name not in groups and holders.get(gid, name) \
+                    not in {name, *self.made['groups']}:
+                wrong.append('Group %s would have the id %d, which is that '
+                             'of %s here.' % (name, gid, holders[gid]))
+        if wrong:
+            raise Problem(' '.join(wrong[:10] + [
+                'And %d more.' % (len(wrong) - 10)][:len(wrong) > 10]))
+
+    def _remove_users(self, uids, gone):
+        """Take off who is not wanted; those with another id -> their old.
+
+        One who is given another id was never to be used with the old one:
+        the service sees to that.
+        """
+        other = {}
+        for name, uid in list(self.made['users'].items()):
+            if name not in uids:
+                self._remove_user(name, gone.get(name, {}))
+            elif uids[name] != uid:
+                self._remove_user(name, {})
+                other[name] = uid
+        return other
+
+    def _make_groups(self, uids, gids):
+        groups = numbers('/etc/group')
+        for name, gid in sorted(gids.items()):
+            now = groups.get(name)
+            if now is None:
+                self._remember('groups', {name: gid})
+                run('groupadd', '--gid', str(gid), name)
+                self.actions.append('made group ' + name)
+            elif name in uids and now != gid:
+                raise Problem('Group %s is there with the id %d, not %d.'
+                              % (name, now, gid))
+
+    def _user(self, user, uid, there):
         name, shell = user['name'], user.get('shell') or '/bin/bash'
         wanted = set(user.get('groups') or ()) - {name}
         options = ['--shell', shell, '--groups', ','.join(sorted(wanted))]
-        try:
-            there = pwd.getpwnam(name)
-        except KeyError:
-            self._remember('users', name, uid)
+        if name not in there.users:
             run('useradd', '--uid', str(uid), '--gid', str(uid),
                 '--home-dir', str(HOMES / name), '--no-create-home',
                 '--no-log-init', '--password', '*', *options, name)
             self.actions.append('made user ' + name)
-            return
-        if there.pw_uid != uid or name not in self.made['users']:
-            raise Problem('A user %s is there already, with the id %d and '
-                          'not made by us.' % (name, there.pw_uid)
-                          if name not in self.made['users'] else
-                          'The id of %s is %d and cannot become %d: take the '
-                          'user away first.' % (name, there.pw_uid, uid))
-        if there.pw_shell != shell or members.get(name, set()) != wanted:
+        elif (there.users[name][3], there.groups.get(name, set())) \
+                != (shell, wanted):
             run('usermod', *options, name)
             self.actions.append('changed user ' + name)
 
-    def _home(self, user, uid):
-        """The home folder, the key for the way between nodes, all keys."""
+    def _home(self, user, uid, before):
+        """The home folder, the key for the way between nodes, all keys.
+
+        What the user does with a home is the user's: where there is no way
+        to make a key pair in it, that is noted, and no failure.
+        """
         name = user['name']
         home = HOMES / name
         fresh = False
@@ -184,15 +252,23 @@ class Node:
         except FileExistsError:
             pass
         owner = home.lstat().st_uid
-        if owner == 0 and not home.is_symlink():
+        if before is not None and owner == before:
+            run('chown', '-hR', '--from=%d:%d' % (before, before),
+                '%d:%d' % (uid, uid), str(home))
+        elif owner == 0 and not home.is_symlink():
             os.chown(home, uid, uid, follow_symlinks=False)
         elif owner != uid:
             raise Problem('%s belongs to the id %d, not to %s (%d).'
                           % (home, owner, name, uid))
-        if fresh:
-            as_user(name, uid, 'cp -rnT /etc/skel "$HOME"')
-            self.actions.append('made %s' % home)
-        own = as_user(name, uid, _KEY)
+        own = ''
+        try:
+            if fresh:
+                as_user(name, uid, 'cp -rnT /etc/skel "$HOME"')
+                self.actions.append('made %s' % home)
+            own = as_user(name, uid, _KEY).partition('\n')[0]
+        except (Problem, OSError) as exc:
+            self.notes.append('%s has no key pair between nodes: %s'
+                              % (name, exc))
         keys = [] if off(user) else [*(user.get('keys') or ()), own]
         text = ''.join(line.strip() + '\n' for line in keys
                        if line.strip())
@@ -200,14 +276,14 @@ class Node:
         if not file.exists() or file.read_text() != text:
             KEYS.mkdir(mode=0o755, exist_ok=True)
             file.write_text(text)
-            file.chmod(0o644)
             self.actions.append('wrote the keys of ' + name)
+        os.chown(file, 0, 0)
+        file.chmod(0o644)
 
-    def _lock(self, user, uid):
+    def _lock(self, user, uid, there):
         """Nobody gets in with an account that is off, not even by a key
         of the user's own; who is in is put out, and jobs run on."""
-        over = expired(user['name'])
-        if off(user) == over:
+        if off(user) == (there.ends.get(user['name']) == '1'):
             return
         run('usermod', '--expiredate', '1' if off(user) else '',
             user['name'])
@@ -251,7 +327,8 @@ class Node:
         """Nobody gets in any more; then who is in is put out."""
         uid, jobs = self.made['users'][name], bool(said.get('end_jobs'))
         if said.get('home', 'keep') != 'keep':
-            self._remember('homes', name, {'uid': uid, 'wish': said['home']})
+            self._remember('homes', {name: {
+                'uid': uid, 'wish': said['home']}})
         (KEYS / name).unlink(missing_ok=True)
         if name in numbers('/etc/passwd'):
             run('usermod', '--expiredate', '1', name)
@@ -272,11 +349,14 @@ class Node:
 
     def _forget(self, kind, name):
         del self.made[kind][name]
+        if kind == 'users':
+            self.made['done'].pop(name, None)
         self._save()
 
-    def _remember(self, kind, name, value):
-        self.made[kind][name] = value
-        self._save()
+    def _remember(self, kind, more):
+        if more:
+            self.made[kind].update(more)
+            self._save()
 
     def _save(self):
         if not any(self.made.values()):
@@ -301,13 +381,50 @@ def off(user):
     return user.get('state') == 'off'
 
 
-def expired(name):
-    """Whether the account's time is over, as /etc/shadow has it."""
-    for line in pathlib.Path('/etc/shadow').read_text().splitlines():
-        fields = line.split(':')
-        if fields[0] == name:
-            return fields[7] == '1'
-    return False
+class Accounts:
+    """What the files of accounts say now.
+
+    :ivar users: name -> uid, gid, home, shell.
+    :ivar groups: user -> the further groups that list it.
+    :ivar ends: user -> the day in /etc/shadow on which it ends.
+    """
+
+    def __init__(self):
+        self.users, self.ends = {}, {}
+        for field in fields('/etc/passwd', 7):
+            self.users[field[0]] = (int(field[2]), int(field[3]), field[5],
+                                    field[6])
+        for field in fields('/etc/shadow', 9):
+            self.ends[field[0]] = field[7]
+        self.groups = supplementary('/etc/group')
+
+
+def standing(name, there):
+    """How a user stands on this node, as far as root can tell at a glance:
+    the account, the file of keys, the home's owner and the user's own key."""
+    try:
+        home = (HOMES / name).lstat().st_uid
+    except OSError:
+        home = None
+    return [list(there.users.get(name, ())), there.ends.get(name),
+            sorted(there.groups.get(name, ())), home, stamp(KEYS / name),
+            stamp(HOMES / name / '.ssh/id_ed25519')]
+
+
+def stamp(path):
+    """What tells a file from what it was before; None where root may not
+    look, as in a home on another machine."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return [stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+
+
+def digest(value):
+    """One word for a value."""
+    text = json.dumps(value, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def archive(name, folder):
@@ -368,32 +485,47 @@ def processes(uid, jobs):
 
 
 def as_user(name, uid, script):
-    """Run a shell script as the user; what it printed."""
+    """Run a shell script as the user; what it printed.
+
+    A home may hold anything, such as a pipe that nobody writes to.
+    """
     home = str(HOMES / name)
-    done = subprocess.run(
+    process = subprocess.Popen(
         ['/bin/sh', '-c', script], user=uid, group=uid, extra_groups=[],
-        cwd=home, stdin=subprocess.DEVNULL, text=True, check=False,
-        capture_output=True, env={'HOME': home, 'USER': name,
-                                  'PATH': '/usr/bin:/bin'})
-    if done.returncode:
-        raise Problem('In the home of %s: %s' % (name, done.stderr.strip()))
-    return done.stdout
+        cwd=home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, errors='replace',
+        start_new_session=True, env={'HOME': home, 'USER': name,
+                                     'PATH': '/usr/bin:/bin'})
+    try:
+        out, err = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise Problem('nothing came of it within %d s' % PATIENCE) from None
+    if process.returncode:
+        raise Problem(err.strip()[-300:])
+    return out
+
+
+def fields(path, count):
+    """The lines of a file of accounts, cut at the colons."""
+    for line in pathlib.Path(path).read_text().splitlines():
+        found = line.split(':')
+        if len(found) >= count:
+            yield found
 
 
 def numbers(path):
     """Name -> id, of /etc/passwd or /etc/group."""
-    lines = pathlib.Path(path).read_text().splitlines()
-    fields = [line.split(':') for line in lines if line.count(':') >= 3]
-    return {field[0]: int(field[2]) for field in fields}
+    return {field[0]: int(field[2]) for field in fields(path, 4)}
 
 
 def supplementary(path):
     """User -> the groups that list it."""
     found = {}
-    for line in pathlib.Path(path).read_text().splitlines():
-        fields = line.split(':')
-        for user in filter(None, fields[3].split(',')):
-            found.setdefault(user, set()).add(fields[0])
+    for field in fields(path, 4):
+        for user in filter(None, field[3].split(',')):
+            found.setdefault(user, set()).add(field[0])
     return found
 
 
@@ -412,6 +544,8 @@ def main():
             node.converge(module.params['users'])
     except (Problem, OSError) as exc:
         module.fail_json(msg=str(exc), actions=node.actions)
+    for note in node.notes:
+        module.warn(note)
     module.exit_json(changed=bool(node.actions), actions=node.actions)
 
 

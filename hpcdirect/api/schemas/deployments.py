@@ -30,8 +30,11 @@ FAILURES = common.items(common.closed({
     **{name: common.maybe(common.text(description))
        for name, description in (
            ('code', 'A word for the kind of failure.'),
-           ('class', 'The likely class of the cause, by its message: '
-                     'disk_full, network, ...; unknown at worst.'),
+           ('class', 'The likely class of the cause: disk_full, network, '
+                     '...; unknown at worst.'),
+           ('class_by', 'Whose message tells the class: output, of a task '
+                        'on the node; connection, for the node could not be '
+                        'reached; service, of a backend or the service.'),
            ('step', 'The step, in words.'), ('element', 'The element.'),
            ('node', 'The node.'), ('task', 'The task.'),
            ('message', 'What went wrong.'), ('hint', 'What to do.'),

@@ -29,10 +29,12 @@ SHOW = common.closed({
     'element': common.text('The element.'),
     'nodes': common.words('The nodes.'), 'status': _STATUS,
     'cause': common.maybe(common.closed({
-        name: common.maybe(common.text(description))
-        for name, description in (
-            ('node', 'The node.'), ('task', 'The task.'),
-            ('message', 'What went wrong.'))
+        **{name: common.maybe(common.text(description))
+           for name, description in (
+               ('node', 'The node.'), ('task', 'The task.'),
+               ('message', 'What went wrong.'))},
+        'unreachable': {'type': 'boolean', 'description': 'Whether the node '
+                        'could not be reached.'},
     }, (), description='The first thing that failed, or null.')),
     'summary': {
         'type': 'object', 'description': 'Node, and how its tasks ended.',

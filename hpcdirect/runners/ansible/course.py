@@ -146,7 +146,7 @@ class Course:
         for leg in self._legs:
             if node not in leg.task.nodes:
                 continue
-            leg.failed[node] = Cause(node, 'reach the node', text)
+            leg.failed[node] = Cause(node, 'reach the node', text, True)
             if first:
                 self._listener.progress(Progress(
                     leg.task.run_id, node, 'reach the node',
@@ -216,7 +216,8 @@ class Course:
                       ) and not record['ignored']:
             # A rescued failure keeps no place in the order.
             leg.doubted.pop(node, None)
-            leg.doubted[node] = Cause(node, task, said)
+            leg.doubted[node] = Cause(
+                node, task, said, result is Result.UNREACHABLE)
         self._listener.progress(Progress(
             leg.task.run_id, node, task, result, float(record['seconds']),
             said, f'{output}\n' if output else '', record['ignored']))

@@ -185,6 +185,46 @@ class UsersTests(testtools.TestCase):
                 {'name': 'tom', 'keys': [KEY]}]}})
         self.assertEqual(202, answer.status, answer.body)
 
+    def test_who_never_was_burns_nothing(self):
+        """Neither the name nor the id, when no node ever had the account."""
+        self.put_on()
+        self.call('POST', body={'name': 'bob', 'uid': 5000, 'keys': [KEY]})
+        self.applied('FAILED', {'head-0': {'failed': 1},
+                                'compute-0': {'unreachable': 1}})
+        self.call('PATCH', '/bob', {'uid': 5001})
+        self.assertEqual((5001, [KEY]), (self.users()['bob']['uid'],
+                                         self.users()['bob']['keys']))
+        self.applied('FAILED', {'head-0': {'failed': 1},
+                                'compute-0': {'failed': 1}})
+        self.call('DELETE', '/bob')
+        self.assertNotIn('bob', self.users('?gone=true'))
+        self.call('POST', body={'name': 'tom', 'uid': 5001})
+        # On one of two nodes all was done: the account may be in use there.
+        self.applied('FAILED', {'head-0': {'failed': 1},
+                                'compute-0': {'changed': 1}})
+        self.call('PATCH', '/tom', {'uid': 5002}, 400)
+        self.applied('SUCCEEDED', {})
+        self.call('DELETE', '/tom')
+        self.assertEqual('gone', self.users('?gone=true')['tom']['state'])
+        self.call('POST', body={'name': 'eve', 'uid': 5001}, status=400)
+
+    def applied(self, status, summary):
+        """The newest deployment is over, and so ended its one run."""
+        with self.api.database.write() as session:
+            deployment = session.query(models.Deployment).filter_by(
+                cluster_id=self.uuid).order_by(
+                    models.Deployment.generation.desc()).first()
+            for row in session.query(models.Deployment).filter_by(
+                    cluster_id=self.uuid, status='QUEUED'):
+                row.status = 'SUPERSEDED'
+            deployment.status = status
+            session.add(models.Run(
+                cluster_id=self.uuid, project_id=deployment.project_id,
+                deployment_id=deployment.id, step_id=models.new_id(),
+                verb='apply', element='people', status=status,
+                nodes=['head-0', 'compute-0'], runner='fake',
+                summary=summary))
+
     def test_until_then(self):
         self.put_on()
         self.call('POST', body={'name': 'bob',

@@ -36,6 +36,7 @@ from hpcdirect.backends import request
 from hpcdirect.backends.local import LocalBackend
 from hpcdirect.backends.local import network
 from hpcdirect.conf import local as options
+from hpcdirect.planning import reserved
 from hpcdirect.trials import difference
 from hpcdirect.trials import snapshot
 
@@ -157,6 +158,20 @@ class Case(unittest.TestCase):
         return snapshot.read(self.ssh(
             node, snapshot.COMMAND, text=snapshot.program(secrets)).stdout)
 
+    def check_names(self, cluster):
+        """No account that is neither the image's, an element's or a user's.
+
+        Who may have what name is judged by these lists alone.
+        """
+        known = set(reserved.of(cluster.blueprint))
+        for user in cluster.parameters['users']:
+            known |= {user['name'], *user.get('groups', ())}
+        for name in self.slots:
+            found = self.ssh(name, 'cut -d: -f1 /etc/passwd /etc/group')
+            self.assertEqual([], [
+                one for one in sorted(set(found.stdout.split()) - known)
+                if not reserved.name_problem(one, {})], name)
+
     def check_bare(self, bare):
         """Nothing is left but what is data."""
         for name in self.slots:
@@ -178,6 +193,7 @@ class SlurmElementsTest(Case):
         self.assertGreater(len(first.changed), 20)
         self.assertEqual((), self.play(cluster, 'apply').changed)
         self.play(cluster, 'verify')
+        self.check_names(cluster)
         self.check_ssh()
         self.check_job()
         self.check_leaving(cluster)

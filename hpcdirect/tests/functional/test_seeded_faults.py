@@ -23,6 +23,7 @@ import textwrap
 
 import testtools
 
+from hpcdirect.conductor.diagnosis import Source
 from hpcdirect.conductor.diagnosis import diagnose
 from hpcdirect.runners.ansible import AnsibleRunner
 from hpcdirect.tests.functional.sshd_nodes import NodesCase
@@ -197,7 +198,9 @@ class SeededFaultsTest(NodesCase):
         cause = told.outcomes[work.run_id].cause
         wanted = ('compute-1', task, kind)
         found = cause and (cause.node, cause.task,
-                           diagnose(cause.message).name)
+                           diagnose(cause.message, Source.CONNECTION
+                                    if cause.unreachable
+                                    else Source.OUTPUT).name)
         return '' if found == wanted else (
             f'{name}: {wanted} expected, {found}: '
             f'{cause and cause.message}')

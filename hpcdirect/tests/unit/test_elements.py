@@ -242,8 +242,8 @@ class HomesTest(unittest.TestCase):
 
     def leave(self, wish, uid):
         """What is done by one call, with what an earlier one noted."""
-        self.users.Node()._remember('homes', 'bob', {'uid': uid,
-                                                     'wish': wish})
+        self.users.Node()._remember('homes', {'bob': {'uid': uid,
+                                                      'wish': wish}})
         node = self.users.Node()
         node.leave_homes()
         self.assertEqual({}, self.users.Node().made['homes'])

@@ -72,6 +72,15 @@ class ContentTest(testtools.TestCase):
             self.write(name, 'x')
             self.assertFalse(self.differs(), name)
 
+    def test_who_may_have_what_name(self):
+        """Is the service's to know: layers that stand stay as they are."""
+        self.write('element.yaml', 'name: x\nlabel: X\n')
+        before = content.digest(self.folder)
+        self.write('element.yaml', 'name: x\nsystem_accounts: [x]\nlabel: X')
+        self.assertEqual(before, content.digest(self.folder))
+        self.write('element.yaml', 'name: x\nsystem_accounts: [x]\nlabel: Y')
+        self.assertNotEqual(before, content.digest(self.folder))
+
     def test_what_means_something(self):
         for name, text in (
                 ('apply.yaml', PLAY.replace('"x"', '"y"')),

@@ -15,6 +15,7 @@
 import testtools
 
 from hpcdirect.conductor import diagnosis
+from hpcdirect.conductor.diagnosis import Source
 
 SAID = (
     ('package_not_found', "No package matching 'slurmm' is available"),
@@ -86,19 +87,44 @@ SAID = (
 )
 
 
+def told(name, text):
+    """What is made of a text, written by who may say such a thing."""
+    return diagnosis.diagnose(text, Source.CONNECTION if name ==
+                              'node_unreachable' else Source.OUTPUT)
+
+
 class DiagnosisTest(testtools.TestCase):
 
     def test_what_is_said_is_of_its_kind(self):
-        self.assertEqual(
-            [], [(name, diagnosis.diagnose(text).name, text)
-                 for name, text in SAID
-                 if diagnosis.diagnose(text).name != name])
+        self.assertEqual([], [
+            (name, told(name, text).name, text) for name, text in SAID
+            if told(name, text).name != name])
 
     def test_every_kind_was_heard(self):
         self.assertEqual(set(diagnosis.NAMES), {name for name, _ in SAID})
 
     def test_every_kind_has_something_to_try(self):
-        hints = {diagnosis.diagnose(text).hint for _, text in SAID}
+        hints = {told(*said).hint for said in SAID}
         self.assertEqual(len(diagnosis.NAMES), len(hints))
         for hint in hints:
             self.assertTrue(hint.endswith(diagnosis.RETRY), hint)
+
+    def test_no_hint_by_which_data_could_be_lost(self):
+        for said in SAID:
+            for word in ('replace', 'new node', 'delete', 'again from'):
+                self.assertNotIn(word, told(*said).hint.lower())
+
+    def test_output_of_a_task_makes_no_node_unreachable(self):
+        """A user can have a task print what they like."""
+        for _, text in SAID:
+            found = diagnosis.diagnose(text)
+            self.assertEqual(Source.OUTPUT, found.source)
+            self.assertNotEqual('node_unreachable', found.name, text)
+        self.assertEqual('node_unreachable', diagnosis.diagnose(
+            'ann is in the way', Source.CONNECTION).name)
+        self.assertEqual('disk_full', diagnosis.diagnose(
+            'Failed to create temporary directory: No space left on device',
+            Source.CONNECTION).name)
+        # A backend says it of a machine that it waits for.
+        self.assertEqual('node_unreachable', diagnosis.diagnose(
+            'c-0 did not answer ssh within 3 s.', Source.SERVICE).name)

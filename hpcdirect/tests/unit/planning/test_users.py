@@ -127,6 +127,37 @@ class ChangedTest(Case):
         self.change(ann=None)
         self.assertEqual('gone', self.listed()['ann'].state)
 
+    def test_names_and_ids_of_the_machine(self):
+        """Refused beforehand, and nothing is burned."""
+        brings = world.element('brings', system_accounts=('munge',))
+        self.blueprint = blueprint(MAKER, brings)
+        for name in ('staff', 'root', '_apt', 'systemd-network', 'munge'):
+            self.assertIn('choose another name', self.wrong(
+                **{name: {}})[f'$.users.{name}'])
+        self.assertIn('element brings', self.wrong(munge={})['$.users.munge'])
+        for uid in (60000, 64030, 65534, 65535):
+            self.assertIn("the system's", self.wrong(
+                bob={'uid': uid})['$.users.bob.uid'])
+        self.assertNotIn('users', self.state)
+        self.assertEqual(59999, self.change(bob={'uid': 59999})['bob']['uid'])
+        self.state = {'parameters': {'people': [{'name': 'staff'}]}}
+        self.assertEqual(['$.users.staff'], [
+            one.where for one in users.clashes(self.blueprint, self.state)])
+        # Who is there already is left alone.
+        self.change(staff={'sudo': True}, bob={})
+
+    def test_an_element_comes_whose_account_a_user_has(self):
+        brings = world.element('brings', system_accounts=('munge',))
+        self.change(munge={})
+        error = self.assertRaises(
+            Invalid, users.remembered, self.state, self.state,
+            self.blueprint, blueprint(MAKER, NAMES, OLD, brings))
+        self.assertEqual(['$.users.munge'],
+                         [one.where for one in error.findings])
+        self.change(munge=None)
+        users.remembered(self.state, self.state, self.blueprint,
+                         blueprint(MAKER, NAMES, OLD, brings))
+
     def test_ids(self):
         uid = self.change(bob={'uid': 5000})['bob']['uid']
         self.assertIn('stays', self.wrong(bob={'uid': 5001})[
