@@ -35,8 +35,12 @@ def clean(text: object) -> str:
 
 def text(exc: Exception) -> str:
     """The API's detail and all its findings; without those, the error."""
-    lines = list(_lines(getattr(exc, 'response', None)))
-    return clean('\n'.join(lines) if lines else str(exc))
+    return said(getattr(exc, 'response', None)) or clean(str(exc))
+
+
+def said(response: Any) -> str:
+    """The API's detail and all its findings; '' when it says nothing."""
+    return clean('\n'.join(_lines(response)))
 
 
 def codes(exc: Exception) -> list[str]:

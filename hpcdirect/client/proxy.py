@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping
+import contextlib
 from typing import Any
 import uuid
 
@@ -32,6 +33,7 @@ from openstack import proxy
 from openstack import service_description
 import requests
 
+from hpcdirect.client import errors
 from hpcdirect.client import resources
 from hpcdirect.client import watch
 
@@ -48,14 +50,22 @@ class Proxy(proxy.Proxy):
 
     def request(self, url: str, method: str, *args: Any, **kwargs: Any
                 ) -> requests.Response:
-        """A request to a path of ours, or to a whole URL (a next link)."""
+        """A request to a path of ours, or to a whole URL (a next link).
+
+        :raises openstack.exceptions.HttpException: the API refuses. Its text
+            (``details``) has every finding: where, and what is wrong.
+        """
         if '://' not in url:
             endpoint = str(self.get_endpoint() or '').rstrip('/')
             prefix = '' if endpoint.endswith('/v1') else '/v1'
             url = f'{prefix}/{url.lstrip("/")}'
         kwargs['microversion'] = kwargs.get('microversion') or VERSION
+        # keystoneauth's own one sleeps until the wall clock is past the time
+        # at which it was made: an hour, when the clock is put back by one.
+        kwargs.setdefault('rate_semaphore', contextlib.nullcontext())
         response: requests.Response = super().request(
             url, method, *args, **kwargs)
+        _raise_for(response)
         return response
 
     def read(self, path: str, **query: Any) -> dict[str, Any]:
@@ -68,7 +78,6 @@ class Proxy(proxy.Proxy):
             name: value for name, value in query.items()
             if value is not None}, **({'timeout': timeout} if timeout
                                       else {}))
-        exceptions.raise_from_response(response)
         found: dict[str, Any] = response.json()
         return found
 
@@ -86,7 +95,6 @@ class Proxy(proxy.Proxy):
         :param query: ``backend``; ``parameters``, a JSON object.
         """
         response = self.get(f'/blueprints/{name}/template', params=query)
-        exceptions.raise_from_response(response)
         found: dict[str, str] = response.json()
         return found
 
@@ -158,7 +166,6 @@ class Proxy(proxy.Proxy):
             ``change``, as for :meth:`change_cluster`, or ``delete`` True.
         """
         response = self.post('/plans', json=wish)
-        exceptions.raise_from_response(response)
         found: dict[str, Any] = response.json()
         return found
 
@@ -171,7 +178,6 @@ class Proxy(proxy.Proxy):
         """Try again what failed; by *operation*: check, repair, cancel."""
         response = self.post(f'/clusters/{name}/deployments',
                              json={'operation': operation})
-        exceptions.raise_from_response(response)
         return resources.Deployment.existing(**response.json())
 
     def nodes(self, cluster: str, **query: Any) -> Iterator[resources.Node]:
@@ -227,8 +233,16 @@ class Proxy(proxy.Proxy):
               body: Mapping[str, Any] | None = None, **kwargs: Any
               ) -> resources.Cluster:
         response = self.request(path, method, json=body, **kwargs)
-        exceptions.raise_from_response(response)
         return resources.Cluster.existing(**response.json())
+
+
+def _raise_for(response: requests.Response) -> None:
+    """Raise what openstacksdk raises, with all that the API says in it."""
+    try:
+        exceptions.raise_from_response(response)
+    except exceptions.HttpException as exc:
+        exc.details = errors.said(response) or exc.details
+        raise
 
 
 SERVICE: service_description.ServiceDescription[Proxy] = (

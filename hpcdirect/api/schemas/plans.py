@@ -32,8 +32,9 @@ CREATE = common.closed({
     'create': {**clusters.CREATE, 'description': 'What a new cluster would '
                'be; goes alone.'},
     'cluster': _CLUSTER,
-    'change': common.closed(clusters.CHANGE, (), minProperties=1,
-                            description='What is wanted otherwise of it.'),
+    'change': common.closed(clusters.CHANGE, (), description='What is wanted '
+                            'otherwise of it; empty: what a retry or a '
+                            'repair would do.'),
     'delete': {'type': 'boolean', 'const': True,
                'description': 'It is to go.'},
 }, (), oneOf=[

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 import itertools
 import re
 import sys
+import textwrap
 from typing import Any
 from typing import ClassVar
 from typing import NoReturn
@@ -38,6 +39,9 @@ WRONG, FAILED, TIMED_OUT = 1, 2, 3
 
 #: What the service's ids look like.
 _ID = re.compile('[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
+
+#: Characters of a line in a cell of a table, and failures that it names.
+WIDEST, _FAILURES = 90, 3
 
 Columns = tuple[tuple[str, ...], Any]
 
@@ -104,12 +108,22 @@ class Lister(Base, command.Lister):
     more: ClassVar[Mapping[str, str]] = {}
     #: Filters: option -> help.
     filters: ClassVar[Mapping[str, str]] = {}
+    #: Whether the service sorts the list and gives it in pages.
+    paged: ClassVar[bool] = True
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """The options that every list has, and the filters."""
         parser = super().get_parser(prog_name)
         parser.add_argument('--long', action='store_true',
                             help='List more columns')
+        if self.paged:
+            self._add_pages(parser)
+        for name, help_text in self.filters.items():
+            parser.add_argument(f'--{name}', metavar=f'<{name}>',
+                                help=help_text)
+        return parser
+
+    def _add_pages(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument('--limit', type=int, metavar='<number>',
                             help='The most to list; default all')
         parser.add_argument('--marker', metavar='<id>',
@@ -118,14 +132,11 @@ class Lister(Base, command.Lister):
         # service, which matters with --limit.
         parser.add_argument('--sort', metavar='<key>[:<direction>]',
                             help='Sort by these keys, comma separated')
-        for name, help_text in self.filters.items():
-            parser.add_argument(f'--{name}', metavar=f'<{name}>',
-                                help=help_text)
-        return parser
 
     def query(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
         """What to ask the service for."""
-        names = ['limit', 'marker', 'sort', *self.filters]
+        names = [*(('limit', 'marker', 'sort') if self.paged else ()),
+                 *self.filters]
         found = {name: getattr(parsed_args, name) for name in names}
         if found.get('cluster'):
             found['cluster'] = self.cluster_id(found['cluster'])
@@ -142,7 +153,7 @@ class Lister(Base, command.Lister):
         """The columns and rows of a list."""
         shown = {**self.columns, **(self.more if parsed_args.long else {})}
         asked = {**self.query(parsed_args), **query}
-        found = itertools.islice(fetch(**asked), parsed_args.limit)
+        found = itertools.islice(fetch(**asked), asked.get('limit'))
         rows = ([cell(getattr(one, name)) for name in shown.values()]
                 for one in found)
         return tuple(shown), rows
@@ -152,7 +163,46 @@ def cell(value: Any) -> Any:
     """A value as it stands in a table: readable there, whole in JSON."""
     if isinstance(value, (dict, list)):
         return Nested(value)
-    return errors.clean(value) if isinstance(value, str) else value
+    return Text(errors.clean(value)) if isinstance(value, str) and (
+        len(value) > WIDEST or '\n' in value) else (
+        errors.clean(value) if isinstance(value, str) else value)
+
+
+class Text(columns.FormattableColumn[str]):
+    """A long text: itself in JSON, lines that can be read in a table."""
+
+    def human_readable(self) -> str:
+        """The text, folded."""
+        return _folded(self._value)
+
+    def machine_readable(self) -> str:
+        """The text, as it is."""
+        return self._value
+
+
+class Failures(columns.FormattableColumn[Any]):
+    """Why a deployment failed: in a table, where and what, a line each."""
+
+    def human_readable(self) -> str:
+        """The first few; all of them are in JSON."""
+        found: Any = self._value or []
+        lines = [': '.join(filter(None, (
+            ' on '.join(str(one[name]) for name in ('element', 'node')
+                        if one.get(name)) or one.get('step'),
+            one.get('message')))) for one in found[:_FAILURES]]
+        if len(found) > _FAILURES:
+            lines.append(f'and {len(found) - _FAILURES} more')
+        return '\n'.join(_folded(errors.clean(line)) for line in lines)
+
+    def machine_readable(self) -> Any:
+        """The failures, as they are."""
+        return self._value
+
+
+def _folded(text: str) -> str:
+    """Lines that a table has room for, also in a pipe."""
+    return '\n'.join(folded for line in text.splitlines() for folded in (
+        textwrap.wrap(line, WIDEST) or ['']))
 
 
 class Nested(columns.FormattableColumn[Any]):
@@ -163,9 +213,10 @@ class Nested(columns.FormattableColumn[Any]):
         value: Any = self._value
         if isinstance(value, list):
             words = all(isinstance(one, str) for one in value)
-            return (', ' if words else '\n').join(map(_line, value))
-        return '\n'.join(f'{_line(name)}: {_line(one)}'
-                         for name, one in value.items())
+            return _folded((', ' if words else '\n').join(
+                map(_line, value)))
+        return _folded('\n'.join(f'{_line(name)}: {_line(one)}'
+                                 for name, one in value.items()))
 
     def machine_readable(self) -> Any:
         """The value, as it is."""
@@ -185,4 +236,6 @@ def _line(value: Any) -> str:
 def pairs(found: Mapping[str, Any], names: Iterable[str]) -> Columns:
     """The two columns of a show command."""
     wanted = [name for name in names if name in found]
-    return tuple(wanted), tuple(cell(found[name]) for name in wanted)
+    return tuple(wanted), tuple(
+        Failures(found[name]) if name == 'failures' else cell(found[name])
+        for name in wanted)

@@ -31,6 +31,7 @@ _SHOWN = ('name', 'version', 'label', 'description', 'versions', 'backends',
 class ListBlueprint(base.Lister):
     """List what clusters can be made from"""
 
+    paged = False
     columns: ClassVar = {
         'Name': 'name', 'Version': 'version', 'Label': 'label'}
     more: ClassVar = {

@@ -41,6 +41,9 @@ _NAMED = 6
 class Change(base.ShowOne):
     """A command that changes a cluster; it may wait, or only show."""
 
+    #: A "set" prints nothing, as those of other services.
+    silent = False
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Which one, and how to wait."""
         parser = one(super().get_parser(prog_name))
@@ -58,6 +61,13 @@ class Change(base.ShowOne):
             self.api.change_cluster(parsed_args.cluster, **body),
             parsed_args)
 
+    def produce_output(self, parsed_args: argparse.Namespace,
+                       column_names: Any, data: Any) -> int:
+        """Print the cluster or the plan, unless nothing is to be printed."""
+        if self.silent and not parsed_args.dry_run:
+            return 0
+        return int(super().produce_output(parsed_args, column_names, data))
+
     def planned(self, wish: Mapping[str, Any]) -> base.Columns:
         """What a wish would do; nothing is done."""
         found = self.api.plan(**wish)
@@ -66,7 +76,7 @@ class Change(base.ShowOne):
             self.say('This would be refused')
         elif not found['changes']:
             self.say('Nothing would be done')
-        elif found['id']:
+        elif found['id'] and wish.get('change'):
             self.say('Nothing was done. To do just this: openstack hpc '
                      f'cluster update CLUSTER --plan {found["id"]}')
         return shown(found)
@@ -103,7 +113,7 @@ def add_force(parser: argparse.ArgumentParser) -> None:
 def shown(plan: Mapping[str, Any]) -> base.Columns:
     """A plan as two columns: lines for people, all of it for machines."""
     names, cells = base.pairs({**plan, 'plan': plan['id']}, _PLAN)
-    lines = {'changes': _Lines(plan['changes'], _change),
+    lines = {'changes': _Lines(plan['changes'], line),
              'steps': _Lines(plan['steps'], _step)}
     return names, tuple(lines.get(name, value)
                         for name, value in zip(names, cells, strict=True))
@@ -124,7 +134,7 @@ class _Lines(columns.FormattableColumn[Any]):
         return self._value
 
 
-def _change(entry: Mapping[str, Any]) -> str:
+def line(entry: Mapping[str, Any]) -> str:
     """``in place: slurm on head-0 (12 s); its inputs changed``"""
     if entry['verdict'] == 'refused':
         return f'refused: {entry["subject"]}: {entry["reason"]}'

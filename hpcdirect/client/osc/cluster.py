@@ -23,6 +23,7 @@ from typing import ClassVar
 from osc_lib import exceptions
 from osc_lib.command import command
 
+from hpcdirect.client import errors
 from hpcdirect.client import resources
 from hpcdirect.client.osc import base
 from hpcdirect.client.osc import change
@@ -238,19 +239,15 @@ def _without(nodes: Iterable[str], known: dict[str, Any]) -> dict[str, Any]:
     return groups
 
 
-class RetryCluster(base.ShowOne):
+class RetryCluster(change.Change):
     """Try again what failed"""
 
     operation = 'retry'
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Which one, and how to wait."""
-        parser = change.one(super().get_parser(prog_name))
-        progress.add_options(parser)
-        return parser
-
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """Two requests: the second for the cluster as it is then."""
+        if parsed_args.dry_run:
+            return self.foreseen(parsed_args.cluster)
         deployment = self.api.retry_cluster(parsed_args.cluster,
                                             self.operation)
         if parsed_args.wait or parsed_args.follow:
@@ -258,6 +255,10 @@ class RetryCluster(base.ShowOne):
                                               parsed_args)
         cluster = self.api.get_cluster(parsed_args.cluster)
         return base.pairs(resources.plain(cluster), change.SHOWN)
+
+    def foreseen(self, cluster: str) -> base.Columns:
+        """What it would do: all that is not as it is wanted."""
+        return self.planned({'cluster': cluster, 'change': {}})
 
 
 class RepairCluster(RetryCluster):
@@ -270,6 +271,15 @@ class CancelCluster(RetryCluster):
     """End what is under way, between two tasks; a retry goes on from there"""
 
     operation = 'cancel'
+
+    def foreseen(self, cluster: str) -> base.Columns:
+        """What would be ended."""
+        found = resources.plain(self.api.get_cluster(cluster))
+        under_way = found.get('deployment') or {}
+        if under_way.get('status') not in ('QUEUED', 'RUNNING'):
+            self.exit_code = base.WRONG
+            self.say('Nothing is under way')
+        return base.pairs(found, ('id', 'name', 'status', 'deployment'))
 
 
 class CheckCluster(base.Base, command.Lister):
@@ -311,12 +321,17 @@ class DeleteCluster(base.Base):
                             help='Name or id')
         parser.add_argument('--yes', action='store_true',
                             help='Do not ask, even on a terminal')
+        change.add_dry_run(parser)
         progress.add_options(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """One request for each; all are begun before any is waited for."""
         names = parsed_args.clusters
+        if parsed_args.dry_run:
+            for name in names:
+                self._foretell(name)
+            return
         if not parsed_args.yes and sys.stdin.isatty():
             self.app.stderr.write(f'Delete {", ".join(names)} and all that '
                                   f'is on them? [y/N] ')
@@ -330,7 +345,6 @@ class DeleteCluster(base.Base):
             try:
                 cluster = self.api.delete_cluster(name)
             except Exception as exc:
-                from hpcdirect.client import errors
                 self.say(f'{name}: {errors.text(exc)}')
                 if 'cluster_protected' in errors.codes(exc):
                     self.say('  openstack hpc cluster set --unprotect '
@@ -342,6 +356,15 @@ class DeleteCluster(base.Base):
         if parsed_args.wait or parsed_args.follow:
             for name, ident in begun:
                 self._wait(name, ident, parsed_args)
+
+    def _foretell(self, name: str) -> None:
+        """Say what the deletion of a cluster would do."""
+        found = self.api.plan(cluster=name, delete=True)
+        if found['refused']:
+            self.exit_code = base.WRONG
+        self.app.stdout.write(f'{name}:\n' + ''.join(
+            f'  {errors.clean(change.line(entry))}\n'
+            for entry in found['changes']))
 
     def _wait(self, name: str, ident: str | None,
               parsed_args: argparse.Namespace) -> None:

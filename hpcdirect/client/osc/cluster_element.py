@@ -29,6 +29,7 @@ from hpcdirect.client.osc import values
 class ListClusterElement(base.Lister):
     """List what is on a cluster, or could be given back to it"""
 
+    paged = False
     columns: ClassVar = {
         'Name': 'name', 'Version': 'version', 'Status': 'status',
         'Added': 'added', 'Roles': 'roles'}
@@ -93,6 +94,8 @@ class SetClusterElement(_Put):
 
     What is not said stays; a parameter set to null has its default again.
     """
+
+    silent = True
 
 
 class RemoveClusterElement(change.Change):

@@ -39,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help=f'When it goes by itself: {moment.FORMS}')
 
 
-class SetCluster(base.ShowOne):
+class SetCluster(base.Base):
     """Change a cluster's name, description, tags, protection or expiry
 
     Nothing is done to its machines; to change those there are update, scale,
@@ -49,6 +49,7 @@ class SetCluster(base.ShowOne):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Which one, and what to say of it."""
         parser = change.one(super().get_parser(prog_name))
+        change.add_dry_run(parser)
         parser.add_argument('--name', metavar='<name>', help='New name')
         add_options(parser)
         parser.add_argument('--unprotect', dest='protected',
@@ -59,7 +60,7 @@ class SetCluster(base.ShowOne):
             help='Take all tags off; those of --tag are put on then')
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
         """One request, and one before when tags are added."""
         body = said(parsed_args)
         if parsed_args.name is not None:
@@ -73,8 +74,12 @@ class SetCluster(base.ShowOne):
             raise exceptions.CommandError(
                 'Nothing to change: give --name, --description, --tag, '
                 '--no-tag, --protect, --unprotect or --expires')
-        cluster = self.api.change_cluster(parsed_args.cluster, **body)
-        return base.pairs(resources.plain(cluster), change.SHOWN)
+        if parsed_args.dry_run:
+            found = resources.plain(self.api.get_cluster(parsed_args.cluster))
+            for name, value in body.items():
+                self.say(f'{name}: {found.get(name)!r} would be {value!r}')
+            return
+        self.api.change_cluster(parsed_args.cluster, **body)
 
 
 def said(parsed_args: argparse.Namespace) -> dict[str, Any]:

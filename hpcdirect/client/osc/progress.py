@@ -26,6 +26,8 @@ from hpcdirect.client import errors
 from hpcdirect.client import watch
 from hpcdirect.client.osc import base
 
+#: So many failures are reported in full.
+_REPORTED = 3
 #: How a step stands -> what is said of it.
 _STATUSES = {'RUNNING': '...', 'SUCCEEDED': 'ok', 'FAILED': 'FAILED',
              'INTERRUPTED': 'interrupted'}
@@ -128,8 +130,13 @@ class Screen:
             reason = reason or 'another change took its place'
         self.line(f'{operation}: {status.lower()}'
                   f'{": " + reason if reason else ""}')
-        for text in errors.failures(deployment.get('failures') or []):
+        failures = deployment.get('failures') or []
+        for text in errors.failures(failures[:_REPORTED]):
             self._stream.write(f'{text}\n')
+        if len(failures) > _REPORTED:
+            self._stream.write(
+                f'And {len(failures) - _REPORTED} more: openstack hpc '
+                f'deployment show {deployment.get("id")}\n')
         return base.FAILED
 
     def _event(self, event: Mapping[str, Any],

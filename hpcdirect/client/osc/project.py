@@ -24,6 +24,7 @@ from osc_lib import exceptions
 from hpcdirect.client import grants
 from hpcdirect.client import resources
 from hpcdirect.client.osc import base
+from hpcdirect.client.osc import change
 
 _SHOWN = ('id', 'enabled', 'role', 'service_user', 'backends', 'reason')
 
@@ -88,11 +89,19 @@ class EnableProject(_Project):
     the project's domain. Who does not have them is told what to ask for.
     """
 
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Adds --dry-run."""
+        return _with_dry_run(super().get_parser(prog_name))
+
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """Two requests to the service, two or more to Keystone."""
         project = self.project(parsed_args)
         found = self.standing(project)
-        if found.service_user is None:
+        if found.service_user is not None and parsed_args.dry_run:
+            self.say(f'User {found.service_user["id"]} would be given the '
+                     f'role {found.role} in project '
+                     f'{project.name or project.id}')
+        elif found.service_user is None:
             self.say('This service needs no role in projects: nothing to do')
         else:
             self._enable(project, found)
@@ -102,7 +111,6 @@ class EnableProject(_Project):
             return ('id', 'role', 'service_user'), (
                 project.id, found.role, base.cell(found.service_user))
         return base.pairs(resources.plain(found), _SHOWN)
-
 
     def _enable(self, project: grants.Project, found: resources.Project
                 ) -> None:
@@ -131,7 +139,7 @@ class DisableProject(_Project):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Adds --force."""
-        parser = super().get_parser(prog_name)
+        parser = _with_dry_run(super().get_parser(prog_name))
         parser.add_argument('--force', action='store_true',
                             help='Although there are clusters in it')
         return parser
@@ -150,11 +158,15 @@ class DisableProject(_Project):
                 f'Project {project.name or project.id} has clusters that '
                 f'could not be deleted any more: {", ".join(names)}. Delete '
                 'them first, or give --force')
-        _as_the_caller(grants.take, 'remove', self.connection, project,
-                       found)
-        self.say(f'The service may not act in project '
-                 f'{project.name or project.id} any more; it learns so '
-                 'within a minute')
+        name = project.name or project.id
+        if parsed_args.dry_run:
+            self.say(f'The role {found.role} in project {name} would be '
+                     f'taken from user {found.service_user["id"]}')
+        else:
+            _as_the_caller(grants.take, 'remove', self.connection, project,
+                           found)
+            self.say(f'The service may not act in project {name} any more; '
+                     'it learns so within a minute')
         return ('id', 'role', 'service_user'), (
             project.id, found.role, base.cell(found.service_user))
 
@@ -172,13 +184,18 @@ class DisableProject(_Project):
             return []
 
 
-def _as_the_caller(change: Callable[..., None], verb: str, connection: Any,
+def _with_dry_run(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    change.add_dry_run(parser)
+    return parser
+
+
+def _as_the_caller(do: Callable[..., None], verb: str, connection: Any,
                    project: grants.Project, found: resources.Project
                    ) -> None:
     """Give or take the role; CommandError with what to run by who may."""
     user = found.service_user
     try:
-        change(connection, project, user['id'], found.role)
+        do(connection, project, user['id'], found.role)
     except grants.Refused:
         raise exceptions.CommandError(
             f'You may not give or take roles in project '

@@ -33,6 +33,7 @@ _SHOWN = ('name', 'uid', 'gid', 'groups', 'shell', 'sudo', 'keys',
 class ListUser(base.Lister):
     """List the users of a cluster"""
 
+    paged = False
     columns: ClassVar = {
         'Name': 'name', 'UID': 'uid', 'State': 'state', 'Sudo': 'sudo',
         'Groups': 'groups', 'Expires': 'expires_at'}
@@ -167,6 +168,8 @@ class CreateUser(_Put):
 
 class SetUser(_Put):
     """Change a user of a cluster; what is not said stays"""
+
+    silent = True
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Whom."""

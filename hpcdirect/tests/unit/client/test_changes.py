@@ -221,6 +221,52 @@ class BodyTest(ChangeTest):
             [('head', None), ('compute', None), ('special', 64)],
             [(row['Name'], row['Most']) for row in json.loads(out)])
 
+    def test_set_prints_nothing(self):
+        """As those of other services."""
+        self.stub.answer('GET', '/clusters/demo/users/ann', {'name': 'ann'})
+        for words in ('cluster set demo --name new',
+                      'cluster element set demo slurm --parameter x=1',
+                      'user set demo ann --sudo'):
+            self.assertEqual(('', ''), self.hpc(*words.split()), words)
+            self.assertEqual(1, len(self.stub.bodies('PATCH')))
+            self.stub.seen.clear()
+
+    def test_a_table_stays_a_table(self):
+        """Also in a pipe, and when all has failed at length."""
+        long = {**FAILURE, 'message': 'no port ' * 60,
+                'log': ['x' * 300] * 5}
+        found = stub.cluster(
+            status='ERROR', status_reason='It failed. ' * 60,
+            failures=[{**long, 'node': f'compute-{number}'}
+                      for number in range(200)],
+            parameters={'users': [{'name': 'ann', 'keys': ['k' * 700]}]})
+        self.stub.answer('GET', '/clusters/demo', found)
+        self.stub.answer('GET', '/clusters', {'clusters': [found],
+                                              'links': []})
+        self.stub.answer(
+            'GET', '/deployments/dep', stub.deployment(
+                'FAILED', failures=found['failures'], reason='no port'))
+        self.stub.answer('GET', '/clusters/id-demo', found)
+        for argv in (['cluster', 'show', 'demo'],
+                     ['cluster', 'list', '--long', '-c', 'Reason']):
+            out, _ = self.hpc(*argv)
+            self.assertLess(max(map(len, out.splitlines())), 130, argv)
+        out, err = self.hpc('cluster', 'update', 'demo', '--parameter',
+                            'x=1', '--wait', code=2)
+        self.assertLess(max(map(len, out.splitlines())), 130)
+        self.assertIn('and 197 more', out)
+        self.assertNotIn('x' * 80, out)
+        for word in ('Hint: Free the port.', 'run log run-7', '| xxx',
+                     'Fine: compute-0', 'And 197 more: openstack hpc '
+                     'deployment show dep'):
+            self.assertIn(word, err)
+        self.assertLess(len(err.splitlines()), 60)
+        # Programs have it whole.
+        out, _ = self.hpc('cluster', 'show', 'demo', '-f', 'json')
+        self.assertEqual(found['failures'], json.loads(out)['failures'])
+        self.assertEqual(found['status_reason'],
+                         json.loads(out)['status_reason'])
+
     def test_scale(self):
         self.assertEqual({'node_groups': {'compute': {'count': 3}}},
                          self.body('scale', 'demo', '--group', 'compute=3'))

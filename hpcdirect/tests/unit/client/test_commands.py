@@ -144,6 +144,35 @@ class ReadTest(base.ClientTest):
                 self.assertEqual(1, len(self.table('hpc', *words.split())))
                 self.assertEqual([f'GET {path}'], self.stub.requests())
 
+    def test_lists_ask_for_what_the_api_takes(self):
+        """Every option of every list is one that its path knows."""
+        paths = json.loads((base.ROOT / 'api-ref/openapi.json'
+                            ).read_text())['paths']
+        words = {'--sort': 'created_at', '--limit': '5', '--marker': '7'}
+        tried = 0
+        for command in importlib.metadata.entry_points(
+                group='openstack.hpc_cluster.v1'):
+            name = command.name.split('_')
+            parser = command.load()(None, None).get_parser(command.name)
+            if name[-1] != 'list':
+                continue
+            taken = [word for option, value in words.items()
+                     if option in parser._option_string_actions
+                     for word in (option, value)]
+            owner = [GONE] if any(action.dest == 'cluster'
+                                  and not action.option_strings
+                                  for action in parser._actions) else []
+            self.stub.seen.clear()
+            self.openstack(*name, *owner, *taken)
+            for _, path, query, _ in self.stub.seen:
+                if path.endswith(f'/{name[1]}s') and taken:
+                    tried += 1
+                    known = paths['/v1' + path.replace(GONE, '{cluster}')]
+                    self.assertLessEqual(set(query), {
+                        one['name'] for one in known['get']['parameters']
+                        if one['in'] == 'query'}, path)
+        self.assertGreater(tried, 5)
+
     def test_lists_of_a_cluster_by_name(self):
         self.stub.answer('GET', '/clusters/demo', stub.cluster())
         for words in ('deployment list --cluster demo',

@@ -19,7 +19,10 @@ import sys
 import threading
 
 import openstack
+from openstack import exceptions
+import testtools
 
+from hpcdirect.client import errors
 from hpcdirect.client import plugin
 from hpcdirect.client import proxy
 from hpcdirect.client import watch
@@ -31,6 +34,44 @@ SERVICE = (
         'api', 'conductor', 'db', 'backends', 'runners', 'planning', 'cmd',
         'conf', 'policies', 'sources', 'keystone', 'trials', 'wsgi')),
     'oslo_messaging', 'sqlalchemy', 'ansible', 'ansible_runner')
+
+
+class CleanTest(testtools.TestCase):
+
+    def test_nothing_that_a_terminal_would_act_upon(self):
+        for text in ('a\x1b[31mb', 'a\u202eb', 'a\u2066b\u2069', 'a\u200fb',
+                     'a\u2028b', 'a\rb', 'a\x9bb', 'a\u061cb'):
+            self.assertEqual('ab', errors.clean(text), ascii(text))
+        # Of scripts that are written that way.
+        self.assertEqual('\u0634\u200c\u05d0\n', errors.clean(
+            '\u0634\u200c\u05d0\n'))
+
+
+class ErrorTest(base.ClientTest):
+    """What a script learns from an exception."""
+
+    def test_every_finding_is_in_the_text(self):
+        refused = stub.error(
+            400, 'invalid', 'No.',
+            ('$.parameters.compute_count', 'is "a"; it must be a number'),
+            ('$.name', 'is too long'))
+        for answer in (('POST', '/clusters'), ('PATCH', '/clusters/demo'),
+                       ('GET', '/clusters/demo'), ('GET', '/clusters'),
+                       ('POST', '/plans'), ('GET', '/capacity')):
+            self.stub.answer(*answer, refused)
+        hpc = proxy.attach(openstack.connect(cloud='test'))
+        for call in (
+                lambda: hpc.create_cluster(name='x', blueprint='y'),
+                lambda: hpc.change_cluster('demo', name='x'),
+                lambda: hpc.get_cluster('demo'),
+                lambda: list(hpc.clusters()),
+                lambda: hpc.plan(cluster='demo', change={}),
+                lambda: hpc.capacity()):
+            exc = self.assertRaises(
+                exceptions.BadRequestException, call)
+            self.assertIn('$.parameters.compute_count: is "a"', str(exc))
+            self.assertIn('$.name: is too long', str(exc))
+            self.assertEqual(400, exc.status_code)
 
 
 class ImportTest(base.ClientTest):
