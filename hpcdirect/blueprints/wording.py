@@ -17,12 +17,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Set
 import difflib
+import functools
 import itertools
 import json
 import math
 import re
 from typing import Any
+import zoneinfo
 
 import jsonschema
 from jsonschema.exceptions import ValidationError
@@ -50,12 +53,29 @@ _SENTENCES = {
     'maxItems': 'has {count} entries; the most is {limit}',
     'uniqueItems': 'has the same entry twice',
     'pattern': 'is {value}, which does not match {limit}',
-    'format': 'is {value}, which is no {limit}',
+    'format': 'is {value}, which is not {limit}',
     'const': 'is {value}; it must be {limit}',
     'minProperties': 'has {count} entries; the least is {limit}',
     'not': 'cannot be given here',
     'maxProperties': 'has {count} entries; the most is {limit}',
+    'contains': 'has no entry of the kind that must be there',
+    'minContains': 'has too few entries of the kind that must be there',
+    'maxContains': 'has too many entries of one kind',
+    'prefixItems': 'has more entries than there may be',
+    'items': 'has more entries than there may be',
+    'additionalProperties': 'has a member that is not known here',
+    'unevaluatedProperties': 'has a member that is not known here',
+    'unevaluatedItems': 'has an entry that is not known here',
+    'oneOf': 'fits several of the alternatives; it must fit one of them',
+    'anyOf': 'fits none of the alternatives',
+    'if': 'does not go with the rest', 'then': 'does not go with the rest',
+    'else': 'does not go with the rest',
 }
+#: What a format that is our own is called in a sentence.
+_FORMATS = {'time-zone': 'a time zone of the tz database, such as '
+                         'Europe/Berlin'}
+
+_MORE = 'has more entries that are wrong'
 
 Found = tuple[tuple[str | int, ...], str]
 
@@ -111,7 +131,7 @@ def _bounded(keyword: str, limit: str) -> Any:
         for number, error in enumerate(check(checker, said, instance,
                                              schema)):
             if number == _MOST_EACH:
-                yield ValidationError('has more entries that are wrong')
+                yield ValidationError(_MORE)
                 return
             yield error
     return bounded
@@ -126,11 +146,26 @@ _Checker = _extend(jsonschema.Draft202012Validator, {
     'propertyNames': _bounded('propertyNames', 'maxProperties')})
 
 
+_FORMAT_CHECKER = jsonschema.FormatChecker()
+
+
+@_FORMAT_CHECKER.checks('time-zone')
+def _is_time_zone(value: object) -> bool:
+    """Whether the tz database knows it: a node's image has the same one."""
+    known = _time_zones()  # none where there is no such database
+    return not isinstance(value, str) or not known or value in known
+
+
+@functools.cache
+def _time_zones() -> Set[str]:
+    return zoneinfo.available_timezones()
+
+
 def validator(schema: Mapping[str, Any]) -> Any:
     """A validator that knows formats and never fetches a ``$ref``."""
     return _Checker(
         dict(schema), registry=referencing.Registry(),
-        format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
+        format_checker=_FORMAT_CHECKER)
 
 
 def findings(schema: Mapping[str, Any], value: Any) -> Iterator[Found]:
@@ -166,10 +201,13 @@ def first(findings: Iterable[Found]) -> Iterator[Found]:
 
 def explain(error: ValidationError) -> Iterator[Found]:
     """One error of a validator, as one or more findings."""
-    path, instance = tuple(error.absolute_path), error.instance
+    path = tuple(error.absolute_path)
+    instance: Any = error.instance
     schema: Any = error.schema
     limit: Any = error.validator_value
-    if error.validator == 'additionalProperties' and isinstance(
+    if error.message == _MORE:
+        yield path, _MORE
+    elif error.validator == 'additionalProperties' and isinstance(
             instance, dict) and limit is False:
         known = schema.get('properties', {})
         for name in instance:
@@ -180,6 +218,13 @@ def explain(error: ValidationError) -> Iterator[Found]:
         name = next(name for name in limit
                     if error.message.startswith(repr(name)))
         yield (*path, name), 'is required'
+    elif error.validator == 'dependentRequired':
+        for name in sorted({name for given, needed in limit.items()
+                            if given in instance for name in needed}
+                           - set(instance)):
+            yield (*path, name), 'is required with the rest'
+    elif 'propertyNames' in error.absolute_schema_path:
+        yield (*path, str(instance)), 'is not a name that can be given here'
     elif error.validator in ('anyOf', 'oneOf') and error.context:
         yield path, _choice(error)
     else:
@@ -209,10 +254,10 @@ def _sentence(error: ValidationError) -> str:
         names = [str(item) for item in limit]
         return (f'is {_shown(instance, schema)}'
                 + similar(str(instance), names))
-    template = _SENTENCES.get(keyword)
-    if template is None:
-        return 'does not fit' if hiding.is_secret(schema) \
-            else error.message[:200]
+    if keyword == 'format':
+        limit = _FORMATS.get(limit, f'of the format {limit}')
+    # "False" as a schema has no keyword.
+    template = _SENTENCES.get(keyword, 'cannot be given here')
     count = len(instance) if isinstance(instance, (list, dict)) else 0
     said = template.format(value=_shown(instance, schema), limit=limit,
                            count=count)
