@@ -104,8 +104,10 @@ def meaning(file: pathlib.Path) -> bytes:
 
 
 def _without(content: bytes, name: str) -> bytes:
-    """A document without a member that nothing on a node depends on: layers
-    that stand stay as they are when it comes."""
+    """A document without a member that nothing on a node depends on.
+
+    Layers that stand stay as they are when it comes.
+    """
     try:
         said = yaml.safe_load(content)
     except yaml.YAMLError:
