@@ -34,6 +34,7 @@ class Blueprint(_Resource):
 
     base_path = '/blueprints'
     resources_key = 'blueprints'
+    _query_mapping = resource.QueryParameters('sort', 'fields')
     name = resource.Body('name', alternate_id=True)
     version = resource.Body('version')
     label = resource.Body('label')
@@ -53,6 +54,7 @@ class Element(_Resource):
 
     base_path = '/elements'
     resources_key = 'elements'
+    _query_mapping = resource.QueryParameters('sort', 'fields')
     name = resource.Body('name', alternate_id=True)
     version = resource.Body('version')
     label = resource.Body('label')
@@ -76,6 +78,7 @@ class Backend(_Resource):
 
     base_path = '/backends'
     resources_key = 'backends'
+    _query_mapping = resource.QueryParameters('sort', 'fields')
     name = resource.Body('name', alternate_id=True)
     capacity = resource.Body('capacity', type=dict)
 

@@ -23,7 +23,6 @@ from hpcdirect.client.osc import base
 class ListBackend(base.Lister):
     """List what makes machines, and how many could be had now"""
 
-    paged = False
     columns: ClassVar = {
         'Name': 'name', 'Capacity': 'capacity'}
 

@@ -31,7 +31,6 @@ _SHOWN = ('name', 'version', 'label', 'description', 'versions', 'backends',
 class ListBlueprint(base.Lister):
     """List what clusters can be made from"""
 
-    paged = False
     columns: ClassVar = {
         'Name': 'name', 'Version': 'version', 'Label': 'label'}
     more: ClassVar = {

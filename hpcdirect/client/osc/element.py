@@ -38,7 +38,6 @@ _SHOWN = ('name', 'version', 'label', 'description', 'runner', 'requires',
 class ListElement(base.Lister):
     """List what can be put on clusters"""
 
-    paged = False
     columns: ClassVar = {
         'Name': 'name', 'Version': 'version', 'Label': 'label',
         'Grade': 'grade'}

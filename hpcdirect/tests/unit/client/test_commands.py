@@ -168,10 +168,13 @@ class ReadTest(base.ClientTest):
                 if path.endswith(f'/{name[1]}s') and taken:
                     tried += 1
                     known = paths['/v1' + path.replace(GONE, '{cluster}')]
+                    self.assertEqual(
+                        {option.strip('-') for option in taken[::2]},
+                        set(query) & {'sort', 'limit', 'marker'}, path)
                     self.assertLessEqual(set(query), {
                         one['name'] for one in known['get']['parameters']
                         if one['in'] == 'query'}, path)
-        self.assertGreater(tried, 5)
+        self.assertGreater(tried, 8)
 
     def test_lists_of_a_cluster_by_name(self):
         self.stub.answer('GET', '/clusters/demo', stub.cluster())
