@@ -108,35 +108,37 @@ class Lister(Base, command.Lister):
     more: ClassVar[Mapping[str, str]] = {}
     #: Filters: option -> help.
     filters: ClassVar[Mapping[str, str]] = {}
-    #: Whether the service sorts the list and gives it in pages.
-    paged: ClassVar[bool] = True
+    #: What the service takes of pages and order; nothing of a list that it
+    #: gives whole.
+    paged: ClassVar[tuple[str, ...]] = ('limit', 'marker', 'sort')
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """The options that every list has, and the filters."""
         parser = super().get_parser(prog_name)
         parser.add_argument('--long', action='store_true',
                             help='List more columns')
-        if self.paged:
-            self._add_pages(parser)
+        self._add_pages(parser)
         for name, help_text in self.filters.items():
             parser.add_argument(f'--{name}', metavar=f'<{name}>',
                                 help=help_text)
         return parser
 
     def _add_pages(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument('--limit', type=int, metavar='<number>',
-                            help='The most to list; default all')
-        parser.add_argument('--marker', metavar='<id>',
-                            help='List what comes after this one')
+        if 'limit' in self.paged:
+            parser.add_argument('--limit', type=int, metavar='<number>',
+                                help='The most to list; default all')
+        if 'marker' in self.paged:
+            parser.add_argument('--marker', metavar='<id>',
+                                help='List what comes after this one')
         # cliff's own --sort-column sorts what is shown; this one asks the
         # service, which matters with --limit.
-        parser.add_argument('--sort', metavar='<key>[:<direction>]',
-                            help='Sort by these keys, comma separated')
+        if 'sort' in self.paged:
+            parser.add_argument('--sort', metavar='<key>[:<direction>]',
+                                help='Sort by these keys, comma separated')
 
     def query(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
         """What to ask the service for."""
-        names = [*(('limit', 'marker', 'sort') if self.paged else ()),
-                 *self.filters]
+        names = [*self.paged, *self.filters]
         found = {name: getattr(parsed_args, name) for name in names}
         if found.get('cluster'):
             found['cluster'] = self.cluster_id(found['cluster'])

@@ -29,7 +29,7 @@ from hpcdirect.client.osc import values
 class ListClusterElement(base.Lister):
     """List what is on a cluster, or could be given back to it"""
 
-    paged = False
+    paged = ()
     columns: ClassVar = {
         'Name': 'name', 'Version': 'version', 'Status': 'status',
         'Added': 'added', 'Roles': 'roles'}

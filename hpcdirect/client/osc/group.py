@@ -28,7 +28,7 @@ from hpcdirect.client.osc import values
 class ListGroup(base.Lister):
     """List a cluster's node groups, and those it could have"""
 
-    paged = False
+    paged = ()
     columns: ClassVar = {
         'Name': 'name', 'Label': 'label', 'Nodes': 'count', 'Ready': 'ready',
         'Fewest': 'min_count', 'Most': 'max_count'}

@@ -33,7 +33,7 @@ _SHOWN = ('name', 'uid', 'gid', 'groups', 'shell', 'sudo', 'keys',
 class ListUser(base.Lister):
     """List the users of a cluster"""
 
-    paged = False
+    paged = ()
     columns: ClassVar = {
         'Name': 'name', 'UID': 'uid', 'State': 'state', 'Sudo': 'sudo',
         'Groups': 'groups', 'Expires': 'expires_at'}
