@@ -550,9 +550,10 @@ class Units:
 
 
 def log_of(unit, lines):
-    """The last lines that a unit wrote."""
+    """The last lines that a unit wrote; not those of systemd about it."""
+    name = unit if '.' in unit else unit + '.service'
     return run('journalctl', '-q', '-n%d' % lines, '--no-pager', '-o', 'cat',
-               '-u', unit, check=False)
+               '_SYSTEMD_UNIT=' + name, check=False)
 
 
 def unit_states(units):
