@@ -177,6 +177,7 @@ class Api:
 [DEFAULT]
 state_path = {self.folder}
 key_file = {self.folder}/keys
+use_stderr = true
 enabled_backends = fake
 enabled_runners = fake
 transport_url = fake:/

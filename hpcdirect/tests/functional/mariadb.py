@@ -59,6 +59,8 @@ class _Server:
             [shutil.which('mariadbd') or '/usr/sbin/mariadbd',
              '--no-defaults', f'--datadir={self.data}',
              f'--socket={self.socket}', '--skip-networking',
+             # A server that starts removes others' tables from /tmp.
+             f'--tmpdir={self.folder}',
              '--innodb-buffer-pool-size=32M', '--innodb-log-file-size=16M',
              f'--innodb-flush-log-at-trx-commit={int(self.durable)}',
              '--character-set-server=utf8mb4', '--skip-log-bin',
