@@ -27,6 +27,7 @@
     |   +-- ClusterProtected  409 cluster_protected
     |   +-- KeyReused         409 idempotency_key_reused
     |   +-- PlanStale         409 plan_stale
+    |   +-- NotAsSigned       409 not_as_signed
     +-- ChangedSince          412 changed_since
     +-- Unavailable           503 unavailable
     +-- LostLease             ---  a conductor's own: stop at once
@@ -166,6 +167,14 @@ class PlanStale(Conflict):
     code, title = 'plan_stale', 'Plan out of date'
     template = ('Plan {ident} is out of date: {what}. Nothing was done; have '
                 'a new plan shown.')
+
+
+class NotAsSigned(Conflict):
+    """What is recorded of a cluster is not what its owner asked for."""
+
+    code, title = 'not_as_signed', 'Not as signed'
+    template = ('Nothing can be built on what is recorded of cluster {ident}: '
+                '{reason} Go back to a generation, or delete it.')
 
 
 class ChangedSince(HPCDirectError):

@@ -217,11 +217,10 @@ def _rolled_back(services: Services, cluster: Cluster,
     blueprint = blueprint_at(services, aim)
     # Every element of then has to be there still.
     after = chosen(services, blueprint, aim)
-    present = chosen(services, blueprint_of(services, cluster),
-                     cluster.desired)
+    state = past.standing(services, cluster)
+    present = chosen(services, blueprint_at(services, state), state)
     return revisions.moved(
-        cluster.desired,
-        users.remembered(cluster.desired, aim, present, after),
+        state, users.remembered(state, aim, present, after),
         dataclasses.replace(blueprint, elements=present.elements),
         site_of(services, cluster, present, bool(body.get('force'))),
         past.highest(services, cluster, aim))

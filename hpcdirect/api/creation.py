@@ -20,6 +20,7 @@ import functools
 import re
 from typing import Any
 
+from hpcdirect import signing
 from hpcdirect.api import expiry
 from hpcdirect.api import past
 from hpcdirect.api import payload
@@ -64,8 +65,8 @@ def create(services: Services, context: RequestContext,
     if earlier:
         return earlier
     _, cluster, state = prepared(services, context, body)
-    order = clusters.Order(context, services.keys.sign, Operation.CREATE,
-                           state)
+    order = clusters.Order(context, signing.Pen(services.keys),
+                           Operation.CREATE, state)
     return str(idempotency.once(
         services.database, key, cluster,
         functools.partial(clusters.create, order=order,

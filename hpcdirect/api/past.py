@@ -18,11 +18,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hpcdirect import signing
 from hpcdirect.api.services import Services
 from hpcdirect.context import RequestContext
 from hpcdirect.db import clusters
 from hpcdirect.db import generations
 from hpcdirect.db.models import Cluster
+from hpcdirect.db.models import Deployment
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
@@ -34,15 +36,49 @@ def kept(services: Services, cluster: Cluster, number: int,
          where: str = '$.generation') -> State:
     """What was wanted of a cluster at a generation.
 
-    :raises Invalid: nothing is known of it.
+    :raises Invalid: nothing is known of it, or it was not signed so.
     """
     with services.database.read() as session:
         try:
-            return generations.get(session, cluster.id, number).desired
+            desired = generations.get(session, cluster.id, number).desired
         except NotFound as exc:
             raise Invalid([Finding(
                 f'nothing is known of generation {number}; the newest is '
                 f'{cluster.generation}', where)]) from exc
+        deployments = generations.deployments(session, cluster.id, number)
+    _signed(services, number, desired, deployments, where)
+    return desired
+
+
+def _signed(services: Services, number: int, desired: State,
+            deployments: list[Deployment], where: str) -> None:
+    """Pass, or raise Invalid: nobody asked for that."""
+    if not signing.attested(services.keys, number, desired, deployments):
+        raise Invalid([Finding(
+            f'generation {number} is not recorded as it was signed', where)])
+
+
+def standing(services: Services, cluster: Cluster) -> State:
+    """What stands on a cluster, to go back from.
+
+    That is what is wanted now. When nobody signed that, it was never carried
+    out: then it is the newest generation that somebody did sign.
+
+    :raises Invalid: there is none.
+    """
+    with services.database.read() as session:
+        now = generations.deployments(session, cluster.id,
+                                      cluster.generation)
+        if signing.attested(services.keys, cluster.generation,
+                            cluster.desired, now):
+            return cluster.desired
+        for number, desired in generations.backwards(session, cluster.id):
+            if signing.attested(
+                    services.keys, number, desired,
+                    generations.deployments(session, cluster.id, number)):
+                return desired
+    raise Invalid([Finding('no generation is recorded as it was signed',
+                           '$.generation')])
 
 
 def highest(services: Services, cluster: Cluster, aim: State
@@ -74,6 +110,11 @@ def model(services: Services, context: RequestContext,
     services.policy.authorize(context, policies.SHOW,
                               {'project_id': found.project_id})
     if 'generation' not in asked:
+        with services.database.read() as session:
+            deployments = generations.deployments(session, found.id,
+                                                  found.generation)
+        _signed(services, found.generation, found.desired, deployments,
+                '$.clone.cluster')
         return found, found.desired
     return found, kept(services, found, asked['generation'],
                        '$.clone.generation')

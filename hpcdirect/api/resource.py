@@ -30,6 +30,7 @@ import urllib.parse
 
 import pecan
 
+from hpcdirect import signing
 from hpcdirect.api.errors import ProtocolError
 from hpcdirect.api.schemas.common import Fields
 from hpcdirect.api.services import Services
@@ -126,7 +127,7 @@ class Resource:
     def order(self, operation: Operation, desired: Mapping[str, Any]
               ) -> clusters.Order:
         """A wish of the caller's."""
-        return clusters.Order(self.context, self.services.keys.sign,
+        return clusters.Order(self.context, signing.Pen(self.services.keys),
                               operation, desired)
 
     def page(self, query: Mapping[str, Any], filters: Mapping[str, str],

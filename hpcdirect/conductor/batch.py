@@ -33,6 +33,7 @@ from hpcdirect.planning.plan import SeenLayer
 from hpcdirect.planning.wanted import LayerKey
 from hpcdirect.planning.wanted import WantedLayer
 from hpcdirect.runners import base
+from hpcdirect.signing import Notes
 from hpcdirect.states import LayerState
 from hpcdirect.states import NodeStatus
 from hpcdirect.states import StepKind
@@ -102,6 +103,7 @@ class Order:
     lines: tuple[Line, ...]
     hosts: tuple[base.Host, ...]
     private_key: str
+    notes: Notes
     wanted: Mapping[LayerKey, WantedLayer]
     seen: Mapping[LayerKey, SeenLayer]
 
@@ -171,7 +173,8 @@ class BatchWork(base.Listener):
 
     def starting(self, process: base.Process) -> None:
         """Record the process before it does anything."""
-        self._ledger.process(self._lines, dataclasses.asdict(process))
+        self._ledger.process(self._lines, self._order.notes.process(
+            dataclasses.asdict(process)))
 
     def begun(self, run_id: str) -> None:
         """A run begins."""
@@ -276,6 +279,8 @@ class BatchWork(base.Listener):
                                'base': layer.base,
                                'requires': list(line.element.requires),
                                'rolling': line.element.rolling}}
+                values['inputs'] = self._order.notes.layer(
+                    key[0], layer.incarnation, values)
             marks.append(values)
         return marks
 

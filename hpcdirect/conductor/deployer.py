@@ -52,12 +52,14 @@ from hpcdirect.exception import BackendUnavailable
 from hpcdirect.exception import LostLease
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import PluginError
+from hpcdirect.exception import Refused
 from hpcdirect.planning.batches import next_batch
 from hpcdirect.planning.composition import ElementOf
 from hpcdirect.planning.plan import Plan
 from hpcdirect.planning.plan import Step
 from hpcdirect.planning.plan import plan
 from hpcdirect.runners import base as runners
+from hpcdirect.signing import Notes
 from hpcdirect.states import DeploymentStatus
 from hpcdirect.states import LayerState
 from hpcdirect.states import Operation
@@ -238,7 +240,8 @@ class Deployer:
         deployment = situation.recorded.deployment
         self._halted = list(deployment.failures) if deployment else []
         if self._halted:
-            return retreat.as_it_was(situation, self._element_of)
+            return retreat.as_it_was(situation, self._element_of,
+                                     self._vault.notes)
         steps = plan(situation.wanted, situation.observed)
         self._checking = deployment is not None \
             and deployment.operation == Operation.CHECK
@@ -381,8 +384,8 @@ class Deployer:
             ident, situation.recorded.cluster.project_id, tuple(lines),
             facts.hosts(situation.recorded.nodes, touched,
                         situation.blueprint, self._vault),
-            self._vault.private_key, situation.wanted.layers,
-            situation.observed.layers)))
+            self._vault.private_key, self._vault.notes,
+            situation.wanted.layers, situation.observed.layers)))
         return True
 
     def _pause(self) -> float:
@@ -391,12 +394,20 @@ class Deployer:
 
 
 def interrupt(ledger: Ledger, recorded: Snapshot,
-              runner_of: Callable[[str], runners.ElementRunner]) -> None:
-    """End what an earlier owner of the cluster left running."""
+              runner_of: Callable[[str], runners.ElementRunner],
+              notes: Notes) -> None:
+    """End what an earlier owner of the cluster left running.
+
+    :raises NotForUs: who wrote a process down cannot be told here.
+    """
     for run in recorded.open_runs:
         if run.process:
             try:
-                runner_of(run.runner).stop(runners.Process(**run.process))
+                runner_of(run.runner).stop(runners.Process(
+                    **notes.check_process(run.process)))
+            except Refused as exc:
+                # Nodes let in nobody who is older than the next batch.
+                LOG.error('Run %s: %s Nothing is ended.', run.id, exc)
             except PluginError:
                 LOG.exception('Run %s could not be ended.', run.id)
                 raise

@@ -74,13 +74,19 @@ class Draft:
 
     def _inputs(self, situation: Situation, portion: Portion
                 ) -> tuple[Element, dict[str, Any]]:
-        """An element and its variables: to revert, as they were applied."""
+        """An element and its variables: to revert, as they were applied.
+
+        :raises Refused: they are not recorded as a conductor wrote them.
+        """
         name = portion.step.element
         wanted = situation.wanted.element(name)
         if portion.step.kind != StepKind.REVERT and wanted is not None:
             return wanted.element, dict(wanted.variables or {})
         row = next(row for row in situation.recorded.layers
                    if (row.node, row.element, row.role) in portion.layers)
+        self.vault.notes.check_layer(row.node, row.incarnation, {
+            'element': row.element, 'role': row.role,
+            'version': row.version, 'inputs': row.inputs})
         variables = dict(row.inputs.get('variables', {}))
         if wanted is not None and wanted.element.version == row.version:
             return wanted.element, variables

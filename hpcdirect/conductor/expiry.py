@@ -16,11 +16,11 @@ from __future__ import annotations
 import copy
 import dataclasses
 import datetime
-import functools
 import logging
 
 import sqlalchemy as sa
 
+from hpcdirect import signing
 from hpcdirect.conductor import permission
 from hpcdirect.context import RequestContext
 from hpcdirect.db import clusters
@@ -105,7 +105,7 @@ class Expiry:
             overwrite=False)
         with self.database.write() as session:
             clusters.change(session, cluster, clusters.Order(
-                context, functools.partial(self.keys.sign, who=CONDUCTOR),
+                context, signing.Pen(self.keys, CONDUCTOR),
                 Operation.UPDATE, desired))
             session.add(_event(cluster, 'The time of these users is over: '
                                f'{_listed(names)}'))

@@ -22,6 +22,7 @@ import datetime
 import functools
 import logging
 
+from hpcdirect import signing
 from hpcdirect.context import RequestContext
 from hpcdirect.db import expiry
 from hpcdirect.db.clusters import Order
@@ -99,8 +100,7 @@ class Lifetime:
             request_id=by['request_id'] or None, overwrite=False)
         with self.database.write() as session:
             if expiry.end(session, cluster, Order(
-                    context, functools.partial(
-                        self.keys.sign, who=CONDUCTOR),
+                    context, signing.Pen(self.keys, CONDUCTOR),
                     Operation.DELETE, {})):
                 expiry.tell(session, cluster, -1, 'Its time is over; it is '
                             'being deleted.')

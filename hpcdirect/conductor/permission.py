@@ -23,7 +23,7 @@ release, or one with another key file, may know it; the work is left to it.
 
 from __future__ import annotations
 
-from hpcdirect.blueprints import hiding
+from hpcdirect import signing
 from hpcdirect.context import RequestContext
 from hpcdirect.db import models
 from hpcdirect.db.ledger import Snapshot
@@ -31,7 +31,6 @@ from hpcdirect.exception import Forbidden
 from hpcdirect.exception import NotForUs
 from hpcdirect.exception import Refused
 from hpcdirect.keys import KeyRing
-from hpcdirect.keys import Verdict
 from hpcdirect.planning.desired import State
 from hpcdirect.policies import Enforcer
 from hpcdirect.policies import clusters as policies
@@ -71,7 +70,7 @@ class Permit:
         signed = (deployment.signature, deployment.signed_part(2),
                   cluster.id, cluster.project_id, cluster.generation)
         if signed != self._signed or cluster.desired != self._desired:
-            _judge(self._keys, deployment, cluster)
+            signing.judge(self._keys, cluster, deployment)
             self._signed, self._desired = signed, cluster.desired
         # Equal by Python's measure is not the same JSON (1, 1.0 and true
         # are equal): what goes on is what was judged.
@@ -103,20 +102,3 @@ def refusal(keys: KeyRing, policy: Enforcer, recorded: Snapshot) -> str:
     except (Refused, NotForUs) as exc:
         return str(exc)
     return ''
-
-
-def _judge(keys: KeyRing, deployment: models.Deployment,
-           cluster: models.Cluster) -> None:
-    verdict = keys.judge(deployment.signed_part, deployment.signature)
-    if verdict == Verdict.UNKNOWN:
-        raise NotForUs(reason=keys.strange(deployment.signature))
-    if verdict == Verdict.FORGED:
-        raise Refused(reason='The deployment was not signed by this '
-                      'service\'s API, or was changed afterwards.')
-    if (deployment.cluster_id != cluster.id
-            or deployment.project_id != cluster.project_id
-            or deployment.generation != cluster.generation
-            or deployment.desired_digest != hiding.digest_of(
-                cluster.desired)):
-        raise Refused(reason='What is wanted of the cluster is not what was '
-                      'signed.')

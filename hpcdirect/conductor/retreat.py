@@ -32,18 +32,23 @@ from hpcdirect.planning.wanted import LayerKey
 from hpcdirect.planning.wanted import Wanted
 from hpcdirect.planning.wanted import WantedElement
 from hpcdirect.planning.wanted import WantedLayer
+from hpcdirect.signing import Notes
 
 #: The reason of every step of such a plan.
 REASON = 'put back as it was before'
 
 
-def as_it_was(situation: Situation, element_of: ElementOf
+def as_it_was(situation: Situation, element_of: ElementOf, notes: Notes
               ) -> tuple[Situation, Plan]:
     """The situation in which just that is wanted, and what it takes.
 
     :returns: with an empty plan when no node waits to be put back.
     :raises NotFound: an element is not in the catalogue any more.
+    :raises Refused: what was is not recorded as a conductor wrote it.
     """
+    for row in situation.recorded.nodes:
+        for entry in _well(row):
+            notes.check_layer(row.name, row.incarnation, entry)
     nodes, kept = _alike(row for row in situation.recorded.nodes
                          if row.before is not None
                          and row.name in situation.wanted.members

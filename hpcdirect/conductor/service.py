@@ -33,6 +33,7 @@ from oslo_config import cfg
 from oslo_db import exception as db_exc
 
 from hpcdirect import processes
+from hpcdirect import signing
 from hpcdirect.backends.base import Backend
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.conductor import deployer
@@ -332,8 +333,9 @@ class Conductor:
                     recorded.cluster.backend), recorded)
             return None
         if held.deployer is None:
-            deployer.interrupt(ledger, recorded,
-                               self._parts.runners.__getitem__)
+            deployer.interrupt(
+                ledger, recorded, self._parts.runners.__getitem__,
+                signing.Notes(self._parts.keys, ledger.cluster_id))
             permit = permission.Permit(self._parts.keys, self._parts.policy)
             permit.check(recorded)
             if deployment.operation == Operation.CANCEL:

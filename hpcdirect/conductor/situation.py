@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
 import pathlib
@@ -107,7 +108,7 @@ class Lookout:
         :raises Unavailable: no key opens the cluster's secrets; only for one
             that is to stay.
         """
-        self._permit.check(recorded)
+        self._judged(recorded)
         state = recorded.cluster.desired
         blueprint = self._blueprint(state)
         if not state['deleted']:
@@ -122,6 +123,8 @@ class Lookout:
             infra = self._reached(recorded, blueprint, infra)
         if self._record_machines(deployment_id, recorded, infra):
             recorded = self._recorded(deployment_id)
+        recorded = dataclasses.replace(
+            recorded, nodes=_as_told(recorded.nodes, infra))
         members = records.members(recorded.nodes)
         if not state['deleted']:
             self._keep([row for use in blueprint.elements
@@ -143,8 +146,17 @@ class Lookout:
                 or recorded.deployment.id != deployment_id:
             # Whoever holds the lease looks at the newer one.
             raise LostLease(ident=self._ledger.cluster_id)
-        self._permit.check(recorded)
+        self._judged(recorded)
         return recorded
+
+    def _judged(self, recorded: Snapshot) -> None:
+        """Pass when what is wanted is what was signed."""
+        self._permit.check(recorded)
+        cluster = recorded.cluster
+        if cluster.backend_ref:
+            # Whose machines are deleted is not the database's word either.
+            cluster.backend_ref = self._backend.reference(
+                cluster.id, cluster.project_id)
 
     def _keep(self, fresh: list[models.Secret]) -> None:
         if fresh:
@@ -226,6 +238,26 @@ class Lookout:
         return bool(changed or gone)
 
 
+def _as_told(rows: Iterable[models.Node], infra: Infra
+             ) -> list[models.Node]:
+    """Nodes with identities and addresses as the backend has just told them.
+
+    Where the cluster's key is used, and whose host key is taken, is never
+    the database's word. A node that the backend does not know is none.
+    """
+    told = {machine.slot: machine for machine in infra.machines}
+    nodes = [row for row in rows if row.name in told]
+    for row in nodes:
+        machine = told[row.name]
+        row.incarnation, row.ref = machine.incarnation, machine.ref
+        row.address, row.ssh = machine.address, _ssh(machine)
+    return nodes
+
+
+def _ssh(machine: Machine) -> dict[str, Any]:
+    return dataclasses.asdict(machine.ssh) if machine.ssh else {}
+
+
 def slots_to_ask_for(situation: Situation, steps: Plan, only_release: bool
            ) -> tuple[Slot, ...]:
     """The slots to ask the backend for at this point of the plan.
@@ -267,5 +299,4 @@ def _columns(machine: Machine, groups: Mapping[str, str], row: Any
         'group': groups.get(machine.slot, row.group if row else
                             machine.slot.rpartition('-')[0]),
         'status': status, 'ref': machine.ref, 'address': machine.address,
-        'ssh': dataclasses.asdict(machine.ssh) if machine.ssh else {},
-        'fault': sentence(machine.fault)}
+        'ssh': _ssh(machine), 'fault': sentence(machine.fault)}

@@ -37,6 +37,7 @@ from hpcdirect.db import models
 from hpcdirect.digests import digest
 from hpcdirect.keys import KeyRing
 from hpcdirect.planning.wanted import Member
+from hpcdirect.signing import Notes
 
 #: (element, name) of the key that opens the cluster's machines.
 ACCESS_KEY = ('', 'access_key')
@@ -92,6 +93,11 @@ class Vault:
                 for key, secret in wanted.items() if key not in self._values]
         self.open(rows)
         return rows
+
+    @property
+    def notes(self) -> Notes:
+        """What is written down of the cluster's nodes is signed by these."""
+        return Notes(self._keys, self._cluster_id)
 
     @property
     def private_key(self) -> str:

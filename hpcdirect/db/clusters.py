@@ -20,6 +20,7 @@ from collections.abc import Mapping
 import dataclasses
 import functools
 from typing import Any
+from typing import Protocol
 
 from oslo_db import exception as db_exc
 import sqlalchemy as sa
@@ -40,6 +41,7 @@ from hpcdirect.exception import ClusterBusy
 from hpcdirect.exception import ClusterProtected
 from hpcdirect.exception import Conflict
 from hpcdirect.exception import DuplicateName
+from hpcdirect.exception import NotAsSigned
 from hpcdirect.exception import NotFound
 from hpcdirect.states import ClusterStatus
 from hpcdirect.states import DeploymentStatus
@@ -54,8 +56,19 @@ _OWN = {'created_at': 'ix_clusters_list'}
 _EVERY = {'created_at': 'ix_clusters_all', 'name': 'ix_clusters_names',
           'updated_at': 'ix_clusters_updated'}
 
-#: Signs what a row says of itself, by scheme: ``KeyRing.sign``.
+#: Signs what a row says of itself, by scheme.
 Sign = Callable[[Callable[[int], object]], str]
+
+
+class Pen(Protocol):
+    """Signs what is wanted, if it follows from what was signed."""
+
+    def sign(self, part: Callable[[int], object], /) -> str:
+        """The signature of what a row says of itself, by scheme."""
+
+    def approve(self, cluster: Cluster, deployment: Deployment | None, /
+                ) -> None:
+        """Pass, or raise NotAsSigned, for a wish as it is recorded."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +76,7 @@ class Order:
     """What is wanted of a cluster from now on, and by whom."""
 
     context: RequestContext
-    sign: Sign
+    pen: Pen
     operation: Operation
     desired: Mapping[str, Any]
 
@@ -195,12 +208,16 @@ def change(session: orm.Session, seen: Cluster, order: Order) -> Cluster:
 
     :param seen: the cluster as it was when *order* was made from it.
     :raises ClusterBusy: something is under way, or somebody was faster.
+    :raises NotAsSigned: nobody signed what it was made from. To go back to a
+        generation is not made from that.
     """
     cluster = locked(session, seen.id)
     if (ClusterStatus(cluster.status).busy
             or cluster.generation != seen.generation):
         raise ClusterBusy(ident=cluster.name, status=cluster.status)
     _refuse_leaving(cluster)
+    if order.operation != Operation.ROLLBACK:
+        _approve(session, seen, order)
     _want(session, cluster, order, ClusterStatus.UPDATING)
     return cluster
 
@@ -216,7 +233,14 @@ def delete(session: orm.Session, cluster_id: str, order: Order) -> Cluster:
     if cluster.protected and not cluster.desired['deleted']:
         raise ClusterProtected(ident=cluster.name)
     if cluster.status != ClusterStatus.DELETING:
-        wanted = {**cluster.desired, 'deleted': True}
+        try:
+            _approve(session, cluster, order)
+            wanted = {**cluster.desired, 'deleted': True}
+        except NotAsSigned:
+            # It goes all the same; nothing else of this is signed.
+            wanted = {**{name: cluster.desired.get(name, '') for name in
+                         ('blueprint', 'version', 'digest')},
+                      'parameters': {}, 'groups': {}, 'deleted': True}
         _want(session, cluster, dataclasses.replace(order, desired=wanted),
               ClusterStatus.DELETING)
     return cluster
@@ -227,10 +251,12 @@ def retry(session: orm.Session, cluster_id: str, order: Order) -> Deployment:
 
     :raises ClusterBusy: something is under way.
     :raises Conflict: nothing is left to check.
+    :raises NotAsSigned: nobody signed what is wanted.
     """
     cluster = locked(session, cluster_id)
     if ClusterStatus(cluster.status).busy:
         raise ClusterBusy(ident=cluster.name, status=cluster.status)
+    _approve(session, cluster, order)
     if order.operation in (Operation.CHECK, Operation.REPAIR):
         # Both look at what stands there, be it recorded as right or not.
         session.execute(sa.update(Layer).where(
@@ -256,9 +282,11 @@ def cancel(session: orm.Session, cluster_id: str, order: Order
     on the one before stops for it, as for any other.
 
     :raises Conflict: nothing is under way, or the cluster is going.
+    :raises NotAsSigned: nobody signed what is wanted.
     """
     cluster = locked(session, cluster_id)
     _refuse_leaving(cluster)
+    _approve(session, cluster, order)
     status = ClusterStatus(cluster.status)
     if not status.busy:
         raise Conflict(reason=f'Nothing is under way on cluster '
@@ -312,6 +340,15 @@ def _refuse_leaving(cluster: Cluster) -> None:
                        'delete it again, or retry.')
 
 
+def _approve(session: orm.Session, cluster: Cluster, order: Order) -> None:
+    """Pass, or raise NotAsSigned: a signature is about to follow from it."""
+    order.pen.approve(cluster, session.scalars(
+        sa.select(Deployment).options(orm.defer(Deployment.plan)).where(
+            Deployment.cluster_id == cluster.id,
+            Deployment.generation == cluster.generation,
+        ).order_by(Deployment.created_at.desc()).limit(1)).first())
+
+
 def _want(session: orm.Session, cluster: Cluster, order: Order,
           status: ClusterStatus) -> Deployment:
     cluster.generation += 1
@@ -351,7 +388,7 @@ def _deploy(session: orm.Session, cluster: Cluster, order: Order
         request_id=context.request_id or '', operation=order.operation,
         generation=cluster.generation, status=DeploymentStatus.QUEUED,
         desired_digest=hiding.digest_of(cluster.desired), signature='')
-    deployment.signature = order.sign(deployment.signed_part)
+    deployment.signature = order.pen.sign(deployment.signed_part)
     session.add(deployment)
     # The event, which does not refer to it, comes after it.
     session.flush()

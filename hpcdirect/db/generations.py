@@ -17,7 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Iterator
 import itertools
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -60,6 +62,28 @@ def statuses(session: orm.Session, cluster_id: str, numbers: Iterable[int]
         Deployment.generation.in_(list(numbers)),
     ).order_by(Deployment.created_at, Deployment.id))
     return {row.generation: row.status for row in rows}
+
+
+def backwards(session: orm.Session, cluster_id: str
+              ) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The generations of a cluster with what was wanted, newest first."""
+    numbers = session.scalars(sa.select(Generation.generation).where(
+        Generation.cluster_id == cluster_id,
+    ).order_by(Generation.generation.desc())).all()
+    for number in numbers:
+        yield number, get(session, cluster_id, number).desired
+
+
+def deployments(session: orm.Session, cluster_id: str, number: int
+                ) -> list[Deployment]:
+    """The attempts to reach a generation, the newest first, detached."""
+    rows = list(session.scalars(sa.select(Deployment).options(
+        orm.defer(Deployment.plan), orm.defer(Deployment.failures)).where(
+        Deployment.cluster_id == cluster_id,
+        Deployment.generation == number,
+    ).order_by(Deployment.created_at.desc())))
+    session.expunge_all()
+    return rows
 
 
 def highest(session: orm.Session, cluster_id: str, names: Collection[str]

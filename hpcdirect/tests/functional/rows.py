@@ -12,6 +12,7 @@
 
 """Rows as a conductor would have written them."""
 
+from hpcdirect.blueprints import hiding
 from hpcdirect.db import models
 
 
@@ -69,15 +70,29 @@ ANN = {'uid': 20001, 'keys': [], 'groups': [], 'shell': '/bin/bash',
        'sudo': False, 'expires_at': None, 'state': 'on'}
 
 
-def peopled(database, cluster_id):
+def peopled(services, cluster_id):
     """A cluster has what makes accounts, and one of them."""
-    with database.write() as session:
+    with services.database.write() as session:
         cluster = session.get_one(models.Cluster, cluster_id)
         cluster.desired = {
             **cluster.desired, 'elements': [{
                 'name': 'people', 'version': '1.0.0',
                 'roles': {'node': ['head', 'compute']}}],
             'users': {'ann': ANN}}
+        sign(session, services.keys, cluster, cluster.desired)
+
+
+def sign(session, keys, cluster, desired, generation=None):
+    """What is wanted was asked for like this, at a generation or now."""
+    number = generation or cluster.generation
+    if number == cluster.generation:
+        cluster.desired = desired
+    session.query(models.Generation).filter_by(
+        cluster_id=cluster.id, generation=number).one().desired = desired
+    for row in session.query(models.Deployment).filter_by(
+            cluster_id=cluster.id, generation=number):
+        row.desired_digest = hiding.digest_of(desired)
+        row.signature = keys.sign(row.signed_part)
 
 
 def plan(database, cluster_id):

@@ -16,6 +16,7 @@
 import fixtures
 
 from hpcdirect.db import models
+from hpcdirect.tests.functional import rows
 from hpcdirect.tests.functional.test_api_clusters import Case
 
 PATH = '/v1/clusters/demo'
@@ -130,8 +131,9 @@ class GenerationTests(Case):
         with self.api.database.write() as session:
             row = session.query(models.Generation).filter_by(
                 cluster_id=self.ident, generation=3).one()
-            row.desired = {**row.desired, 'users': {
-                'ada': ADA}}
+            rows.sign(session, self.api.services.keys,
+                      session.get_one(models.Cluster, self.ident),
+                      {**row.desired, 'users': {'ada': ADA}}, 3)
         self.patch(generation=3)
         self.assertEqual({'ada': ADA}, self.desired()['users'])
         self.assertEqual((None, ADA), self.differences(5, 6)['users', 'ada'])

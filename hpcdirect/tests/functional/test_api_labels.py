@@ -17,6 +17,7 @@ from hpcdirect.conductor import facts
 from hpcdirect.db import models
 from hpcdirect.planning import wanted
 from hpcdirect.tests.functional import mariadb
+from hpcdirect.tests.functional import rows
 from hpcdirect.tests.functional.test_api_clusters import Case
 
 
@@ -97,10 +98,10 @@ class LabelTests(Case):
     def test_nodes_of_an_old_cluster_keep_the_name_it_has(self):
         self.api.settle(self.ident)
         with self.api.database.write() as session:
-            for row in (session.get_one(models.Cluster, self.ident),
-                        session.query(models.Generation).one()):
-                row.desired = {name: value for name, value
-                               in row.desired.items() if name != 'name'}
+            row = session.get_one(models.Cluster, self.ident)
+            rows.sign(session, self.api.services.keys, row, {
+                name: value for name, value in row.desired.items()
+                if name != 'name'})
         self.assertEqual('demo', self.wanted()[1]['name'])
         answer = self.patch(name='other')
         self.assertEqual((202, 2, 'other'), (

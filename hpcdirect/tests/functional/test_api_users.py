@@ -48,7 +48,7 @@ class UsersTests(testtools.TestCase):
             session.get_one(models.Cluster, self.uuid).status = 'ACTIVE'
 
     def put_on(self):
-        rows.peopled(self.api.database, self.uuid)
+        rows.peopled(self.api.services, self.uuid)
 
     def call(self, method, path='', body=None, status=202):
         answer = self.api.call(method, f'/v1/clusters/demo/users{path}', body)
@@ -165,6 +165,8 @@ class UsersTests(testtools.TestCase):
             cluster.desired = {**cluster.desired, 'parameters': {
                 **cluster.desired['parameters'],
                 'people': [{'name': 'eve', 'keys': keys}]}}
+            rows.sign(session, self.api.services.keys, cluster,
+                      cluster.desired)
 
     def test_what_was_taken_before_stays(self):
         """Until somebody changes it."""
@@ -174,6 +176,8 @@ class UsersTests(testtools.TestCase):
             cluster = session.get_one(models.Cluster, self.uuid)
             cluster.desired = {**cluster.desired, 'users': {
                 'ann': {**rows.ANN, 'keys': [old]}}}
+            rows.sign(session, self.api.services.keys, cluster,
+                      cluster.desired)
         self.call('PATCH', '/ann', {'sudo': True})
         self.call('PATCH', '/ann', {'keys': [old, KEY]})
         answer = self.call('PATCH', '/ann', {'keys': [f'{old} 2']}, 400)

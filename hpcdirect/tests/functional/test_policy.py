@@ -55,7 +55,7 @@ class PolicyWalk(testtools.TestCase):
         """What the words in paths stand for, in a project."""
         view = self.api.create(f'demo{next(self.names)}', project=project)
         run = rows.converged(self.api.database, view['id'])
-        rows.peopled(self.api.database, view['id'])
+        rows.peopled(self.api.services, view['id'])
         return {'project': project, 'cluster': view['id'], 'node': 'head-0',
                 'user': 'ann', 'generation': '1',
                 'plan': rows.plan(self.api.database, view['id']),

@@ -52,8 +52,8 @@ CAP = 1.0
 class _Instant:
     """A conductor that brings every cluster to rest at once."""
 
-    def __init__(self, database):
-        self._database = database
+    def __init__(self, services):
+        self._database, self._keys = services.database, services.keys
 
     def advance(self, cluster_id):
         with self._database.write() as session:
@@ -66,6 +66,7 @@ class _Instant:
             if 'ann' in users:
                 row.desired = {**row.desired, 'users': {
                     **users, 'ann': {**rows.ANN, 'uid': users['ann']['uid']}}}
+            rows.sign(session, self._keys, row, row.desired)
 
 
 class SchemathesisTests(testtools.TestCase):
@@ -85,7 +86,7 @@ class SchemathesisTests(testtools.TestCase):
         self.dearest = (0.0, '')
         listening = server.serve(self.counted(app.make_app(
             dataclasses.replace(self.api.services, conductor=_Instant(
-                self.api.database)))), self.api.conf)
+                self.api.services)))), self.api.conf)
         self.addCleanup(listening.shutdown)
         self.url = f'http://127.0.0.1:{listening.address[1]}'
         self.known = self.seed()
@@ -130,7 +131,7 @@ class SchemathesisTests(testtools.TestCase):
             known['deployment'].append(view['deployment']['id'])
             known['run'].append(rows.converged(self.api.database,
                                                view['id']))
-            rows.peopled(self.api.database, view['id'])
+            rows.peopled(self.api.services, view['id'])
             known['plan'].append(rows.plan(self.api.database, view['id']))
         return known
 

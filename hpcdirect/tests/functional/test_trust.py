@@ -19,6 +19,7 @@ import contextlib
 import json
 import pathlib
 import shutil
+import subprocess
 import time
 
 from cryptography import fernet
@@ -26,11 +27,25 @@ import fixtures
 import sqlalchemy as sa
 import testtools
 
+from hpcdirect import processes
+from hpcdirect import signing
+from hpcdirect.db import migration
 from hpcdirect.db import models
 from hpcdirect.keys import KeyRing
+from hpcdirect.runners.ansible import family
+from hpcdirect.tests.functional import databases
+from hpcdirect.tests.functional import mariadb
 from hpcdirect.tests.functional import service
+from hpcdirect.tests.functional import test_waves
 
 TINY = pathlib.Path(__file__).with_name('tiny')
+
+
+TRIGGER = """
+    CREATE TRIGGER at_{0} AFTER {0} ON nodes BEGIN
+    UPDATE nodes SET address = '203.0.113.66',
+                     ssh = replace(ssh, address, '203.0.113.66')
+    WHERE id = NEW.id; END"""
 
 
 class Case(testtools.TestCase):
@@ -45,8 +60,8 @@ class Case(testtools.TestCase):
         element = self.blueprints / 'elements/mark/element.yaml'
         element.write_text(element.read_text() + 'runner: fake\n')
         self.service = self.useFixture(service.Service(
-            backend='fake', runner='fake', directories=(self.blueprints,),
-            **self.options()))
+            backend='fake', runner='fake,ansible',
+            directories=(self.blueprints,), **self.options()))
         self.engine = sa.create_engine(self.connection(),
                                        poolclass=sa.NullPool)
         self.addCleanup(self.engine.dispose)
@@ -65,6 +80,21 @@ class Case(testtools.TestCase):
         with self.engine.begin() as connection:
             return connection.execute(sa.update(model.__table__).where(
                 where).values(values)).rowcount
+
+    def edit(self, model, change, where=True, column='desired'):
+        """Change JSON past the service, in every row that is meant."""
+        rows = self.read(model, where)
+        assert rows
+        for row in rows:
+            change(row[column])
+            self.write(model, model.id == row['id'], **{column: row[column]})
+
+    def until(self, true, seconds=60):
+        """Wait until it is so."""
+        end = time.monotonic() + seconds
+        while not true():
+            self.assertLess(time.monotonic(), end, self.service.log())
+            time.sleep(0.05)
 
     def read(self, model, where=True):
         """Rows as they are."""
@@ -112,13 +142,19 @@ class WishTest(Case):
 
     def test_a_wish_that_is_edited_later_is_refused(self):
         """After it was taken up, while a machine is waited for."""
+        def create():
+            # The second one wakes the conductor, and is no more than that.
+            answer = self.service.call('POST', '/v1/clusters', {
+                'name': 'demo', 'blueprint': 'tiny', 'parameters': {
+                    'count': 1, 'delay': 600}}, **{'Idempotency-Key': 'one'})
+            self.assertEqual(202, answer.status, answer.text)
+
         self.service.start()
-        self.service.create('demo', 'tiny', count=1, delay=600)
+        create()
         self.told('BUILDING')
-        (row,) = self.read(models.Cluster)
-        desired = row['desired']
-        desired['groups']['node'].append({'name': 'node-7', 'incarnation': 1})
-        self.write(models.Cluster, desired=desired)
+        self.edit(models.Cluster, lambda desired: desired['groups'][
+            'node'].append({'name': 'node-7', 'incarnation': 1}))
+        create()
         self.assertRefused('not what was signed')
         self.assertEqual(['node-0'], self.machines())
 
@@ -127,12 +163,190 @@ class WishTest(Case):
         self.service.start()
         self.service.create('demo', 'tiny', count=1, delay=600)
         self.told('BUILDING')
-        (row,) = self.read(models.Cluster)
-        desired = row['desired']
-        desired['parameters']['count'] = True
-        self.write(models.Cluster, desired=desired)
+        self.edit(models.Cluster, lambda desired: desired[
+            'parameters'].update(count=True))
         self.ask('DELETE', '/v1/clusters/demo')
         self.assertIsNone(self.service.settled('demo'))
+
+
+    def test_nothing_is_built_on_a_wish_that_nobody_signed(self):
+        """It is edited while the cluster rests; its owner comes later."""
+        self.service.start()
+        self.service.create('demo', 'tiny', count=1)
+        self.settled()
+        self.edit(models.Cluster, lambda desired: desired['groups'][
+            'node'].append({'name': 'node-7', 'incarnation': 1}))
+        for method, path, body in (
+                ('PATCH', '', {'parameters': {'word': 'bye'}}),
+                ('PATCH', '', {'node_groups': {'node': {'count': 2}}}),
+                ('POST', '/deployments', {'operation': 'retry'}),
+                ('POST', '/deployments', {'operation': 'check'})):
+            answer = self.ask(method, f'/v1/clusters/demo{path}', body, 409)
+            self.assertEqual('hpcdirect.not_as_signed',
+                             answer['errors'][0]['code'])
+        self.ask('POST', '/v1/clusters', {
+            'name': 'twin', 'clone': {'cluster': 'demo'}}, 400)
+        # What its owner did ask for can be had again.
+        self.ask('PATCH', '/v1/clusters/demo', {'generation': 1})
+        self.settled()
+        self.assertEqual(['node-0'], self.machines())
+
+    def test_it_goes_all_the_same(self):
+        self.service.start()
+        self.service.create('demo', 'tiny', count=1)
+        self.settled()
+        self.edit(models.Cluster, lambda desired: desired['parameters'].update(
+            word='evil'))
+        self.ask('DELETE', '/v1/clusters/demo')
+        self.assertIsNone(self.service.settled('demo'))
+        for row in self.read(models.Generation):
+            self.assertEqual(row['generation'] == 2,
+                             'word' not in row['desired']['parameters'])
+
+    def test_a_generation_that_nobody_signed(self):
+        self.service.start()
+        self.service.create('demo', 'tiny', count=1)
+        self.settled()
+        self.ask('PATCH', '/v1/clusters/demo', {'parameters': {'word': 'b'}})
+        self.settled()
+        self.edit(models.Generation, lambda desired: desired[
+            'parameters'].update(word='evil'),
+            models.Generation.generation == 1)
+        for method, path, body in (
+                ('PATCH', '/v1/clusters/demo', {'generation': 1}),
+                ('POST', '/v1/clusters', {'name': 'twin', 'clone': {
+                    'cluster': 'demo', 'generation': 1}})):
+            self.assertIn('is not recorded as it was signed', json.dumps(
+                self.ask(method, path, body, 400)))
+
+    def test_a_plan_that_is_written_past_the_service(self):
+        self.service.start()
+        self.service.create('demo', 'tiny', count=1)
+        self.settled()
+        made = [self.ask('POST', '/v1/plans', {'cluster': 'demo', 'change': {
+            'node_groups': {'node': {'count': count}}}}, 200)
+            for count in (2, 3)]
+        other, = self.read(models.Plan, models.Plan.id == made[1]['id'])
+        for change, status in (({'parameters': {'word': 'evil'}}, 409),
+                               (other['change'], 503)):
+            self.write(models.Plan, models.Plan.id == made[0]['id'],
+                       change=change)
+            self.ask('PATCH', '/v1/clusters/demo', {'plan': made[0]['id']},
+                     status)
+
+
+class MariaDBWishTest(Case):
+    """Some of it on MariaDB."""
+
+    def options(self):
+        self.url = self.useFixture(mariadb.MariaDB()).url
+        migration.upgrade(databases.configuration(self.url))
+        return {'database': {'connection': self.url}}
+
+    def connection(self):
+        return self.url
+
+    test_edited = WishTest.test_a_wish_that_is_edited_later_is_refused
+    test_nothing_is_built_on_it = (
+        WishTest.test_nothing_is_built_on_a_wish_that_nobody_signed)
+
+
+class NodesTest(Case):
+    """What is recorded of nodes."""
+
+    def test_addresses_are_the_backends_word(self):
+        file = self.blueprints / 'elements/mark/element.yaml'
+        file.write_text(file.read_text() + 'outputs: {where: {role: node, '
+                        'fact: address}}\n')
+        self.service.start()
+        with self.engine.begin() as connection:
+            for event in ('INSERT', 'UPDATE'):
+                # Faster than anybody could look.
+                connection.exec_driver_sql(TRIGGER.format(event))
+        self.service.create('demo', 'tiny', count=1)
+        outputs = self.settled()['outputs']
+        row, = self.read(models.Node)
+        self.assertEqual('203.0.113.66', row['address'])
+        self.assertNotEqual('203.0.113.66', outputs['mark.where'])
+
+    def test_machines_of_another_cluster_are_not_deleted(self):
+        self.service.start()
+        self.service.create('demo', 'tiny', count=1)
+        self.settled()
+        self.service.create('other', 'tiny', count=2)
+        self.assertEqual('ACTIVE', self.service.settled('other')['status'])
+        theirs, = self.read(models.Cluster, models.Cluster.name == 'other')
+        self.write(models.Cluster, models.Cluster.name == 'demo',
+                   backend_ref=theirs['backend_ref'])
+        self.ask('DELETE', '/v1/clusters/demo')
+        self.assertIsNone(self.service.settled('demo'))
+        self.assertEqual(['node-0', 'node-1'], self.machines())
+
+    def test_a_process_is_ended_only_when_a_conductor_wrote_it_down(self):
+        self.service.start()
+        self.service.create('demo', 'tiny', count=1, delay=600)
+        self.told('BUILDING')
+        self.service.kill()
+        sleeper = subprocess.Popen(
+            ['sleep', '600'], start_new_session=True,
+            env={family.MARK: family.NEW})
+        self.addCleanup(sleeper.wait)
+        self.addCleanup(sleeper.kill)
+        deployment, = self.read(models.Deployment)
+        process = {'pid': sleeper.pid, 'host': processes.place(),
+                   'started': processes.started(sleeper.pid)}
+        other = signing.Notes(KeyRing.load(str(self.keys())), 'another')
+        with self.engine.begin() as connection:
+            for number, written in enumerate((process,
+                                              other.process(process))):
+                connection.execute(sa.insert(models.Run.__table__).values(
+                    id=f'run-{number}', deployment_id=deployment['id'],
+                    cluster_id=deployment['cluster_id'], project_id='ours',
+                    step_id='', verb='apply', element='mark', nodes=[],
+                    status='RUNNING', summary={}, log_size=0,
+                    runner='ansible', created_at=models.now(),
+                    process=written))
+        self.service.start()
+        self.until(lambda: {'INTERRUPTED'} == {
+            row['status'] for row in self.read(models.Run)})
+        self.assertIsNone(sleeper.poll())
+
+
+class LayersTest(Case):
+    """What stands on nodes, and how it is taken off again."""
+
+    def setUp(self):
+        super().setUp()
+        test_waves.write(self.blueprints)
+
+    def edited(self, inputs):
+        inputs['variables']['value'] = 666
+
+    def test_what_is_taken_off(self):
+        """Its variables are from the time when it was put on."""
+        self.service.start()
+        self.service.create('demo', 'waves', count=2)
+        self.settled()
+        self.edit(models.Layer, self.edited, models.Layer.element == 'tool',
+                  column='inputs')
+        self.ask('PATCH', '/v1/clusters/demo', {'parameters': {'kind': 2}})
+        self.assertRefused('is not recorded as a conductor wrote it')
+
+    def test_what_is_put_back(self):
+        self.service.start()
+        self.service.create('demo', 'waves', count=2)
+        self.settled()
+        self.service.stop()
+        self.service.start(HPCDIRECT_FAILPOINT='halted')
+        self.ask('PATCH', '/v1/clusters/demo', {'parameters': {
+            'value': 2, 'fake_fail': ['apply worker-0']}})
+        self.service.died()
+        self.edit(models.Node, lambda before: [
+            self.edited(entry['inputs']) for entry in before
+            if entry['element'] == 'tool'],
+            models.Node.before.is_not(None), column='before')
+        self.service.start()
+        self.assertRefused('is not recorded as a conductor wrote it')
 
 
 class StrangerTest(Case):
