@@ -111,7 +111,7 @@ class KeyRing:
         if not keys:
             raise Unavailable(reason='The key file holds no key; make one '
                               'with "hpcdirect-db-manage create-key".')
-        self._scheme = scheme
+        self.scheme = scheme
         try:
             self._first_box = fernet.MultiFernet(
                 [fernet.Fernet(key) for key in keys])
@@ -153,7 +153,7 @@ class KeyRing:
         :returns: at most 64 characters of ASCII.
         """
         line = self._lines[0]
-        if self._scheme == 1:
+        if self.scheme == 1:
             return _mac(line.first_signing, part(1)).hex()
         return _second(line, who, part(2))
 
@@ -192,7 +192,7 @@ class KeyRing:
 
     def encrypt(self, text: str, about: str) -> str:
         """*text*, sealed so that it opens for the same *about* only."""
-        if self._scheme == 1:
+        if self.scheme == 1:
             return self._first_box.encrypt(text.encode()).decode()
         line = self._lines[0]
         token = line.box.encrypt(json.dumps([about, text]).encode())
@@ -235,7 +235,7 @@ class KeyRing:
     def current(self, made: str) -> bool:
         """Whether a signature or seal is by the first key and newest way."""
         words = made.split('.')
-        return self._scheme == 2 and words[0] == '2' \
+        return self.scheme == 2 and words[0] == '2' \
             and self._lines[0].name in words[1:3]
 
 

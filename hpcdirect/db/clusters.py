@@ -183,6 +183,12 @@ def alive(session: orm.Session, idents: Iterable[str]) -> set[str]:
         Cluster.id.in_(list(idents)), Cluster.deleted == '')))
 
 
+def gone(session: orm.Session, idents: Iterable[str]) -> set[str]:
+    """Those of some ids that were clusters of ours, and were deleted."""
+    return set(session.scalars(sa.select(Cluster.id).where(
+        Cluster.id.in_(list(idents)), Cluster.deleted != '')))
+
+
 def create(session: orm.Session, cluster: Cluster, order: Order,
            tags: Iterable[str] = ()) -> None:
     """Write a new cluster with its first deployment.

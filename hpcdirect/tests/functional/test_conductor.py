@@ -220,14 +220,37 @@ class WatchTest(testtools.TestCase):
         command = [sys.executable, '-c', 'from hpcdirect.cmd import manage; '
                    'raise SystemExit(manage.main())', '--config-file',
                    str(self.service.folder / 'hpcdirect.conf'), 'leftovers']
-        for options in ((), ('--sweep',)):
+        deleted = self.service.create('gone', 'tiny', count=1)['id']
+        self.service.settled('gone')
+        self.service.call('DELETE', '/v1/clusters/gone')
+        self.assertIsNone(self.service.settled('gone'))
+        self.machines(lambda clusters: clusters.update({
+            f'fake-{deleted}': clusters['fake-of-nobody']}))
+
+        def run(*options, answer='', code=0):
+            """Cluster of what is listed -> why it stays."""
             done = subprocess.run([*command, *options], capture_output=True,
-                                  text=True)
-            self.assertEqual(['fake', 'of-nobody', 'machine', 'node-0'],
-                             done.stdout.split(), done.stderr)
-            self.assertEqual(0, done.returncode)
-        done = subprocess.run(command, capture_output=True, text=True)
-        self.assertEqual('', done.stdout)
+                                  text=True, input=answer)
+            self.assertEqual(code, done.returncode, done.stderr)
+            return {line.split()[1]: ' '.join(line.split()[4:])
+                    for line in done.stdout.splitlines()}
+
+        young = run('--sweep', '--yes')
+        self.assertEqual('not known here', young.pop('of-nobody'))
+        self.assertIn('first seen', young.pop(deleted))
+        self.assertEqual({}, young)
+        ripe = ('--older-than', '0')
+        both = {'of-nobody': 'not known here', deleted: 'may be swept'}
+        for options, answer, code in (
+                ((), '', 0), (('--sweep',), '', 1), (('--sweep',), 'y\n', 1),
+                (('--sweep', '--max', '0', '--yes'), '', 1)):
+            self.assertEqual(both, run(*ripe, *options, answer=answer,
+                                       code=code))
+        run(*ripe, '--sweep', answer='sweep 1\n')
+        # What another installation made is there until it is named.
+        self.assertEqual({'of-nobody'}, set(run(*ripe, '--sweep', '--yes')))
+        run('--sweep', '--yes', '--only', 'of-nobody')
+        self.assertEqual({}, run())
         # What belongs to a cluster that is alive was left alone.
         self.assertEqual(['UP', 'UP'], [node['status'] for node
                                         in self.nodes().values()])

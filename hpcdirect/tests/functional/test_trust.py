@@ -20,6 +20,7 @@ import json
 import pathlib
 import shutil
 import subprocess
+import sys
 import time
 
 from cryptography import fernet
@@ -36,6 +37,7 @@ from hpcdirect.runners.ansible import family
 from hpcdirect.tests.functional import databases
 from hpcdirect.tests.functional import mariadb
 from hpcdirect.tests.functional import service
+from hpcdirect.tests.functional import test_secrets
 from hpcdirect.tests.functional import test_waves
 
 TINY = pathlib.Path(__file__).with_name('tiny')
@@ -455,3 +457,57 @@ class CatalogueTest(Case):
         self.assertIn('is not in the catalogue as it was', answer.text)
         self.assertIn('is not in the catalogue as it was', self.service.get(
             f'/v1/plans/{plan["id"]}')['stale'])
+
+
+class RotationTest(Case):
+    """Keys are replaced while everything runs."""
+
+    def reseal(self, *options):
+        """``hpcdirect-manage reseal``; its exit code and what it said."""
+        done = subprocess.run(
+            [sys.executable, '-c', 'from hpcdirect.cmd import manage; '
+             'raise SystemExit(manage.main())', '--config-file',
+             str(self.service.folder / 'hpcdirect.conf'), 'reseal', *options],
+            capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    def test_from_the_release_before(self):
+        test_secrets.write(self.blueprints)
+        for path, old, new in (
+                ('elements/canary/element.yaml', '"name": "canary"',
+                 '"runner": "fake", "name": "canary"'),
+                ('blueprints/cage/blueprint.yaml', '"local"', '"fake"'),
+                ('blueprints/cage/blueprint.yaml',
+                 '{"memory_mib": 256, "pids": 256}', '{}')):
+            file = self.blueprints / path
+            file.write_text(file.read_text().replace(old, new))
+        configuration = self.service.folder / 'hpcdirect.conf'
+        text = configuration.read_text()
+        configuration.write_text(text.replace(
+            '[DEFAULT]\n', '[DEFAULT]\nkey_scheme = 1\n'))
+        self.service.start()
+        given = {'word': 'a-word-of-people', 'plain': 'x'}
+        self.service.create('demo', 'cage', **given)
+        self.settled()
+        self.service.stop()
+        configuration.write_text(text)
+        old = self.keys().read_bytes().strip()
+        self.assertNotIn('.', self.read(models.Deployment)[0]['signature'])
+        self.edit(models.Layer, lambda inputs: inputs.pop('signature'),
+                  column='inputs')
+        new = fernet.Fernet.generate_key()
+        self.keys().write_bytes(new + b'\n' + old)
+        code, said = self.reseal()
+        self.assertEqual(1, code, said)
+        self.assertIn('layers: 0 made anew, 0 were well, 1 left', said)
+        code, said = self.reseal('--adopt-unsigned')
+        self.assertEqual(0, code, said)
+        self.keys().write_bytes(new)
+        self.service.start()
+        # The same secret is no change; another one is.
+        self.ask('PATCH', '/v1/clusters/demo', {'parameters': given}, 200)
+        self.ask('PATCH', '/v1/clusters/demo', {'parameters': {
+            **given, 'word': 'another-word'}})
+        self.settled()
+        self.ask('PATCH', '/v1/clusters/demo', {'generation': 1})
+        self.settled()
