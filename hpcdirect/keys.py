@@ -175,8 +175,8 @@ class KeyRing:
 
     def strange(self, signature: str) -> str:
         """What is not known here of a signature, a clause; '' if all is."""
-        scheme, _, rest = signature.partition('.')
-        if not rest:
+        scheme, dot, rest = signature.partition('.')
+        if not dot:
             return ''
         words = rest.split('.')
         if scheme != '2' or len(words) != 3 or not signature.isascii():

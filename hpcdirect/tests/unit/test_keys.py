@@ -73,11 +73,10 @@ class SignatureTest(testtools.TestCase):
                 (KeyRing([TWO]).sign(part), 'key'),
                 (ring.sign(part).replace('2.', '3.', 1), 'way'),
                 (ring.sign(part).replace('api', 'portal'), 'portal'),
-                ('2.api', 'way'), ('2.api.x.y.z', 'way'), ('9.', ''),
-                ('.', ''), ('2.api.é.x', 'way')):
-            if word:
-                self.assertIn(word, ring.strange(made), made)
-                self.assertEqual(Verdict.UNKNOWN, ring.judge(part, made))
+                ('2.api', 'way'), ('2.api.x.y.z', 'way'), ('9.', 'way'),
+                ('.', 'way'), ('2.', 'way'), ('2.api.é.x', 'way')):
+            self.assertIn(word, ring.strange(made), made)
+            self.assertEqual(Verdict.UNKNOWN, ring.judge(part, made))
 
     @given(strategies.text(max_size=80))
     def test_no_text_is_taken_for_a_signature(self, text):
