@@ -130,8 +130,9 @@ class ConfigTest(base.ClientTest):
         file = self.home / 'inventory.yaml'
         self.config('--inventory', '--output', str(file))
         self.stub.answer('GET', '/clusters/demo', stub.cluster(
-            'the-other', id='id-demo', parameters={'users': [
-                {'name': 'joe'}]}))
+            'the-other', id='id-demo'))
+        self.stub.answer('GET', '/clusters/id-demo/users', {
+            'users': [stub.user('joe')]})
         other = self.home / 'other.yaml'
         self.config('--inventory', '--output', str(other))
         done = subprocess.run(
