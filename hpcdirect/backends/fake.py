@@ -45,6 +45,8 @@ _KNOWN = ('away', 'delay', 'fail', 'packages')
 class FakeBackend(base.Backend):
     """Keeps its machines in ``state_path/fake.json``: a restart finds them.
 
+    Times are the monotonic clock's, which is one for a whole machine.
+
     :param conf: its ``state_path``; none, and nothing is kept.
     """
 
@@ -135,7 +137,7 @@ class FakeBackend(base.Backend):
         number = next(n for n in range(1, 65536) if n not in used)
         # The number is taken at once, or two of one request would share it.
         values = {'incarnation': slot.incarnation, 'number': number,
-                  'up_at': time.time() + float(group.get('delay', 0)),
+                  'up_at': time.monotonic() + float(group.get('delay', 0)),
                   'fail': _fails(group.get('fail', False), slot.name),
                   'seed': uuid.uuid4().hex}
         self._clusters.setdefault(
@@ -176,7 +178,7 @@ def _seen(name: str, values: dict[str, Any]) -> base.Machine:
     address = f'192.0.2.{number}' if number < 255 else (
         f'198.51.{number // 256}.{number % 256}')
     status, fault = base.MachineStatus.UP, ''
-    if time.time() < values['up_at']:
+    if time.monotonic() < values['up_at']:
         status = base.MachineStatus.BUILDING
     elif values['fail']:
         status, fault = base.MachineStatus.FAILED, 'It was told to fail.'

@@ -183,6 +183,10 @@ class ClockStepTest(test_turns.Case):
         self.begin(False, True)
         self.assertStepChangesNothing(HOUR)
 
+    def test_conductor_back(self):
+        self.begin(False, True)
+        self.assertStepChangesNothing(-HOUR)
+
     def test_both_ahead(self):
         self.begin(True, True)
         self.assertStepChangesNothing(HOUR)
