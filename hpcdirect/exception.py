@@ -47,6 +47,9 @@ from collections.abc import Iterable
 import dataclasses
 from typing import ClassVar
 
+#: Findings that are told; nobody reads more, and each costs to be sent.
+_MOST = 100
+
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
@@ -85,14 +88,20 @@ class NotFound(HPCDirectError):
 
 
 class Invalid(HPCDirectError):
-    """The request is wrong; carries every finding, not the first."""
+    """The request is wrong; carries every finding, not the first.
+
+    Beyond the hundredth there is one that says how many there are more.
+    """
 
     status, code, title = 400, 'invalid', 'Invalid request'
     template = '{reason}'
 
     def __init__(self, findings: Iterable[Finding] = (), **values: object
                  ) -> None:
-        self.findings = tuple(findings)
+        found = tuple(findings)
+        self.findings = found if len(found) <= _MOST + 1 else (
+            *found[:_MOST], Finding(
+                f'more is wrong: {len(found) - _MOST} findings'))
         values.setdefault('reason', '; '.join(map(str, self.findings)))
         super().__init__(**values)
 

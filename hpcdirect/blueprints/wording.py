@@ -83,6 +83,8 @@ Found = tuple[tuple[str | int, ...], str]
 MOST = 100
 #: Of them, from the entries of one list or mapping.
 _MOST_EACH = 50
+#: What is told of alternatives that all do not fit.
+_CHOICES = 4
 #: No name that is meant is longer.
 _LONGEST = 255
 
@@ -270,8 +272,9 @@ def _choice(error: ValidationError) -> str:
     """What the alternatives ask for, in one sentence."""
     said = list(dict.fromkeys(
         f'{".".join(map(str, inner.relative_path))} '.lstrip() + text
-        for inner in error.context or () for _, text in explain(inner)))
-    return ', or it '.join(said[:4])
+        for inner in error.context or ()
+        for _, text in itertools.islice(explain(inner), _CHOICES)))
+    return ', or it '.join(said[:_CHOICES])
 
 
 def _shown(value: Any, schema: Any) -> str:

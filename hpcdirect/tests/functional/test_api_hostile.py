@@ -190,6 +190,20 @@ class HostileTests(testtools.TestCase):
         self.assertEqual(400, self.api.call(
             'PATCH', f'/v1/clusters/{view["id"]}', large).status)
 
+    def test_a_hundred_findings_are_enough(self):
+        slots = [f's{number}' for number in range(9000)]
+        view = self.api.create()
+        self.api.settle(view['id'])
+        change = {'node_groups': {'compute': {'slots': slots}}}
+        answer = self.api.call('PATCH', '/v1/clusters/demo', change)
+        self.assertEqual(400, answer.status)
+        self.assertEqual(101, len(answer.json['errors'][0]['findings']))
+        self.assertLess(len(answer.body), 65536)
+        shown = self.api.call('POST', '/v1/plans', {
+            'cluster': 'demo', 'change': change}).json
+        self.assertTrue(shown['refused'])
+        self.assertEqual(101, len(shown['changes']))
+
     def test_lines_and_tabs_may_stand_in_text(self):
         view = self.api.create(description='one\n\ttwo \u05d0\u200f')
         self.assertEqual('one\n\ttwo \u05d0\u200f', view['description'])
