@@ -12,6 +12,7 @@
 
 """``openstack hpc element test``: on real nodes, as somebody would call it."""
 
+import contextlib
 import functools
 import json
 import os
@@ -82,14 +83,29 @@ def openstack(*argv):
                                      signal.SIG_DFL))
 
 
-def left_of(pid):
-    """What a trial of that process has left on this machine."""
-    name = f'hpc-trial-{pid}-*'
-    folders = [*pathlib.Path('/var/tmp').glob(name),
-               *pathlib.Path('/dev/shm').glob(name)]
-    return folders + [one for one in network.bridges() if re.search(
-        rf'/hpc-trial-{pid}-', pathlib.Path(
-            f'/sys/class/net/{one}/ifalias').read_text())]
+def trials_of(pid):
+    """Names of the trials that a process has under way: it locks a file."""
+    names = set()
+    for link in pathlib.Path(f'/proc/{pid}/fd').iterdir():
+        with contextlib.suppress(OSError):
+            names.add(link.readlink().parent.name)
+    return {name for name in names if name.startswith('hpc-trial-')}
+
+
+def every_trial():
+    """Names of all trials of which something is on this machine."""
+    return {path.name for base in ('/var/tmp', '/dev/shm')
+            for path in pathlib.Path(base).glob('hpc-trial-*')}
+
+
+def left_of(names):
+    """What trials of these names have left on this machine."""
+    folders = [path for name in names for path in (
+        pathlib.Path('/var/tmp') / name, pathlib.Path('/dev/shm') / name)
+        if path.exists()]
+    return folders + [one for one in network.bridges() if set(
+        pathlib.Path(f'/sys/class/net/{one}/ifalias').read_text()
+        .replace('/', ' ').split()) & names]
 
 
 class StepsTest(sshd_nodes.NodesCase):
@@ -142,6 +158,7 @@ class ElementTestTest(unittest.TestCase):
         work = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         ours = shutil.copytree(OURS, work / 'elements')
         shutil.copytree(ROOT / 'elements/library', ours / 'library')
+        before = every_trial()
         process = openstack(
             *SHIPPED, *large, *(ours / name for name in (
                 'litter', 'cursed', 'stillborn', 'restless', 'lodger')),
@@ -167,7 +184,7 @@ class ElementTestTest(unittest.TestCase):
         self.assertLess(0, rows['munge']['Packages'])
         self.assertEqual({'apply', 'verify', 'again', 'revert'},
                          set(rows['munge']['Seconds']))
-        self.assertEqual([], left_of(process.pid))
+        self.assertEqual([], left_of(every_trial() - before))
 
     def check_litter(self, row):
         self.assertEqual('C', row['Grade'])
@@ -203,17 +220,17 @@ class ElementTestTest(unittest.TestCase):
                 watch = threading.Timer(600, process.kill)
                 watch.start()
                 self.addCleanup(watch.cancel)
-                lines = []
+                trials = set()
                 for line in process.stderr:
-                    lines.append(line)
                     if 'below' in line or 'up to date' in line:
-                        self.assertNotEqual([], left_of(process.pid))
+                        trials = trials_of(process.pid)
+                        self.assertNotEqual([], left_of(trials))
                         process.send_signal(number)
                         break
                 out, said = process.communicate()
                 self.assertEqual((1, ''), (process.returncode, out), said)
                 self.assertIn('the nodes are gone', said)
-                self.assertEqual([], left_of(process.pid))
+                self.assertEqual([], left_of(trials))
 
     def test_nothing_to_test(self):
         process = openstack('munche', '-f', 'json')
