@@ -380,8 +380,10 @@ class MainJobTest(testtools.TestCase):
         run = next(event['run_id'] for event in events if event['run_id'])
         self.assertEqual(self.uuid, self.service.get(f'/v1/runs/{run}')[
             'cluster_id'])
-        self.assertEqual([], self.service.get(
-            f'/v1/events?cluster={self.uuid}', user='member-theirs')['events'])
+        # To others there is no such cluster, and never was.
+        self.assertEqual(400, self.service.call(
+            'GET', f'/v1/events?cluster={self.uuid}',
+            user='member-theirs').status)
 
     # -- the service ------------------------------------------------------
 

@@ -154,6 +154,10 @@ class SchemathesisTests(testtools.TestCase):
             'content']['application/json']
         body['schema']['properties']['blueprint']['enum'] = ['small']
         body['example'] = {'name': 'first', 'blueprint': 'small'}
+        # Its other fields have rules of their own that the schema cannot say.
+        document['paths']['/v1/clusters/{cluster}/users']['post'][
+            'requestBody']['content']['application/json']['example'] = {
+                'name': 'zoe'}
         document['paths']['/v1/clusters/{cluster}/users/{user}']['patch'][
             'requestBody']['content']['application/json']['example'] = {
                 'sudo': True}
