@@ -12,6 +12,7 @@
 
 """What is installed is whole, and needs the folder it came from no more."""
 
+from importlib import metadata
 import pathlib
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ PARTS = ('hpcdirect', 'blueprints', 'elements', 'etc', 'setup.py',
 class InstallTest(testtools.TestCase):
 
     def test_without_git_and_without_its_folder(self):
+        before = metadata.version('hpcdirect')
         folder = pathlib.Path(tempfile.mkdtemp(prefix='hi-'))
         self.addCleanup(shutil.rmtree, folder)
         source = folder / 'source'
@@ -39,11 +41,14 @@ class InstallTest(testtools.TestCase):
             else:
                 shutil.copy(ROOT / name, source)
         subprocess.run(
+            # What this very environment has is not taken out of it.
             [sys.executable, '-m', 'pip', 'install', '-q', '--no-deps',
+             '--ignore-installed',
              '--no-build-isolation', '--no-compile', '--prefix',
              str(folder / 'there'), str(source)], check=True,
             env={'PBR_VERSION': '0.1.0', 'PATH': '/usr/bin:/bin',
                  'HOME': str(folder), 'TMPDIR': str(folder)})
+        self.assertEqual(before, metadata.version('hpcdirect'))
         wanted = {part: {
             path.relative_to(source / part) for path
             in (source / part).rglob('*') if path.is_file()
