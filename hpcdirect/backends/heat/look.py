@@ -86,7 +86,7 @@ def entries(said: Any, servers: Iterable[Server], cloud: Cloud
 
     :param said: the output: an address or a list of them, or nothing yet.
     :param servers: those that are to be reached there.
-    :returns: each as it was named, '' in the place of one that is another's.
+    :returns: as they were named; none while one of them is another's.
     """
     found = tuple(str(one) for one in (
         said if isinstance(said, list) else [said] if said else []))
@@ -98,7 +98,9 @@ def entries(said: Any, servers: Iterable[Server], cloud: Cloud
         LOG.warning('An output says that a cluster is reached at %s, which is '
                     'neither an address of its machines nor a floating IP of '
                     'the project.', ', '.join(sorted(foreign)))
-    return tuple('' if one in foreign else one for one in found)
+        # What is not known yet is asked for again; addresses are kept.
+        return ()
+    return found
 
 
 def lacks_host(server: Server) -> bool:
