@@ -122,8 +122,9 @@ class ConductorTest(FaultCase):
             # A UUID of our own making is no danger.
             'SELECT owner FROM clusters WHERE lease_until > '  # noqa: S608
             'UNIX_TIMESTAMP(NOW(6)) AND id = ' + repr(cluster.id)))
-        pid = holder.split(':')[1] if holder.count(':') == 2 else None
-        return cloud.service_of(pid) if pid else None
+        # host:boot:namespace:pid:start; see hpcdirect/processes.py.
+        words = holder.split(':')
+        return cloud.service_of(words[3]) if len(words) == 5 else None
 
     def one_playbook_at_a_time(self, cluster):
         """No two runs of different epochs were at work on one node."""
