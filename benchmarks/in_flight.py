@@ -29,7 +29,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from typing import Any
@@ -216,7 +215,7 @@ def main() -> None:
     if args.conductor:
         conduct(args.conductor)
         return
-    print(f'load {os.getloadavg()[0]:.1f}, folder {tempfile.gettempdir()}')
+    print(f'load {os.getloadavg()[0]:.1f}', flush=True)
     measure(args.clusters, args.seconds, args.workers)
 
 

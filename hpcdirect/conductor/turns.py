@@ -103,11 +103,6 @@ class Turns:
             if moments:
                 self._put(cluster_id, min(moments))
 
-    def forget(self, cluster_id: str) -> None:
-        """Drop a turn that has not come yet: another conductor has it."""
-        with self._condition:
-            self._moments.pop(cluster_id, None)
-
     def close(self) -> None:
         """No more turns; whoever waits for one is told so."""
         with self._condition:

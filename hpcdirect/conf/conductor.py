@@ -45,7 +45,8 @@ OPTIONS: list[cfg.Opt] = [
         'lease_seconds', default=10.0, min=0.5, max=300.0,
         help='Seconds for which a conductor takes a cluster; it renews the '
              'lease three times as often. A short lease makes take-over '
-             'fast, a long one rides out a slow database.'),
+             'fast, a long one rides out a slow database: a conductor that '
+             'cannot renew in time ends what it runs, and it is done again.'),
     cfg.IntOpt(
         'provision_timeout', default=1800, min=1, max=86400,
         help='Seconds within which machines have to come up; after that the '

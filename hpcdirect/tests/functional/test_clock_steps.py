@@ -15,12 +15,10 @@
 By libfaketime, for one process at a time; the machine's clock is left alone.
 """
 
-import contextlib
 import datetime
 import json
 import os
 import pathlib
-import signal
 import subprocess
 import sys
 import tempfile
@@ -128,27 +126,13 @@ class ClockStepTest(test_turns.Case):
         self.start({})
 
     def start(self, environment):
-        file = self.api.folder / 'hpcdirect.conf'
-        file.write_text(
-            f'[DEFAULT]\nstate_path = {self.api.folder}\n'
-            'enabled_backends = fake\nenabled_runners = fake\n'
-            'enabled_sources = directory\ntransport_url = fake://\n'
-            f'log_file = {self.api.folder}/log\n'
-            f'[blueprints]\ndirectories = {self.api.folder}\n'
-            f'[database]\nconnection = {self.api.conf.database.connection}\n'
-            '[conductor]\nscan_interval = 0.2\nlease_seconds = 15\n'
-            'watch_interval = 0.5\nprovision_timeout = 600\n')
+        file = self.configuration(
+            lease_seconds=15, watch_interval=0.5, provision_timeout=600)
         process = subprocess.Popen(
             [sys.executable, '-c', PROGRAM, '--config-file', str(file)],
             start_new_session=True, stdin=subprocess.DEVNULL,
             env={**os.environ, **environment})
         self.addCleanup(self.end, process)
-
-    @staticmethod
-    def end(process):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
     def assertStepChangesNothing(self, seconds):
         self.clock.set(seconds)

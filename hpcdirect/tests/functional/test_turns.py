@@ -106,6 +106,28 @@ class Case(testtools.TestCase):
         self.addCleanup(made.stop)
         return made
 
+    def configuration(self, **conductor):
+        """The file of a conductor in a process of its own."""
+        file = self.api.folder / 'hpcdirect.conf'
+        file.write_text(
+            f'[DEFAULT]\nstate_path = {self.api.folder}\n'
+            'enabled_backends = fake\nenabled_runners = fake\n'
+            'enabled_sources = directory\ntransport_url = fake://\n'
+            f'log_file = {self.api.folder}/log\n'
+            f'[blueprints]\ndirectories = {self.api.folder}\n'
+            f'[database]\nconnection = {self.api.conf.database.connection}\n'
+            '[conductor]\nscan_interval = 0.2\n' + ''.join(
+                f'{name} = {value}\n'
+                for name, value in conductor.items()))
+        return file
+
+    @staticmethod
+    def end(process):
+        """Kill a process and all it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
     def create(self, name='demo', **parameters):
         return self.api.create(name, blueprint='plant',
                                parameters=parameters)['id']
@@ -321,27 +343,13 @@ class LeavingTest(Case):
     """The process that a site runs, and SIGTERM."""
 
     def start(self):
-        file = self.api.folder / 'hpcdirect.conf'
-        file.write_text(
-            f'[DEFAULT]\nstate_path = {self.api.folder}\n'
-            'enabled_backends = fake\nenabled_runners = fake\n'
-            'enabled_sources = directory\ntransport_url = fake://\n'
-            f'log_file = {self.api.folder}/log\n'
-            f'[blueprints]\ndirectories = {self.api.folder}\n'
-            f'[database]\nconnection = {self.api.conf.database.connection}\n'
-            '[conductor]\nscan_interval = 0.2\nlease_seconds = 30\n')
+        file = self.configuration(lease_seconds=30)
         process = subprocess.Popen(
             [sys.executable, '-c', 'from hpcdirect.cmd import conductor; '
              'raise SystemExit(conductor.main())', '--config-file',
              str(file)], start_new_session=True, stdin=subprocess.DEVNULL)
         self.addCleanup(self.end, process)
         return process
-
-    @staticmethod
-    def end(process):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
     def test_it_gives_back_what_it_has_and_nothing_fails(self):
         ident = self.create(seconds=3)
