@@ -169,21 +169,26 @@ class Conductor:
         """
         self._stopping.set()
         self._turns.close()
-        held = self._holds.all()
-        for one in held.values():
-            if one.deployer:
-                one.deployer.end()
+        self._end_works()
         end = time.monotonic() + _GRACE
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
-        for one in held.values():
-            if one.deployer:
-                one.deployer.join(max(0.0, end - time.monotonic()))
+        # A turn that was under way may have begun something.
+        for one in self._end_works():
+            one.join(max(0.0, end - time.monotonic()))
         for cluster_id in self._holds.all():
             self._release(cluster_id)
         self._over.set()
         for runner in self._parts.runners.values():
             runner.close()
+
+    def _end_works(self) -> list[deployer.Deployer]:
+        """Let all that runs end soon; whose it is."""
+        found = [held.deployer for held in self._holds.all().values()
+                 if held.deployer]
+        for one in found:
+            one.end()
+        return found
 
     def advance(self, cluster_id: str) -> None:
         """There may be work for this cluster (RPC endpoint; never waits)."""
@@ -289,8 +294,7 @@ class Conductor:
             if not isinstance(exc, db_exc.DBDataError):
                 # As after a death of ours: whoever claims it next goes on.
                 LOG.warning('Cluster %s is left: %s', cluster_id, exc)
-                self._troubled[cluster_id] = 1 + self._troubled.get(
-                    cluster_id, 0)
+                self._trouble(cluster_id)
                 return self._let_go(ledger, held)
             LOG.exception('Cluster %s: this is a bug.', cluster_id)
             return self._let_go(ledger, held, _BUG)
@@ -391,7 +395,7 @@ class Conductor:
             # It comes again when that has ended.
             held.deployer.end()
             return self._rest
-        with contextlib.suppress(HPCDirectError, db_exc.DBError):
+        try:
             if failure:
                 deployment = ledger.snapshot().deployment
                 if deployment is not None:
@@ -401,8 +405,16 @@ class Conductor:
                 self._aside[ledger.cluster_id] = time.monotonic() + _ASIDE
                 if ledger.left(aside):
                     LOG.warning('Cluster %s: %s', ledger.cluster_id, aside)
+        except (HPCDirectError, db_exc.DBError) as exc:
+            LOG.warning('Cluster %s is left, and cannot be told so: %s',
+                        ledger.cluster_id, exc)
+            self._trouble(ledger.cluster_id)
         self._release(ledger.cluster_id)
         return None
+
+    def _trouble(self, cluster_id: str) -> None:
+        """It could not be gone on with, once more: it rests for longer."""
+        self._troubled[cluster_id] = 1 + self._troubled.get(cluster_id, 0)
 
     def _release(self, cluster_id: str) -> None:
         """Give a cluster back; say when it is to be looked at again."""

@@ -313,6 +313,24 @@ class CourseTest(Case):
         self.assertEqual(['It was told to fail.'], [
             failure['message'] for failure in cluster['failures']])
 
+    def test_what_cannot_even_be_failed_rests_longer_each_time(self):
+        def refused(ledger, *given, **options):
+            raise db_exc.DBDataError()
+
+        self.useFixture(fixtures.MonkeyPatch(
+            'hpcdirect.db.ledger.Ledger.finish', refused))
+        ident = self.create()
+        self.conductor()
+
+        def ahead():
+            with self.api.database.read() as session:
+                return session.scalars(sa.select(
+                    models.Cluster.due_at - leases.utc_seconds()).where(
+                        models.Cluster.id == ident,
+                        models.Cluster.owner == '')).first() or 0.0
+
+        local_bed.wait_for(lambda: ahead() > 1.5)
+
     def test_any_length_of_words(self):
         ident = self.create()
         long = 'No valid host. \ud800 \0' + 'ä' * 70000
