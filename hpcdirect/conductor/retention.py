@@ -57,7 +57,7 @@ class Retention:
                 more |= self._deleted(session, at)
         if not more:
             # Conductors that began together are not to go on together.
-            self._next = time.monotonic() + random.uniform(  # noqa: S311
+            self._next = time.monotonic() + random.uniform(  # noqa: S311 # nosec B311
                 0.5, 1) * min(_REST, self.asked, self.deleted or self.asked)
 
     def _deleted(self, session: orm.Session, at: datetime.datetime) -> bool:

@@ -158,7 +158,7 @@ def become_init(root: str, name: str, space: str, group: str) -> None:
     os.write(copy, script)
     os.dup2(copy, _SCRIPT)
     os.dup2(procs, _PROCS)
-    os.execvp('unshare', [  # noqa: S606 - what we are for
+    os.execvp('unshare', [  # noqa: S606 # nosec B606 - what we are for
         'unshare', '--mount', '--uts', '--ipc', '--pid',
         '--fork', '--kill-child=SIGKILL',
         'sh', f'/dev/fd/{_SCRIPT}', 'join', name])
