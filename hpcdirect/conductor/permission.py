@@ -27,11 +27,11 @@ from hpcdirect import signing
 from hpcdirect.context import RequestContext
 from hpcdirect.db import models
 from hpcdirect.db.ledger import Snapshot
+from hpcdirect.digests import digest
 from hpcdirect.exception import Forbidden
 from hpcdirect.exception import NotForUs
 from hpcdirect.exception import Refused
 from hpcdirect.keys import KeyRing
-from hpcdirect.planning.desired import State
 from hpcdirect.policies import Enforcer
 from hpcdirect.policies import clusters as policies
 from hpcdirect.states import Operation
@@ -49,14 +49,14 @@ _RULES = {
 class Permit:
     """Judges the deployments of one cluster, look after look.
 
-    What was judged once and is the same again costs a comparison.
+    What was judged once and is the same again costs a digest. No more than
+    that is kept: a thousand clusters may be in flight.
     """
 
     def __init__(self, keys: KeyRing, policy: Enforcer) -> None:
         self._keys = keys
         self._policy = policy
-        self._signed: object = None
-        self._desired: State = {}
+        self._judged = ''
 
     def check(self, recorded: Snapshot) -> None:
         """Pass, or raise, for the newest deployment of a cluster.
@@ -67,14 +67,12 @@ class Permit:
         deployment, cluster = recorded.deployment, recorded.cluster
         if deployment is None:
             raise Refused(reason='There is no deployment.')
-        signed = (deployment.signature, deployment.signed_part(2),
-                  cluster.id, cluster.project_id, cluster.generation)
-        if signed != self._signed or cluster.desired != self._desired:
+        seen = digest([deployment.signature, deployment.signed_part(2),
+                       cluster.id, cluster.project_id, cluster.generation,
+                       cluster.desired])
+        if seen != self._judged:
             signing.judge(self._keys, cluster, deployment)
-            self._signed, self._desired = signed, cluster.desired
-        # Equal by Python's measure is not the same JSON (1, 1.0 and true
-        # are equal): what goes on is what was judged.
-        cluster.desired = self._desired
+            self._judged = seen
         self._allowed(deployment, cluster)
 
     def _allowed(self, deployment: models.Deployment, cluster: models.Cluster
