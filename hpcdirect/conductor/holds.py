@@ -170,6 +170,9 @@ class Holds:
         self._compare_clocks(seen.at, before)
         moved = []
         for ident, held in known.items():
+            if self._held.get(ident) is not held:
+                # Given back since; what was read of it is of the past.
+                continue
             epoch, generation = seen.held.get(ident, (0, 0))
             if epoch != held.epoch:
                 held.left = True

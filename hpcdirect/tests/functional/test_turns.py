@@ -163,8 +163,9 @@ class QueueTest(Case):
         claim = leases.claim
 
         def counted(session, ident, *given, **options):
-            claims.append(ident)
-            return claim(session, ident, *given, **options)
+            epoch = claim(session, ident, *given, **options)
+            claims.append((ident, epoch is not None))
+            return epoch
 
         self.useFixture(fixtures.MonkeyPatch(
             'hpcdirect.db.leases.claim', counted))
@@ -181,7 +182,10 @@ class QueueTest(Case):
         self.assertEqual(202, self.api.call(
             'DELETE', f'/v1/clusters/{idents[7]}').status)
         local_bed.wait_for(lambda: self.get(idents[7]) is None)
-        self.assertEqual(sorted(idents), sorted(claims))
+        self.assertEqual(sorted(idents), sorted(
+            ident for ident, taken in claims if taken))
+        # A look for work may have met one in the middle of being taken.
+        self.assertLessEqual(len(claims), len(idents) + 3)
 
     def test_what_runs_on_nodes_holds_no_worker(self):
         together = threading.Barrier(4)
