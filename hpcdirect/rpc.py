@@ -21,6 +21,8 @@ from __future__ import annotations
 from collections.abc import Callable
 import logging
 import os
+import queue
+import threading
 
 from oslo_config import cfg
 import oslo_messaging as messaging
@@ -33,12 +35,17 @@ TOPIC = 'hpcdirect-conductor'
 #: Messages that never leave the process.
 IN_PROCESS = 'fake://'
 _VERSION = '1.0'
+#: Nudges that wait for a broker; those beyond are dropped.
+_MOST = 1000
 #: An exchange of our own: that of other services has other properties.
 _EXCHANGE = 'hpcdirect'
 
 
 class ConductorNudge:
     """What the API holds of the conductor.
+
+    A thread of its own sends: a broker that is away, or that says nothing,
+    would keep requests waiting for as long.
 
     :param url: a transport other than the configured one.
     """
@@ -47,16 +54,40 @@ class ConductorNudge:
         messaging.set_transport_defaults(_EXCHANGE)
         self._client = failpoints.watch(messaging.get_rpc_client(
             messaging.get_rpc_transport(conf, url),
-            messaging.Target(topic=TOPIC, version=_VERSION)), 'rpc')
+            messaging.Target(topic=TOPIC, version=_VERSION), retry=0), 'rpc')
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._waiting: queue.Queue[str] = queue.Queue(_MOST)
 
     def advance(self, cluster_id: str) -> None:
-        """Say that there is work; never fails, since the scan finds it."""
+        """Say that there is work; never fails, since the scan finds it.
+
+        It never waits either.
+        """
+        try:
+            self._waiting.put_nowait(cluster_id)
+        except queue.Full:
+            LOG.warning('No nudge for cluster %s: so many wait for the '
+                        'broker. The scan will find it.', cluster_id)
+            return
+        with self._lock:
+            # Not before the fork of a server that has several processes.
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(
+                    target=self._send, daemon=True, name='nudge')
+                self._thread.start()
+
+    def _send(self) -> None:
+        while True:
+            self._sent(self._waiting.get())
+
+    def _sent(self, cluster_id: str) -> None:
         try:
             self._client.cast({}, 'advance', cluster_id=cluster_id)
-        except Exception:
+        except Exception as exc:
             # Drivers let through what their libraries raise, too.
-            LOG.warning('No nudge for cluster %s; the scan will find it.',
-                        cluster_id, exc_info=True)
+            LOG.warning('No nudge for cluster %s, the scan will find it: %s',
+                        cluster_id, exc)
 
 
 class _Endpoint:

@@ -32,6 +32,9 @@ THREADS = 12
 class LeaseTests(databases.SQLite):
     """What leases promise."""
 
+    #: SQLite has one writer at a time, who is seldom kept waiting.
+    races = 50
+
     def claim(self, ident, owner='me', seconds=30.0):
         with self.database.write() as session:
             return leases.claim(session, ident, owner, seconds)
@@ -58,6 +61,27 @@ class LeaseTests(databases.SQLite):
             got = self.race(lambda number, ident=ident: self.claim(
                 ident, f'conductor-{number}'))
             self.assertEqual([1], [epoch for epoch in got if epoch])
+
+    def test_two_conductors_race_for_a_cluster_many_times(self):
+        idents = [self.cluster(f'demo{number}')
+                  for number in range(self.races)]
+        start = threading.Barrier(2)
+
+        def conductor(owner):
+            got = []
+            for ident in idents:
+                start.wait(60)
+                got.append(self.claim(ident, owner))
+            return got
+
+        with futures.ThreadPoolExecutor(2) as pool:
+            both = list(zip(*pool.map(conductor, 'ab'), strict=True))
+        self.assertEqual({frozenset((None, 1))}, set(map(frozenset, both)))
+        with self.database.read() as session:
+            owners = dict(session.execute(sa.select(
+                models.Cluster.id, models.Cluster.owner)).tuples().all())
+        self.assertEqual({ident: 'a' if got[0] else 'b' for ident, got
+                          in zip(idents, both, strict=True)}, owners)
 
     def test_lapsed_lease_is_taken_over(self):
         ident = self.cluster()
@@ -255,6 +279,8 @@ class LeaseTests(databases.SQLite):
 
 class MariaDBLeaseTests(databases.MariaDB, LeaseTests):
     """The same on MariaDB, whose local time has a summer."""
+
+    races = 1000
 
     def test_locked_row_keeps_no_other_lease_waiting(self):
         locked, other = self.cluster('locked'), self.cluster('other')

@@ -83,7 +83,11 @@ class Case(testtools.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.api = self.useFixture(api.Api())
+        self.site(api.Api())
+
+    def site(self, site):
+        """Use this API, with blueprints and elements for the fake runner."""
+        self.api = self.useFixture(site)
         write(self.api.folder)
         # What was read before is read again after a second.
         self.api.services.catalogue.__init__(
