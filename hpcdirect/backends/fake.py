@@ -23,7 +23,11 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Iterable
+from collections.abc import Iterator
+import fcntl
 import hashlib
+import ipaddress
+import itertools
 import json
 import pathlib
 import threading
@@ -39,26 +43,30 @@ from hpcdirect.exception import BackendError
 from hpcdirect.exception import BackendUnavailable
 from hpcdirect.exception import Finding
 
+#: Slot -> what is known of its machine.
+Machines = dict[str, dict[str, Any]]
+
 _KNOWN = ('away', 'delay', 'fail', 'packages')
 
 
 class FakeBackend(base.Backend):
-    """Keeps its machines in ``state_path/fake.json``: a restart finds them.
+    """Keeps its machines in files, one for each cluster: a restart finds them.
 
+    What a call costs grows with the machines of its cluster, not of all.
     Times are the monotonic clock's, which is one for a whole machine.
 
-    :param conf: its ``state_path``; none, and nothing is kept.
+    :param conf: its ``state_path``, below which they are; none, and nothing
+        is kept.
     """
 
     name = 'fake'
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         path = getattr(conf, 'state_path', None)
-        self._path = pathlib.Path(path) / 'fake.json' if path else None
+        self._store = _Files(pathlib.Path(path) / 'fake') if path \
+            else _Memory()
         self._lock = threading.Lock()
-        self._clusters: dict[str, dict[str, Any]] = {}
         self._asked: Counter[str] = Counter()
-        self._recall()
 
     def reference(self, cluster_id: str, project_id: str = '') -> str:
         """``fake-<cluster id>``."""
@@ -75,8 +83,7 @@ class FakeBackend(base.Backend):
         """Write down the machines; they are up after their delay."""
         ref = self.reference(request.cluster_id)
         with self._lock:
-            self._recall()
-            old = self._clusters.get(ref, {})
+            old = self._store.read(ref) or {}
             self._asked[ref] += 1
             # What is there was asked for often enough, by whomever.
             if not old and self._asked[ref] <= max([0] + [
@@ -84,17 +91,18 @@ class FakeBackend(base.Backend):
                     for group in request.groups.values()]):
                 raise BackendUnavailable(plugin='fake', reason=(
                     'it was told to be away'))
-            self._clusters[ref] = {
-                slot.name: self._machine(request, slot, old.get(slot.name))
-                for slot in request.slots}
-            self._keep()
+            kept = {slot.name: old[slot.name] for slot in request.slots
+                    if _stays(slot, old.get(slot.name))}
+            numbers = self._store.numbers(len(request.slots) - len(kept))
+            self._store.write(ref, {
+                slot.name: kept.get(slot.name)
+                or _made(request, slot, next(numbers))
+                for slot in request.slots})
         return ref
 
     def observe(self, ref: str) -> base.Infra:
         """What the file says, by the clock."""
-        with self._lock:
-            self._recall()
-            machines = self._clusters.get(ref)
+        machines = self._store.read(ref)
         if machines is None:
             return base.Infra(base.InfraStatus.GONE)
         seen = tuple(_seen(name, values)
@@ -106,77 +114,118 @@ class FakeBackend(base.Backend):
     def delete(self, ref: str) -> None:
         """Forget the machines."""
         with self._lock:
-            self._recall()
-            self._clusters.pop(ref, None)
-            self._keep()
+            self._store.remove(ref)
 
     def capacity(self, project_id: str) -> base.Capacity:
         """As many as you like."""
         return base.Capacity((base.NodeType('fake'),))
 
     def leftovers(self) -> Iterable[base.Leftover]:
-        """Every machine in the file."""
-        with self._lock:
-            self._recall()
-            return [base.Leftover(ref.removeprefix('fake-'), 'machine', name)
-                    for ref, machines in self._clusters.items()
-                    for name in machines]
+        """Every machine of every file."""
+        for ref in self._store.refs():
+            for name in self._store.read(ref) or ():
+                yield base.Leftover(ref.removeprefix('fake-'), 'machine',
+                                    name)
 
     def sweep(self, leftover: base.Leftover) -> None:
         """Forget all machines of that cluster."""
         self.delete(self.reference(leftover.cluster_id))
 
-    def _machine(self, request: base.InfraRequest, slot: base.Slot,
-                 old: dict[str, Any] | None) -> dict[str, Any]:
-        if old and old['incarnation'] == slot.incarnation \
-                and not old['fail']:
-            return old
-        group = request.groups.get(slot.group, {})
-        used = {values['number'] for machines in self._clusters.values()
-                for values in machines.values()}
-        number = next(n for n in range(1, 65536) if n not in used)
-        # The number is taken at once, or two of one request would share it.
-        values = {'incarnation': slot.incarnation, 'number': number,
-                  'up_at': time.monotonic() + float(group.get('delay', 0)),
-                  'fail': _fails(group.get('fail', False), slot.name),
-                  'seed': uuid.uuid4().hex}
-        self._clusters.setdefault(
-            self.reference(request.cluster_id), {})[slot.name] = values
-        return values
 
-    def _recall(self) -> None:
-        """What the file says now: another process may have written it."""
-        if self._path:
-            try:
-                self._clusters = _read(self._path)
-            except FileNotFoundError:
-                self._clusters = {}
+class _Memory:
+    """The machines of each cluster, as long as this process lives."""
 
-    def _keep(self) -> None:
-        if self._path:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            new = self._path.with_suffix('.new')
-            new.write_text(json.dumps(self._clusters))
-            new.replace(self._path)
+    def __init__(self) -> None:
+        self._clusters: dict[str, Machines] = {}
+        self._given = itertools.count(1)
+
+    def read(self, ref: str) -> Machines | None:
+        return self._clusters.get(ref)
+
+    def write(self, ref: str, machines: Machines) -> None:
+        self._clusters[ref] = machines
+
+    def remove(self, ref: str) -> None:
+        self._clusters.pop(ref, None)
+
+    def refs(self) -> list[str]:
+        return sorted(self._clusters)
+
+    def numbers(self, count: int) -> Iterator[int]:
+        """So many that no machine has had."""
+        return itertools.islice(self._given, count)
+
+
+class _Files:
+    """The same in a file each, which other processes may write, too."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self._folder = folder
+
+    def read(self, ref: str) -> Machines | None:
+        try:
+            text = self._file(ref).read_text()
+        except FileNotFoundError:
+            return None
+        try:
+            return cast('Machines', json.loads(text))
+        except ValueError as exc:
+            raise BackendError(plugin='fake', reason=(
+                f'{self._file(ref)} is not a file of this backend: {exc}; '
+                'delete it.')) from exc
+
+    def write(self, ref: str, machines: Machines) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        new = self._folder / f'{ref}.{uuid.uuid4().hex}'
+        new.write_text(json.dumps(machines))
+        new.replace(self._file(ref))
+
+    def remove(self, ref: str) -> None:
+        self._file(ref).unlink(missing_ok=True)
+
+    def refs(self) -> list[str]:
+        return sorted(path.stem for path in self._folder.glob('*.json'))
+
+    def numbers(self, count: int) -> Iterator[int]:
+        """So many that no machine has had."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / 'given').open('a+') as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            given = int(file.read() or 0)
+            file.truncate(0)
+            file.write(str(given + count))
+        return iter(range(given + 1, given + count + 1))
+
+    def _file(self, ref: str) -> pathlib.Path:
+        return self._folder / f'{ref}.json'
+
+
+def _stays(slot: base.Slot, old: dict[str, Any] | None) -> bool:
+    """Whether a machine is the one wanted, and well."""
+    return bool(old and old['incarnation'] == slot.incarnation
+                and not old['fail'])
+
+
+def _made(request: base.InfraRequest, slot: base.Slot, number: int
+          ) -> dict[str, Any]:
+    group = request.groups.get(slot.group, {})
+    return {'incarnation': slot.incarnation, 'number': number,
+            'up_at': time.monotonic() + float(group.get('delay', 0)),
+            'fail': _fails(group.get('fail', False), slot.name),
+            'seed': uuid.uuid4().hex}
 
 
 def _fails(said: Any, slot: str) -> bool:
     return slot in said if isinstance(said, list) else bool(said)
 
 
-def _read(path: pathlib.Path) -> dict[str, dict[str, Any]]:
-    try:
-        return cast('dict[str, dict[str, Any]]', json.loads(path.read_text()))
-    except ValueError as exc:
-        raise BackendError(plugin='fake', reason=(
-            f'{path} is not a file of this backend: {exc}; delete it.')
-        ) from exc
-
-
 def _seen(name: str, values: dict[str, Any]) -> base.Machine:
     number = values['number']
-    address = f'192.0.2.{number}' if number < 255 else (
-        f'198.51.{number // 256}.{number % 256}')
+    # Of what no network has, as long as that lasts.
+    address = f'192.0.2.{number}' if number < 255 else str(
+        ipaddress.ip_address('198.18.0.0') + number if number < 1 << 17
+        else ipaddress.ip_address('10.0.0.0') + number % (1 << 24))
     status, fault = base.MachineStatus.UP, ''
     if time.monotonic() < values['up_at']:
         status = base.MachineStatus.BUILDING

@@ -13,6 +13,7 @@
 """One contract, every backend: what a conductor relies on."""
 
 import pathlib
+import sys
 import time
 import types
 import uuid
@@ -222,8 +223,46 @@ class FakeContractTest(BackendContract, testtools.TestCase):
         bed.settled(self.backend, ref)
 
     def test_a_file_that_is_not_its_own(self):
-        pathlib.Path(self.state, 'fake.json').write_text('{"half')
-        self.assertRaises(fake.BackendError, self.restarted)
+        _, ref = self.ensure('compute-0')
+        path = pathlib.Path(self.state, 'fake', f'{ref}.json')
+        path.write_text('{"half')
+        self.assertRaises(fake.BackendError, self.restarted().observe, ref)
+        path.unlink()
+
+    def test_costs_grow_with_the_machines(self):
+        def work(count):
+            """Lines of Python that so many machines take."""
+            lines = 0
+
+            def trace(frame, event, argument):
+                nonlocal lines
+                lines += event == 'line'
+                return trace if 'hpcdirect' in frame.f_code.co_filename \
+                    else None
+            request = bed.request(*(f'compute-{number}'
+                                    for number in range(count)))
+            backend = self.restarted()
+            sys.settrace(trace)
+            try:
+                ref = backend.ensure(request)
+                backend.observe(ref)
+            finally:
+                sys.settrace(None)
+            backend.delete(ref)
+            return lines
+        few = work(50)
+        # What others have does not matter.
+        self.backend.ensure(bed.request(*(f'compute-{number}'
+                                          for number in range(1000))))
+        self.assertLess(work(500), 11 * few)
+
+    def test_two_processes_share_no_number(self):
+        other = self.restarted()
+        _, one = self.ensure('compute-0', 'compute-1')
+        ref = other.ensure(bed.request('compute-0', 'compute-1'))
+        self.assertEqual(4, len({
+            machine.address for backend_ref in (one, ref)
+            for machine in self.backend.observe(backend_ref).machines}))
 
 
 class LocalContractTest(BackendContract, testtools.TestCase):

@@ -16,7 +16,6 @@ By libfaketime, for one process at a time; the machine's clock is left alone.
 """
 
 import datetime
-import json
 import os
 import pathlib
 import subprocess
@@ -28,6 +27,7 @@ import testtools
 from hpcdirect.conductor.clock import SteadyClock
 from hpcdirect.db import models
 from hpcdirect.tests.functional import api
+from hpcdirect.tests.functional import fakes
 from hpcdirect.tests.functional import local_bed
 from hpcdirect.tests.functional import mariadb
 from hpcdirect.tests.functional import test_turns
@@ -143,12 +143,8 @@ class ClockStepTest(test_turns.Case):
         self.assertEqual({'SUCCEEDED'}, {
             run['status'] for run in self.runs(self.busy)})
         # What rests is looked after as before.
-        path = self.api.folder / 'fake.json'
-        machines = json.loads(path.read_text())
-        machines[f'fake-{self.calm}'].clear()
-        fresh = path.with_suffix('.fresh')
-        fresh.write_text(json.dumps(machines))
-        fresh.replace(path)
+        fakes.change(self.api.folder, lambda clusters:
+                     clusters[f'fake-{self.calm}'].clear())
         self.settled(self.calm, ('DEGRADED',))
         # New work is done, and nothing has ended before its time.
         self.assertEqual('ACTIVE', self.settled(

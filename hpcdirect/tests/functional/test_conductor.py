@@ -23,6 +23,7 @@ import sys
 import fixtures
 import testtools
 
+from hpcdirect.tests.functional import fakes
 from hpcdirect.tests.functional import service
 
 TINY = pathlib.Path(__file__).with_name('tiny')
@@ -49,9 +50,7 @@ class ConductorTest(testtools.TestCase):
         database.close()
 
     def machines(self):
-        with contextlib.suppress(FileNotFoundError):
-            return json.loads((self.service.folder / 'fake.json').read_text())
-        return {}
+        return fakes.machines(self.service.folder)
 
     def assertRefused(self, words):
         self.service.start()
@@ -129,12 +128,7 @@ class WatchTest(testtools.TestCase):
 
     def machines(self, change):
         """Let somebody else change what is there."""
-        path = self.service.folder / 'fake.json'
-        clusters = json.loads(path.read_text())
-        change(clusters)
-        fresh = path.with_suffix('.new')
-        fresh.write_text(json.dumps(clusters))
-        fresh.replace(path)
+        fakes.change(self.service.folder, change)
 
     def nodes(self):
         return {node['name']: node for node in self.service.get(

@@ -35,6 +35,7 @@ from hpcdirect.db import models
 from hpcdirect.keys import KeyRing
 from hpcdirect.runners.ansible import family
 from hpcdirect.tests.functional import databases
+from hpcdirect.tests.functional import fakes
 from hpcdirect.tests.functional import mariadb
 from hpcdirect.tests.functional import service
 from hpcdirect.tests.functional import test_secrets
@@ -106,10 +107,7 @@ class Case(testtools.TestCase):
 
     def machines(self):
         """Names of all machines that there are."""
-        try:
-            said = json.loads((self.service.folder / 'fake.json').read_text())
-        except FileNotFoundError:
-            return []
+        said = fakes.machines(self.service.folder)
         return sorted(name for one in said.values() for name in one)
 
     def told(self, words, seconds=60):

@@ -13,7 +13,6 @@
 """Clusters take turns, and a conductor may leave at any time."""
 
 import contextlib
-import json
 import os
 import pathlib
 import signal
@@ -34,6 +33,7 @@ from hpcdirect.db import models
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.runners.fake import FakeRunner
 from hpcdirect.tests.functional import api
+from hpcdirect.tests.functional import fakes
 from hpcdirect.tests.functional import local_bed
 
 BLUEPRINT = {
@@ -286,12 +286,8 @@ class CourseTest(Case):
         before = self.settled(ident)
         self.assertEqual('ERROR', before['status'])
         # Its owner's other door: the machine is gone.
-        path = self.api.folder / 'fake.json'
-        machines = json.loads(path.read_text())
-        machines[f'fake-{ident}'].pop('worker-1')
-        fresh = path.with_suffix('.fresh')
-        fresh.write_text(json.dumps(machines))
-        fresh.replace(path)
+        fakes.change(self.api.folder, lambda clusters:
+                     clusters[f'fake-{ident}'].pop('worker-1'))
         local_bed.wait_for(lambda: 'FAILED' in [
             node['status'] for node in self.get(ident, '/nodes')['nodes']
             if node['name'] == 'worker-1'])

@@ -13,13 +13,13 @@
 """A change goes over the nodes in waves; one that fails is put back."""
 
 import collections
-import json
 import pathlib
 
 import fixtures
 import testtools
 import yaml
 
+from hpcdirect.tests.functional import fakes
 from hpcdirect.tests.functional import service
 
 TOOL = {'value': {'type': 'integer', 'default': 1},
@@ -182,11 +182,8 @@ class WavesTest(testtools.TestCase):
         self.service.call('PATCH', '/v1/clusters/demo', {
             'parameters': {'value': 2, 'fake_fail': ['worker-4']}})
         self.service.died()
-        machines = self.service.folder / 'fake.json'
-        said = json.loads(machines.read_text())
-        for there in said.values():
-            del there['worker-4']
-        machines.write_text(json.dumps(said))
+        fakes.change(self.service.folder, lambda clusters: [
+            there.pop('worker-4') for there in clusters.values()])
         self.service.start()
         cluster = self.service.settled('demo')
         self.assertEqual('ERROR', cluster['status'])
