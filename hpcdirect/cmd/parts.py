@@ -40,6 +40,7 @@ from hpcdirect.policies import Enforcer
 from hpcdirect.runners.base import ElementRunner
 from hpcdirect.sources.base import Source
 from hpcdirect.sources.catalogue import Catalogue
+from hpcdirect.sources.defaults import Defaults
 
 LOG = logging.getLogger(__name__)
 
@@ -90,7 +91,8 @@ class Assembly:
         self.database = Database(conf)
         self.policy = Enforcer(conf)
         self.catalogue = Catalogue(plugins.load(
-            Source, 'sources', conf.enabled_sources, conf).values())
+            Source, 'sources', conf.enabled_sources, conf).values(),
+            Defaults(conf.blueprints.default))
         self.backends = plugins.load(
             Backend, 'backends', conf.enabled_backends, conf)
 

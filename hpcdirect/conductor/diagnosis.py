@@ -87,6 +87,10 @@ _TABLE: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ('read_only', (r'read-only file system', r'not writable', r'\bEROFS\b'),
      'See why the file system is mounted read-only (dmesg, mount); save '
      'what is on a disk with errors before anything else.'),
+    ('kernel', (
+        r'this kernel has no\b', r'modprobe: (fatal|error)',
+        r'unknown filesystem type', r'module \S+ not found in directory'),
+     'Take an image whose kernel has what is missing, or do without it.'),
     ('checksum', (
         r'checksum .*(match|mismatch|fail)', r'hash sum mismatch',
         r'(sha256|sha512|md5)sum: warning: .*did not match',

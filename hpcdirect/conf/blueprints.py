@@ -40,6 +40,14 @@ OPTIONS: list[cfg.Opt] = [
              'folder "blueprints" and a folder "elements", and in those a '
              'folder NAME or NAME@VERSION for each. The first that has a '
              'version of a name wins. Changes are seen without a restart.'),
+    cfg.MultiStrOpt(
+        'default', default=[],
+        sample_default=['image: debian-12-hpc', 'slurm.compute_count: 4'],
+        help='What a parameter of a blueprint is where people leave it open: '
+             'PARAMETER: VALUE for every blueprint that has it, or '
+             'BLUEPRINT.PARAMETER: VALUE, in YAML. May be given more than '
+             'once; clusters that are there stay as they are. A blueprint of '
+             'which it is no value cannot be used, and the log says why.'),
 ]
 
 

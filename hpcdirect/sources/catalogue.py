@@ -26,6 +26,7 @@ from hpcdirect.blueprints import folders
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Element
 from hpcdirect.sources import base
+from hpcdirect.sources.defaults import Defaults
 
 LOG = logging.getLogger(__name__)
 
@@ -68,10 +69,14 @@ class Catalogue:
 
     The sources are looked at once a second at most, by one thread; the
     others go on with what is known. So a change is seen after a second.
+
+    :param defaults: those of the site, for every blueprint.
     """
 
-    def __init__(self, sources: Iterable[base.Source]) -> None:
+    def __init__(self, sources: Iterable[base.Source],
+                 defaults: Defaults | None = None) -> None:
         self._sources = tuple(sources)
+        self._defaults = defaults or Defaults()
         self._lock = threading.Lock()
         self._state: _State | None = None
         self._look_at = 0.0
@@ -165,8 +170,8 @@ class Catalogue:
             return _pick('Element', state.elements, wanted)
 
         try:
-            _add(state.blueprints, source.load_blueprint(
-                ref.name, ref.version, element))
+            _add(state.blueprints, self._defaults.put(source.load_blueprint(
+                ref.name, ref.version, element)))
         except (exception.HPCDirectError, OSError) as exc:
             state.problems.append(_problem(ref, exc))
             state.unread |= isinstance(exc, OSError)

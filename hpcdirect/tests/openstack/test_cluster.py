@@ -43,7 +43,7 @@ class ClusterTest(cloud.CloudCase):
             node.provision_state for node in before.values()})
         zoe, listener = self.member('zoe'), self.useFixture(canary.Canary())
         cluster = self.create('c1', *self.user(), by=zoe, compute_count=3,
-                              home_from_site=True, modules=True)
+                              modules=True)
         self.nothing_spilt(cluster, zoe, listener)
         # The cluster outlives whoever made it.
         self.admin.identity.delete_user(zoe)

@@ -66,7 +66,7 @@ class FaultCase(cloud.CloudCase):
 
 
 #: Software enough to be at work for a while.
-SLURM = {'blueprint': 'slurm', 'compute_count': 1, 'home_from_site': True}
+SLURM = {'blueprint': 'slurm', 'compute_count': 1}
 #: Machines alone.
 BARE = {'blueprint': 'bare', 'flavor': 'hpc'}
 

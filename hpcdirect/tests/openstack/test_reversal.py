@@ -33,7 +33,7 @@ class ReversalTest(test_reversal.ReversalCase, cloud.CloudCase):
     cluster = 'r1'
 
     def test_one_out_of_the_middle_and_all_off(self):
-        self.create('r1', compute_count=3, home_from_site=True, users=[
+        self.create('r1', compute_count=3, users=[
             {'name': name, 'keys': [f'{KEY} {name}']}
             for name in ('alice', 'bob')], **ALL)
         names = [one['name'] for one in self.get('/clusters/r1/elements')[

@@ -73,6 +73,11 @@ SAID = (
      'use'),
     ('read_only', "exit code 1: touch: cannot touch '/sys/x': Read-only "
      'file system'),
+    ('kernel', 'exit code 1: This kernel has no NFS server, so the head '
+     'cannot share its /home.'),
+    ('kernel', 'modprobe: FATAL: Module nfsd not found in directory '
+     '/lib/modules/6.1.0'),
+    ('kernel', "mount: /mnt: unknown filesystem type 'nfs4'."),
     ('bad_parameter', 'Unsupported parameters for (copy) module: dst.'),
     ('bad_parameter', 'value of state must be one of: absent, present, '
      'got: there'),

@@ -26,6 +26,7 @@ from hpcdirect import exception
 from hpcdirect.conf import blueprints as blueprints_conf
 from hpcdirect.sources import base
 from hpcdirect.sources import catalogue
+from hpcdirect.sources import defaults
 from hpcdirect.sources import directory
 from hpcdirect.sources import package
 from hpcdirect.tests.unit.blueprints import folders
@@ -250,3 +251,39 @@ class CatalogueTest(SourceTest):
             [(one.ref.kind, one.ref.name) for one in found.problems()])
         self.assertIn('bad/element.yaml:', self.log.output)
         self.assertIn('Blueprint small cannot be used', self.log.output)
+
+
+class DefaultsTest(SourceTest):
+
+    def blueprint(self, *lines):
+        return catalogue.Catalogue(
+            [self.source()], defaults.Defaults(lines)).blueprint('small')
+
+    def values(self, *lines):
+        return {name: said.get('default') for name, said in self.blueprint(
+            *lines).parameters['properties'].items()}
+
+    def test_the_narrower_one_counts_then_the_later_one(self):
+        own = self.values()
+        name = next(name for name, value in own.items()
+                    if isinstance(value, int))
+        self.assertEqual({**own, name: 4}, self.values(
+            f'small.{name}: 4', f'{name}: 3', f'other.{name}: 2'))
+        self.assertEqual({**own, name: 3}, self.values(
+            f'{name}: 4', f'{name}: 3', 'no_such_parameter: 1'))
+
+    def test_what_a_blueprint_lacks_or_cannot_have(self):
+        for line, words in (
+                ('small.no_such: 1', 'has no parameter no_such'),
+                ('small.compute_count: x', 'compute_count: is "x"')):
+            found = catalogue.Catalogue(
+                [self.source()], defaults.Defaults([line]))
+            self.assertEqual([], found.blueprints())
+            (problem,) = found.problems()
+            self.assertIn(words, str(problem.findings[0]))
+
+    def test_lines_that_say_nothing(self):
+        wrong = self.assertRaises(
+            exception.Invalid, defaults.Defaults,
+            ['image', 'good: 1', '[1', ''])
+        self.assertEqual(3, len(wrong.findings))
