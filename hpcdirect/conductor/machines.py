@@ -31,6 +31,7 @@ from hpcdirect.conductor.situation import slots_to_ask_for
 from hpcdirect.conductor.vault import Vault
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.ledger import Snapshot
+from hpcdirect.digests import digest
 from hpcdirect.planning.plan import Plan
 from hpcdirect.states import NodeStatus
 from hpcdirect.states import StepKind
@@ -69,7 +70,8 @@ class Machines:
         self._vault = vault
         self._limits = limits
         self._now = now
-        self._asked_for: object = None
+        # Digest of what was asked for last; '' before anything was.
+        self._asked_for = ''
         self._asked_at = 0.0
         self._first_up: float | None = None
         # Step -> by when, by the monotonic clock, it has to be over.
@@ -101,7 +103,9 @@ class Machines:
             return
         self._begin_step(deployment_id, recorded, StepKind.RELEASE
                          if only_release else StepKind.PROVISION)
-        if slots == self._asked_for and not absent:
+        asked_for = digest([(slot.name, slot.group, slot.incarnation)
+                            for slot in slots])
+        if asked_for == self._asked_for and not absent:
             return
         cluster = recorded.cluster
         ref = self._backend.reference(cluster.id, cluster.project_id)
@@ -113,12 +117,12 @@ class Machines:
             project_id=cluster.project_id,
             public_key=self._vault.public_key))
         # Not before: a cloud that did not answer is asked again.
-        self._asked_for = slots
+        self._asked_for = asked_for
 
     def failed(self, situation: Situation, steps: Plan
                ) -> list[dict[str, Any]]:
         """The machines that failed or are late, as the API shows it."""
-        asked = self._asked_for is not None
+        asked = bool(self._asked_for)
         found = [failures.of_machine(machine.slot, machine.fault)
                  for machine in situation.infra.machines
                  if asked and machine.status == MachineStatus.FAILED

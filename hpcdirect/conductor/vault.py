@@ -54,7 +54,7 @@ class Vault:
         self._keys = keys
         self._cluster_id = cluster_id
         self._values: dict[tuple[str, str], str] = {}
-        # (element, name, version) -> the seal that was opened already.
+        # (element, name, version) -> digest of the seal that was opened.
         self._seen: dict[tuple[str, str, int], str] = {}
         self.versions: dict[tuple[str, str], int] = {}
 
@@ -67,11 +67,12 @@ class Vault:
         """
         for row in sorted(rows, key=lambda row: row.version):
             one = (row.element, row.name, row.version)
-            if self._seen.get(one) == row.sealed:
+            seal = digest(row.sealed)
+            if self._seen.get(one) == seal:
                 continue
             self._values[row.element, row.name] = self._keys.decrypt(
                 row.sealed, row.about())
-            self._seen[one] = row.sealed
+            self._seen[one] = seal
             self.versions[row.element, row.name] = row.version
 
     def _made(self, element: str, name: str, text: str) -> models.Secret:

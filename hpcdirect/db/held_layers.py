@@ -57,6 +57,9 @@ class Layer:
 #: Its columns as they are read, ``inputs`` apart.
 _COLUMNS = [models.Layer.__table__.c[field.name]
             for field in dataclasses.fields(Layer) if field.name != 'inputs']
+#: So many layers are cheaper to read again than to keep: a conductor holds a
+#: thousand small clusters.
+_SMALL = 64
 #: So many are read one by one; all of them at once when there are more.
 _FEW = 500
 
@@ -68,6 +71,7 @@ class Layers:
         self._cluster_id = cluster_id
         # Layer's id -> the run that wrote its inputs, and the inputs: they
         # are most of what there is to read, and change with the run only.
+        # A layer that no run has touched yet has none.
         self._inputs: dict[str, tuple[str, dict[str, Any]]] = {}
 
     def read(self, session: orm.Session) -> list[Layer]:
@@ -76,17 +80,18 @@ class Layers:
         rows: Sequence[Any] = session.execute(
             sa.select(*_COLUMNS).where(mine)).all()
         known = self._inputs
-        fresh = [row.id for row in rows
-                 if row.id not in known or known[row.id][0] != row.run_id]
+        fresh = [row.id for row in rows if row.run_id and (
+            row.id not in known or known[row.id][0] != row.run_id)]
         if fresh:
             some = models.Layer.id.in_(fresh) if len(fresh) < _FEW else mine
             known |= {ident: (run_id, inputs) for ident, run_id, inputs
                       in session.execute(sa.select(
                           models.Layer.id, models.Layer.run_id,
                           models.Layer.inputs).where(mine, some)).tuples()}
-        self._inputs = {row.id: known[row.id] for row in rows}
-        return [Layer(*row, inputs=self._inputs[row.id][1])  # type: ignore[misc]
-                for row in rows]
+        read = {row.id: known[row.id] for row in rows if row.run_id}
+        self._inputs = read if len(rows) > _SMALL else {}
+        return [Layer(*row, inputs=(  # type: ignore[misc]
+            read[row.id][1] if row.run_id else {})) for row in rows]
 
     def mark(self, session: orm.Session, marks: list[Mapping[str, Any]]
              ) -> None:
