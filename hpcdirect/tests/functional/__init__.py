@@ -17,4 +17,4 @@ import os
 
 # A test that waits for ever ends its worker, and says where it waited.
 if not os.environ.get('HPCDIRECT_SOAK'):
-    faulthandler.dump_traceback_later(25 * 60, exit=True)
+    faulthandler.dump_traceback_later(35 * 60, exit=True)

@@ -18,7 +18,6 @@ every node and from the backend's own references of machines.
 """
 
 import collections
-import os
 import pathlib
 from typing import ClassVar
 
@@ -28,6 +27,7 @@ import testtools
 from hpcdirect.tests import public_keys
 from hpcdirect.tests.functional import nodes
 from hpcdirect.tests.functional import service
+from hpcdirect.tests.functional import soak
 from hpcdirect.tests.functional import stacked
 from hpcdirect.tests.unit.blueprints import folders
 
@@ -241,8 +241,7 @@ class FakeChangesTest(ChangesCase, testtools.TestCase):
     """In imagination: what is tested is planner, API and conductor."""
 
 
-@testtools.skipUnless(os.environ.get('HPCDIRECT_SOAK'),
-                      'takes minutes: tox -e soak')
+@soak.in_turn('changes')
 class RealChangesTest(ChangesCase, testtools.TestCase):
     """On machines of this host, by Ansible."""
 

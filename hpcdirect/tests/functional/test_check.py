@@ -23,8 +23,6 @@ from hpcdirect.tests.functional import service
 from hpcdirect.tests.functional import stacked
 
 
-@testtools.skipUnless(os.environ.get('HPCDIRECT_SOAK'),
-                      'takes minutes: tox -e soak')
 @testtools.skipIf(os.geteuid() != 0, 'machines need root')
 class CheckTest(testtools.TestCase):
 

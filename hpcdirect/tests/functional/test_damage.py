@@ -24,16 +24,16 @@ import shlex
 import unittest
 
 from hpcdirect.runners.base import Verb
+from hpcdirect.tests.functional import soak
 from hpcdirect.tests.functional import test_trials
 from hpcdirect.trials import layout as layouts
 from hpcdirect.trials.bed import Bed
 from hpcdirect.trials.selection import Selection
 from hpcdirect.trials.stage import Stage
 
-SOAK = bool(os.environ.get('HPCDIRECT_SOAK'))
 #: Elements that are broken each time; a walk through all takes half an hour.
 QUICK = ('munge',)
-NAMES = (*test_trials.SHIPPED, *test_trials.LARGE) if SOAK else QUICK
+NAMES = (*test_trials.SHIPPED, *test_trials.LARGE) if soak.SOAK else QUICK
 
 #: Prints every layer that a node knows, as JSON.
 LAYERS = """python3 -c '
@@ -93,7 +93,7 @@ class DamageTest(unittest.TestCase):
         volumes = {}
         for plan in plans:
             volumes |= plan.volumes
-        with Bed(1 if not SOAK else 2, self.say) as bed:
+        with Bed(1 if not soak.SOAK else 2, self.say) as bed:
             self.stage = Stage(bed, volumes.values())
             self.stage.boot(plans[0], self.say)
             for plan in plans:
@@ -101,7 +101,7 @@ class DamageTest(unittest.TestCase):
                     self.walk(plan)
 
     def say(self, text):
-        if SOAK:
+        if soak.SOAK:
             print(text, flush=True)
 
     def walk(self, plan):

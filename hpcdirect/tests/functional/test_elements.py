@@ -37,13 +37,13 @@ from hpcdirect.backends.local import LocalBackend
 from hpcdirect.backends.local import network
 from hpcdirect.conf import local as options
 from hpcdirect.planning import reserved
+from hpcdirect.tests.functional import soak
 from hpcdirect.trials import difference
 from hpcdirect.trials import snapshot
 
 ROOT = pathlib.Path(__file__).parents[3]
 BLUEPRINTS = ROOT / 'blueprints'
 EXAMPLES = BLUEPRINTS / 'slurm' / 'examples'
-SOAK = bool(os.environ.get('HPCDIRECT_SOAK'))
 #: Says to a proxy what is wanted, and prints the first line of its answer.
 ASK = """
 import socket
@@ -51,7 +51,6 @@ with socket.create_connection(({0!r}, 3142), timeout=60) as line:
     line.sendall(b'{1} HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n')
     print(line.makefile().readline())
 """
-LONG = unittest.skipUnless(SOAK, 'takes its time; set HPCDIRECT_SOAK')
 
 
 def plain_ansible():
@@ -186,7 +185,7 @@ class SlurmElementsTest(Case):
     slots = ('head-0', 'compute-0', 'compute-1')
 
     def test_apply_verify_work_and_revert(self):
-        cluster = self.make('slurm', accounting=SOAK)
+        cluster = self.make('slurm', accounting=soak.SOAK)
         bare = {name: self.snapshot(name) for name in self.slots}
 
         first = self.play(cluster, 'apply')
@@ -197,7 +196,7 @@ class SlurmElementsTest(Case):
         self.check_ssh()
         self.check_job()
         self.check_leaving(cluster)
-        if SOAK:
+        if soak.SOAK:
             self.check_accounting(cluster)
         self.play(cluster, 'revert')
 
@@ -388,7 +387,6 @@ test -e /usr/sbin/policy-rc.d && dpkg --audit | grep -c .
                                            output)
 
 
-@LONG
 class BlueprintsTest(Case):
     """Our other blueprints of a head and compute nodes, all of each."""
 
@@ -402,6 +400,7 @@ class BlueprintsTest(Case):
         self.play(cluster, 'revert')
         self.check_bare(bare)
 
+    @soak.only
     def test_mpi(self):
         for _ in self.check('mpi', prometheus=True, mpi_slots=2):
             self.ssh('head-0', 'cat > ring.c', 'alice',
@@ -412,12 +411,14 @@ class BlueprintsTest(Case):
             self.assertIn('right: ring 1, sum 1, wanted 1', said)
             self.assertIn('on compute-0', said)
 
+    @soak.only
     def test_genomics(self):
         for _ in self.check('genomics', accounting=True, prometheus=True):
             self.assertEqual('1\n', self.ssh(
                 'head-0', 'srun --mpi=none bash -c "bwa 2>&1" | '
                 'grep -c ^Program', 'alice').stdout)
 
+    @soak.only
     def test_molecular_dynamics(self):
         for _ in self.check('molecular-dynamics', lammps=True):
             self.ssh('head-0', 'cat > melt.in', 'alice', (
@@ -426,13 +427,14 @@ class BlueprintsTest(Case):
                             'alice').stdout
             self.assertIn('on 2 procs for 100 steps with 4000 atoms', said)
 
+    @soak.only
     def test_engineering(self):
         for _ in self.check('engineering'):
             self.assertIn('/usr/bin/icoFoam', self.ssh(
                 'head-0', 'srun --mpi=none which icoFoam', 'alice').stdout)
 
 
-@LONG
+@soak.only
 class ProgramTest(Case):
     """Programs of somebody's own: two versions of each kind, then none."""
 

@@ -27,6 +27,7 @@ import testtools
 
 from hpcdirect.tests.functional import nodes
 from hpcdirect.tests.functional import service
+from hpcdirect.tests.functional import soak
 
 TINY = pathlib.Path(__file__).with_name('tiny')
 
@@ -87,8 +88,7 @@ class FailpointsTest(testtools.TestCase):
         self.assertIsNone(self.service.settled('demo'))
         self.assertEqual([], nodes.left(self.service))
 
-    @testtools.skipUnless(os.environ.get('HPCDIRECT_SOAK'),
-                          'takes minutes: tox -e soak')
+    @soak.only
     def test_some_of_all_places(self):
         log = self.service.folder / 'places'
         self.service.start(HPCDIRECT_FAILPOINT_LOG=str(log))

@@ -20,14 +20,14 @@ import testtools
 from hpcdirect.tests import public_keys
 from hpcdirect.tests.functional import nodes
 from hpcdirect.tests.functional import service
+from hpcdirect.tests.functional import soak
 
 #: A job that is there before, during and after.
 LONG = "sbatch --parsable -p compute -o /dev/null --wrap 'sleep 900'"
 SPECIAL = 'srun -p special -N2 hostname | sort'
 
 
-@testtools.skipUnless(os.environ.get('HPCDIRECT_SOAK'),
-                      'takes minutes: tox -e soak')
+@soak.in_turn('groups')
 @testtools.skipIf(os.geteuid() != 0, 'machines need root')
 class GroupsTest(testtools.TestCase):
 

@@ -27,6 +27,7 @@ from testtools import content
 
 from hpcdirect.tests.functional import nodes
 from hpcdirect.tests.functional import service
+from hpcdirect.tests.functional import soak
 from hpcdirect.tests.functional import stacked
 
 CHANGES = int(os.environ.get('HPCDIRECT_KILLS', '50'))
@@ -53,8 +54,7 @@ def descendants(pid):
     return found[1:]
 
 
-@testtools.skipUnless(os.environ.get('HPCDIRECT_SOAK'),
-                      'takes minutes: tox -e soak')
+@soak.only
 @testtools.skipIf(os.geteuid() != 0, 'machines need root')
 class KillsTest(testtools.TestCase):
 

@@ -28,11 +28,11 @@ import testtools
 
 from hpcdirect.tests.functional import nodes
 from hpcdirect.tests.functional import service
+from hpcdirect.tests.functional import soak
 from hpcdirect.tests.functional.local_bed import wait_for
 
 EXAMPLES = service.ROOT / 'blueprints' / 'slurm' / 'examples'
 METRICS = 9100
-SOAK = bool(os.environ.get('HPCDIRECT_SOAK'))
 
 # Hands in what stands in its arguments and waits for the end; $job is its
 # number. Slurm forgets a job some minutes after that, not at once.
@@ -322,7 +322,7 @@ class MainJobTest(testtools.TestCase):
             'scontrol reconfigure'))
         self.on('compute-0').run('systemctl', 'stop', 'slurmd')
         self.on('compute-2').run('rm', limits)
-        if SOAK:
+        if soak.SOAK:
             self.a_check_tells(limits)
         # And one of which no check has told.
         self.on('compute-0').run('rm', limits)

@@ -17,7 +17,6 @@ The runner is the fake one, told to make 500 events a second.
 
 import collections
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -38,8 +37,6 @@ RATE, COUNT, NODES, KILLS = 500, 10000, 4, 20
 READER = pathlib.Path(__file__).with_name('event_reader.py')
 
 
-@testtools.skipUnless(os.environ.get('HPCDIRECT_SOAK'),
-                      'takes half a minute: tox -e soak')
 class ReplayTest(testtools.TestCase):
 
     def setUp(self):

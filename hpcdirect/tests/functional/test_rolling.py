@@ -22,6 +22,7 @@ import testtools
 from hpcdirect.tests import public_keys
 from hpcdirect.tests.functional import nodes
 from hpcdirect.tests.functional import service
+from hpcdirect.tests.functional import soak
 
 COUNT, MOST = 8, 2
 #: Seconds, nodes and tasks of the jobs, dealt out in turn.
@@ -73,7 +74,9 @@ class _Case(testtools.TestCase):
         self.uuid = self.service.create(
             'demo', 'slurm', compute_count=self.count, users=[{
                 'name': 'alice', 'keys': [public_keys.line('alice')]}])['id']
-        self.assertEqual('ACTIVE', self.rest()['status'])
+        cluster = self.rest()
+        self.assertEqual('ACTIVE', cluster['status'],
+                         cluster['status_reason'])
 
     def rest(self):
         return self.service.settled('demo', seconds=900)
@@ -94,8 +97,6 @@ class _Case(testtools.TestCase):
         self.assertEqual(202, answer.status, answer.text)
 
 
-@testtools.skipUnless(os.environ.get('HPCDIRECT_SOAK'),
-                      'takes minutes: tox -e soak')
 @testtools.skipIf(os.geteuid() != 0, 'machines need root')
 class DeadDaemonTest(_Case):
     """A wave whose slurmd is dead is no success, though it is drained."""
@@ -117,8 +118,7 @@ class DeadDaemonTest(_Case):
             'head-0', "sinfo -h -N -n compute-1 -o '%n %t' | sort -u"))
 
 
-@testtools.skipUnless(os.environ.get('HPCDIRECT_SOAK'),
-                      'takes minutes: tox -e soak')
+@soak.only
 @testtools.skipIf(os.geteuid() != 0, 'machines need root')
 class RollingTest(_Case):
 

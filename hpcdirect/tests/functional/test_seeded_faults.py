@@ -17,11 +17,8 @@ is ignored, after one the other node fails in a later task, and one is in a
 handler. A rescue or an always section that fails as well is not among them.
 """
 
-import os
 import socket
 import textwrap
-
-import testtools
 
 from hpcdirect.conductor.diagnosis import Source
 from hpcdirect.conductor.diagnosis import diagnose
@@ -168,8 +165,6 @@ FAULTS = {
 }
 
 
-@testtools.skipUnless(os.environ.get('HPCDIRECT_SOAK'),
-                      'takes a minute: tox -e soak')
 class SeededFaultsTest(NodesCase):
 
     def test_the_first_cause_is_named(self):

@@ -30,6 +30,7 @@ import unittest
 from hpcdirect.backends.local import network
 from hpcdirect.runners.ansible import AnsibleRunner
 from hpcdirect.runners.base import Verb
+from hpcdirect.tests.functional import soak
 from hpcdirect.tests.functional import sshd_nodes
 from hpcdirect.trials.account import Account
 
@@ -154,7 +155,7 @@ class ElementTestTest(unittest.TestCase):
     maxDiff = None
 
     def test_what_is_left_is_told(self):
-        large = LARGE if os.environ.get('HPCDIRECT_SOAK') else []
+        large = LARGE if soak.SOAK else []
         work = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         ours = shutil.copytree(OURS, work / 'elements')
         shutil.copytree(ROOT / 'elements/library', ours / 'library')

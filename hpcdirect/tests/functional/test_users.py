@@ -21,13 +21,13 @@ import testtools
 
 from hpcdirect.tests.functional import nodes
 from hpcdirect.tests.functional import service
+from hpcdirect.tests.functional import soak
 
 NODES = ('head-0', 'compute-0', 'compute-1')
 USERS = '/v1/clusters/demo/users'
 
 
-@testtools.skipUnless(os.environ.get('HPCDIRECT_SOAK'),
-                      'takes minutes: tox -e soak')
+@soak.in_turn('users')
 @testtools.skipIf(os.geteuid() != 0, 'machines need root')
 class UsersTest(testtools.TestCase):
     """The sections stand in the order in which they were cheapest."""
