@@ -69,6 +69,13 @@ class Held:
         """Whether everything that is done for the cluster must stop."""
         return self.left or time.monotonic() >= self.until
 
+    def kept(self, seconds: float, moment: float) -> None:
+        """Something was written that began at a moment: the lease is ours.
+
+        :param seconds: how long a lease lasts.
+        """
+        self.until = max(self.until, moment + leases.KEPT * seconds)
+
     @property
     def at_work(self) -> bool:
         """Whether a batch is under way on its nodes."""

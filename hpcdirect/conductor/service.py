@@ -271,7 +271,9 @@ class Conductor:
         if held is None:
             return None
         if held.ledger is None:
-            held.ledger = Ledger(self._parts.database, cluster_id, held.epoch)
+            held.ledger = Ledger(
+                self._parts.database, cluster_id, held.epoch,
+                functools.partial(held.kept, self._conf.lease_seconds))
         ledger = held.ledger
         if held.lost:
             return self._let_go(ledger, held)

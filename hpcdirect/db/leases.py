@@ -46,6 +46,8 @@ _SLACK = 5.0
 #: The longest lease that can be configured, in seconds, for rows that do not
 #: say for how long theirs was taken.
 _LONGEST_LEASE = 300.0
+#: Part of a lease's time that is left after a write of its owner.
+KEPT = 0.5
 #: Rows of one statement.
 _PIECE = 200
 
@@ -133,14 +135,21 @@ def claim(session: orm.Session, cluster_id: str, owner: str,
 def fence(session: orm.Session, cluster_id: str, epoch: int) -> None:
     """Lock the cluster's row for this transaction; first thing in it.
 
+    At the end of it the lease lasts for :data:`KEPT` of its time at least,
+    from now on: :func:`renew` passes over rows that are locked, and those of
+    a conductor whose database is slow are locked by its own writes.
+
     :raises LostLease: another conductor has taken the cluster since.
     """
-    # Changes nothing, but takes the row's lock: nobody can claim the cluster
-    # before this transaction has ended.
+    # Changes nothing as a rule, but takes the row's lock: nobody can claim
+    # the cluster before this transaction has ended.
+    fresh = utc_seconds() + Cluster.lease_seconds
+    old = Cluster.lease_until < utc_seconds() + KEPT * Cluster.lease_seconds
     if not _changed(session, sa.update(Cluster).where(
             Cluster.id == cluster_id, Cluster.epoch == epoch,
-            Cluster.owner != '').values(owner=Cluster.owner,
-                                        updated_at=Cluster.updated_at)):
+            Cluster.owner != '').values(
+                lease_until=sa.case((old, fresh), else_=Cluster.lease_until),
+                updated_at=Cluster.updated_at)):
         raise LostLease(ident=cluster_id)
 
 

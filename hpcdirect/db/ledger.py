@@ -18,12 +18,14 @@ conductor has taken the cluster, nothing of this one reaches the database.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
 import dataclasses
+import time
 from typing import Any
 
 import sqlalchemy as sa
@@ -61,11 +63,16 @@ class Snapshot:
 
 
 class Ledger:
-    """The fenced pen of one conductor for one cluster."""
+    """The fenced pen of one conductor for one cluster.
 
-    def __init__(self, database: Database, cluster_id: str, epoch: int
-                 ) -> None:
+    :param kept: called after each write, which has kept the lease, with the
+        moment before it by the monotonic clock.
+    """
+
+    def __init__(self, database: Database, cluster_id: str, epoch: int,
+                 kept: Callable[[float], None] = lambda _: None) -> None:
         self._database = database
+        self._kept = kept
         self.cluster_id = cluster_id
         self.epoch = epoch
         #: How often anything was written.
@@ -75,10 +82,12 @@ class Ledger:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[orm.Session]:
+        begun = time.monotonic()
         with self._database.write() as session:
             leases.fence(session, self.cluster_id, self.epoch)
             yield session
         self.writes += 1
+        self._kept(begun)
 
     # -- reading ----------------------------------------------------------
 

@@ -13,10 +13,12 @@
 """A MariaDB server of this process's own: no port, a folder that goes."""
 
 import atexit
+import contextlib
 import os
 import pathlib
 import pwd
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
@@ -154,3 +156,50 @@ class MariaDB(fixtures.Fixture):
                                   poolclass=sa.NullPool)
         with engine.begin() as connection:
             connection.exec_driver_sql(statement)
+
+
+class Slow(fixtures.Fixture):
+    """A way to a server on which every statement takes longer.
+
+    :param server: where it leads to.
+    :ivar seconds: how much longer, from now on.
+    """
+
+    seconds = 0.0
+
+    def __init__(self, server):
+        super().__init__()
+        self._server = server
+
+    def _setUp(self):
+        self._door = socket.create_server(('127.0.0.1', 0))
+        self.addCleanup(self._door.close)
+        # Closing it wakes up nobody who waits for a caller.
+        self.addCleanup(self._door.shutdown, socket.SHUT_RDWR)
+        threading.Thread(target=self._receive, daemon=True).start()
+
+    def url(self, database, user='root'):
+        """What SQLAlchemy connects to."""
+        return (f'mysql+pymysql://{user}@127.0.0.1:'
+                f'{self._door.getsockname()[1]}/{database}?charset=utf8mb4')
+
+    def _receive(self):
+        with contextlib.suppress(OSError):
+            while True:
+                caller, _ = self._door.accept()
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(str(self._server.socket))
+                for one, other, slow in ((caller, server, True),
+                                         (server, caller, False)):
+                    threading.Thread(target=self._carry, daemon=True,
+                                     args=(one, other, slow)).start()
+
+    def _carry(self, one, other, slow):
+        with contextlib.suppress(OSError):
+            while data := one.recv(1 << 16):
+                if slow and self.seconds:
+                    time.sleep(self.seconds)
+                other.sendall(data)
+        for side in (one, other):
+            with contextlib.suppress(OSError):
+                side.shutdown(socket.SHUT_RDWR)

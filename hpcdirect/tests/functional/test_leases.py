@@ -19,6 +19,7 @@ import time
 from alembic import autogenerate
 from alembic.runtime.migration import MigrationContext
 import sqlalchemy as sa
+import testtools
 
 from hpcdirect.db import leases
 from hpcdirect.db import migration
@@ -82,6 +83,22 @@ class LeaseTests(databases.SQLite):
                 models.Cluster.id, models.Cluster.owner)).tuples().all())
         self.assertEqual({ident: 'a' if got[0] else 'b' for ident, got
                           in zip(idents, both, strict=True)}, owners)
+
+    def test_write_keeps_a_lease_that_is_half_over(self):
+        ident = self.cluster()
+        epoch = self.claim(ident, seconds=60.0)
+        for left, kept in ((40.0, 40.0), (20.0, 60.0)):
+            with self.database.write() as session:
+                session.execute(sa.update(models.Cluster).values(
+                    lease_until=leases.utc_seconds() + left))
+            with self.database.write() as session:
+                leases.fence(session, ident, epoch)
+            with self.database.read() as session:
+                now = session.scalars(sa.select(
+                    models.Cluster.lease_until - leases.utc_seconds())).one()
+            self.assertThat(now, testtools.matchers.MatchesAll(
+                testtools.matchers.LessThan(kept + 0.1),
+                testtools.matchers.GreaterThan(kept - 10)))
 
     def test_lapsed_lease_is_taken_over(self):
         ident = self.cluster()
