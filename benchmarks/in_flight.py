@@ -43,7 +43,6 @@ from hpcdirect.tests.functional import stacked
 
 #: What one cluster in flight may cost: KiB of memory, and cores for all.
 MEMORY, CORES = 20.0, 0.3
-_WARM = 50
 _TICKS = os.sysconf('SC_CLK_TCK')
 
 
@@ -147,9 +146,10 @@ def measure(clusters: int, seconds: float, workers: int) -> None:
         stack.callback(conductor.stop)
         pause = threading.Event()
         # The first ones bring in code, connections and threads for all.
-        _order(served, conductor, range(_WARM), seconds)
+        warm = min(50, clusters // 2)
+        _order(served, conductor, range(warm), seconds)
         few = conductor.ask()
-        idents = _order(served, conductor, range(_WARM, clusters), seconds)
+        idents = _order(served, conductor, range(warm, clusters), seconds)
         first = conductor.ask()
         worst = dict.fromkeys(('waiting', 'timers'), 0)
         deleted = 0.0
@@ -161,7 +161,7 @@ def measure(clusters: int, seconds: float, workers: int) -> None:
             if not deleted and now['at'] - first['at'] > seconds / 2:
                 deleted = _deleted(served, idents.pop())
         last = conductor.ask()
-        _report(clusters, few, first, last, worst, deleted)
+        _report(clusters - warm, few, first, last, worst, deleted)
         log = served.folder / 'log'
         if log.exists() and log.stat().st_size:
             print('the conductor said:', log.read_text()[-4000:])
@@ -205,7 +205,7 @@ def _report(clusters: int, few: dict[str, Any], first: dict[str, Any],
     took = last['at'] - first['at']
     per = {name: (last[name] - first[name]) / took
            for name in ('looks', 'claims', 'statements', 'cpu')}
-    memory = (last['rss'] - few['rss']) / (clusters - _WARM)
+    memory = (last['rss'] - few['rss']) / clusters
     print(f'over {took:.0f} s: {per["cpu"]:.3f} cores '
           f'({per["cpu"] / CORES:.2f} of the limit {CORES}), '
           f'{memory:.1f} KiB a cluster ({memory / MEMORY:.2f} of the limit '

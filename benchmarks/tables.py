@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+from collections.abc import Callable
 import json
 import os
 import pathlib
@@ -34,6 +35,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parents[1]
@@ -145,18 +147,28 @@ class Filled:
 
     def _copy(self, table: str, ident: str | None, times: int = 1,
               **changes: str) -> None:
-        """Rows of a table as they are, but for some columns."""
-        columns = [row[0] for row in self._run(
-            'SELECT column_name FROM information_schema.columns WHERE '
-            f"table_schema = DATABASE() AND table_name = '{table}'")]
-        names = ', '.join(f'`{name}`' for name in columns)
-        values = ', '.join(changes.get(name, f't.`{name}`')
-                           for name in columns)
-        which = f"WHERE t.id = '{ident}'" if ident else ''
-        limit = 'LIMIT 1' if table == 'events' and times == 1 else ''
-        self._run(f'INSERT INTO {table} ({names}) SELECT {values} FROM '
-                  f'(SELECT * FROM {table} t {which} {limit}) t '
-                  f'JOIN seq_1_to_{times} s')
+        copy(self._run, table, ident, times, **changes)
+
+
+def copy(run: Callable[[str], Any], table: str, ident: str | None,
+         times: int = 1, **changes: str) -> None:
+    """Insert rows of a table once more, but for some columns.
+
+    :param run: carries out a statement of SQL.
+    :param ident: of the row that is copied; None for every row.
+    :param changes: column -> an expression of SQL, where ``t`` is the row and
+        ``s.seq`` the copy's number, from 1 to *times*.
+    """
+    columns = [row[0] for row in run(
+        'SELECT column_name FROM information_schema.columns WHERE '
+        f"table_schema = DATABASE() AND table_name = '{table}'")]
+    names = ', '.join(f'`{name}`' for name in columns)
+    values = ', '.join(changes.get(name, f't.`{name}`') for name in columns)
+    which = f"WHERE t.id = '{ident}'" if ident else ''
+    limit = 'LIMIT 1' if table == 'events' and times == 1 else ''
+    run(f'INSERT INTO {table} ({names}) SELECT {values} FROM '
+        f'(SELECT * FROM {table} t {which} {limit}) t '
+        f'JOIN seq_1_to_{times} s')
 
 
 class Api:

@@ -43,6 +43,8 @@ _Result = TypeVar('_Result')
 _OUTAGES = (db_exc.DBConnectionError, db_exc.DBDeadlock,
             db_exc.DBConsistencyError, db_exc.DBNonExistentDatabase,
             sa.exc.TimeoutError)
+#: Bytes that a database may put together from many rows.
+_TOGETHER = 1 << 20
 #: Too many connections, server going down, disk or table full, lock wait,
 #: deadlock, and the three ways to say that it only reads.
 _MYSQL_OUTAGES = frozenset((1040, 1053, 1021, 1114, 1205, 1213, 1290, 1792,
@@ -186,12 +188,17 @@ class Database:
             transaction.__exit__(None, None, None)
 
     def _prepare_mysql(self) -> None:
-        """Wait for rows for seconds, not for the server's minute."""
+        """Wait for rows for seconds, not for the server's minute.
+
+        What is put together from many rows is not cut either: MySQL does so
+        after 1,024 bytes.
+        """
         @sa.event.listens_for(self.engine, 'connect')
         def _connect(connection: object, record: object) -> None:
             cursor = connection.cursor()  # type: ignore[attr-defined]
-            cursor.execute('SET SESSION innodb_lock_wait_timeout = %s',
-                           (self.lock_wait,))
+            cursor.execute('SET SESSION innodb_lock_wait_timeout = %s, '
+                           'SESSION group_concat_max_len = %s',
+                           (self.lock_wait, _TOGETHER))
             cursor.close()
 
         self.engine.dispose()

@@ -39,17 +39,30 @@ SMALL = frozenset(('login', 'ready', 'tags', 'progress'))
 _CLUSTERS: sa.BindParameter[Any] = sa.bindparam('clusters', expanding=True)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Login:
+    """The node people log in to.
+
+    :param ssh: how it is reached, by field of
+        :class:`hpcdirect.backends.base.Ssh`; {} when nobody said.
+    """
+
+    name: str
+    address: str
+    ssh: Mapping[str, Any]
+
+
 @dataclasses.dataclass
 class Found:
     """What was found of one cluster.
 
     :param ready: node group -> nodes that are up.
-    :param login: a node that is up, with name, address and ssh.
+    :param login: None while that node is not up.
     :param deployment: the latest.
     """
 
     ready: dict[str, int] = dataclasses.field(default_factory=dict)
-    login: Any = None
+    login: Login | None = None
     tags: list[str] = dataclasses.field(default_factory=list)
     deployment: Any = None
     progress: Progress = dataclasses.field(default_factory=Progress)
@@ -89,7 +102,7 @@ def _add(found: Found, row: Any, login: str) -> None:
         found.progress = Progress(row.number, int(row.detail),
                                   (row.name or '').strip())
     elif row.name == login:
-        found.login = row
+        found.login = Login(row.name, row.detail, row.ssh)
 
 
 # By an index, one place in it for each cluster.

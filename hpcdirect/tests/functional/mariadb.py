@@ -66,6 +66,8 @@ class _Server:
              '--innodb-buffer-pool-size=32M', '--innodb-log-file-size=16M',
              f'--innodb-flush-log-at-trx-commit={int(self.durable)}',
              '--character-set-server=utf8mb4', '--skip-log-bin',
+             # As MySQL has it.
+             '--group-concat-max-len=1024',
              f'--log-error={self.folder}/log', *self.user],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             # A site's server tells local time, with a summer in it.

@@ -24,6 +24,7 @@ from hpcdirect.api.controllers import root
 from hpcdirect.blueprints import grading
 from hpcdirect.blueprints.model import Grade
 from hpcdirect.db import models
+from hpcdirect.tests.functional import mariadb
 from hpcdirect.tests.functional import rows
 from hpcdirect.tests.functional.api import Api
 from hpcdirect.tests.unit.blueprints import folders
@@ -32,9 +33,11 @@ from hpcdirect.tests.unit.blueprints import folders
 class Case(testtools.TestCase):
     """A case with an API of its own."""
 
+    connection = staticmethod(lambda: '')
+
     def setUp(self):
         super().setUp()
-        self.api = self.useFixture(Api())
+        self.api = self.useFixture(Api(self.connection()))
 
     def get(self, path, **more):
         answer = self.api.call('GET', path, **more)
@@ -220,6 +223,20 @@ class ViewTests(Case):
         listed = self.get('/v1/clusters')['clusters']
         self.assertEqual([view], listed)
 
+    def test_login_of_which_only_the_address_is_known(self):
+        with self.api.database.write() as session:
+            session.execute(sa.update(models.Node).values(ssh={}))
+        self.assertEqual({
+            'node': 'head-0', 'group': 'head', 'address': '192.0.2.1',
+            'port': 22, 'via': '', 'host_key': '',
+        }, self.get('/v1/clusters/demo')['login'])
+
+    def test_every_word_of_many(self):
+        words = [f'{number:02}' + 'x' * 62 for number in range(50)]
+        self.assertEqual(200, self.api.call(
+            'PATCH', '/v1/clusters/demo', {'tags': words}).status)
+        self.assertEqual(words, self.get('/v1/clusters/demo')['tags'])
+
     def test_foreign_cluster_is_not_there(self):
         paths = ['', '/nodes', '/nodes/head-0', '/layers', '/deployments',
                  '/runs', '/events']
@@ -291,6 +308,14 @@ class ViewTests(Case):
             session.get_one(models.Cluster, other).name = self.ident
         self.assertEqual('demo',
                          self.get(f'/v1/clusters/{self.ident}')['name'])
+
+
+@testtools.skipUnless(mariadb.available(), 'MariaDB is not installed')
+class MariaDBViewTests(ViewTests):
+    """The same where a server puts the rows together"""
+
+    def connection(self):
+        return self.useFixture(mariadb.MariaDB()).url
 
 
 class EventTests(Case):
