@@ -33,6 +33,7 @@
     +-- LostLease             ---  a conductor's own: stop at once
     +-- NotForUs              ---  a conductor's own: another one may
     +-- Refused               ---  becomes a deployment's reason
+    |   +-- Replayed          ---  the same
     +-- PluginError           ---  becomes a deployment's reason
         +-- BackendError
         +-- RunnerError
@@ -222,6 +223,16 @@ class Refused(HPCDirectError):
 
     code, title = 'refused', 'Refused'
     template = '{reason}'
+    hint: ClassVar[str] = 'Ask again through the API.'
+
+
+class Replayed(Refused):
+    """What the database asks for was wanted once, and is not any more."""
+
+    code, title = 'replayed', 'Replayed'
+    hint = ('Nothing was changed. Tell the operator: rows of the database '
+            'were put back; see "Rows that were put back" in the '
+            'administrator\'s guide.')
 
 
 class PluginError(HPCDirectError):

@@ -43,6 +43,7 @@ from hpcdirect.keys import Verdict
 from hpcdirect.signing import SIGNATURE
 from hpcdirect.signing import Notes
 from hpcdirect.states import WorkStatus
+from hpcdirect.wishes import NOBODYS
 
 #: What was done with something: it was well, made anew, or left as it was.
 WELL, ANEW, LEFT = 'well', 'anew', 'left'
@@ -137,9 +138,7 @@ class Resealer:
                                        entry, counts)
         for node in _all(session, models.Node, cluster_id):
             if node.before is not None:
-                node.before = [{**entry, 'inputs': self._layer(
-                    notes, node.name, node.incarnation, entry, counts)}
-                    for entry in node.before]
+                node.before = self._before(notes, node, counts)
         for run in session.scalars(sa.select(models.Run).where(
                 models.Run.cluster_id == cluster_id,
                 models.Run.status.in_((WorkStatus.WAITING,
@@ -164,6 +163,20 @@ class Resealer:
         counts['layers', ANEW] += 1
         fresh.pop(SIGNATURE, None)
         return notes.layer(node, incarnation, {**entry, 'inputs': fresh})
+
+    def _before(self, notes: Notes, node: models.Node, counts: Counts
+                ) -> list[dict[str, Any]]:
+        there = node.before or []
+        try:
+            wish = notes.check_before(node.name, node.incarnation, there)
+        except (Refused, NotForUs):
+            wish = NOBODYS
+        fresh = [{**entry, 'inputs': self._layer(
+            notes, node.name, node.incarnation, entry, counts)}
+            for entry in there]
+        # Of which change it is can be said by who knows it only.
+        return notes.before(wish, node.name, node.incarnation, fresh) \
+            if wish.generation else fresh
 
     def _process(self, notes: Notes, process: Mapping[str, Any],
                  counts: Counts) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 from typing import Any
 
@@ -36,6 +37,8 @@ from hpcdirect.keys import KeyRing
 from hpcdirect.keys import Part
 from hpcdirect.keys import Verdict
 from hpcdirect.planning.desired import State
+from hpcdirect.wishes import NOBODYS
+from hpcdirect.wishes import Wish
 
 #: Where a signature stands in a JSON column, beside what it covers.
 SIGNATURE = 'signature'
@@ -137,6 +140,33 @@ class Notes:
         self._check(what, self._layer(node, incarnation, entry),
                     entry['inputs'].get(SIGNATURE, ''))
 
+    def before(self, wish: Wish, node: str, incarnation: int,
+               entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The layers of a node as they were before a change, for it alone.
+
+        :param wish: what the node is changed for.
+        """
+        made = [{**entry, 'wish': str(wish)} for entry in entries]
+        signature = self.keys.sign(self._before(node, incarnation, made),
+                                   CONDUCTOR)
+        return [{**entry, SIGNATURE: signature} for entry in made]
+
+    def check_before(self, node: str, incarnation: int,
+                     entries: Sequence[Mapping[str, Any]]) -> Wish:
+        """For which change a node was as these layers say; nobody's wish
+        when that was not written down, as by the release before.
+
+        :raises Refused: it is not as a conductor wrote it.
+        :raises NotForUs: that cannot be told here.
+        """
+        for entry in entries:
+            self.check_layer(node, incarnation, entry)
+        if not any(SIGNATURE in entry for entry in entries):
+            return NOBODYS
+        self._check(f'What node {node} was before', self._before(
+            node, incarnation, entries), entries[0].get(SIGNATURE, ''))
+        return Wish.read(entries[0]['wish'])
+
     def process(self, process: Mapping[str, Any]) -> dict[str, Any]:
         """A runner's process with its signature."""
         return {**process, SIGNATURE: self.keys.sign(
@@ -173,6 +203,16 @@ class Notes:
             'incarnation': incarnation, 'element': entry['element'],
             'role': entry['role'], 'version': entry['version'],
             'inputs': hiding.digest_of(inputs)})
+
+    def _before(self, node: str, incarnation: int,
+                entries: Sequence[Mapping[str, Any]]) -> Part:
+        return _constant({
+            'what': 'before', 'cluster_id': self.cluster_id, 'node': node,
+            'incarnation': incarnation, 'layers': [
+                {**{name: value for name, value in entry.items()
+                    if name != SIGNATURE},
+                 'inputs': hiding.digest_of(entry['inputs'])}
+                for entry in entries]})
 
     def _process(self, process: Mapping[str, Any]) -> Part:
         return _constant({

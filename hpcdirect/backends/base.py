@@ -23,6 +23,8 @@ from typing import Any
 
 from hpcdirect.exception import BackendError
 from hpcdirect.exception import Finding
+from hpcdirect.wishes import NOBODYS
+from hpcdirect.wishes import Wish
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +74,8 @@ class InfraRequest:
     :param files: name -> text of the YAML files beside that template, which
         it may name.
     :param settings: the rest of the section, parameters filled in.
+    :param wish: whose request it is; kept beside the machines, so that
+        observe() can tell it.
     """
 
     cluster_id: str
@@ -84,6 +88,7 @@ class InfraRequest:
     template: str = ''
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    wish: Wish = NOBODYS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,12 +153,17 @@ class InfraStatus(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Infra:
-    """All that is there of a cluster."""
+    """All that is there of a cluster.
+
+    :param wish: of the request by which the machines were changed last; the
+        conductor refuses an older one.
+    """
 
     status: InfraStatus
     reason: str = ''
     machines: tuple[Machine, ...] = ()
     outputs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    wish: Wish = NOBODYS
 
 
 @dataclasses.dataclass(frozen=True)

@@ -42,6 +42,7 @@ from hpcdirect.backends import base
 from hpcdirect.exception import BackendError
 from hpcdirect.exception import BackendUnavailable
 from hpcdirect.exception import Finding
+from hpcdirect.wishes import Wish
 
 #: Slot -> what is known of its machine.
 Machines = dict[str, dict[str, Any]]
@@ -95,8 +96,9 @@ class FakeBackend(base.Backend):
                     if _stays(slot, old.get(slot.name))}
             numbers = self._store.numbers(len(request.slots) - len(kept))
             self._store.write(ref, {
-                slot.name: kept.get(slot.name)
-                or _made(request, slot, next(numbers))
+                slot.name: {**(kept.get(slot.name)
+                               or _made(request, slot, next(numbers))),
+                            'wish': str(request.wish)}
                 for slot in request.slots})
         return ref
 
@@ -108,8 +110,12 @@ class FakeBackend(base.Backend):
         seen = tuple(_seen(name, values)
                      for name, values in sorted(machines.items()))
         up = all(machine.status == base.MachineStatus.UP for machine in seen)
-        return base.Infra(base.InfraStatus.READY if up
-                          else base.InfraStatus.CHANGING, machines=seen)
+        return base.Infra(
+            base.InfraStatus.READY if up else base.InfraStatus.CHANGING,
+            machines=seen, wish=max((
+                Wish.read(values.get('wish', ''))
+                for values in machines.values()),
+                key=lambda wish: wish.generation, default=Wish()))
 
     def delete(self, ref: str) -> None:
         """Forget the machines."""

@@ -36,8 +36,8 @@ def build(blueprint: Blueprint, state: State, backend: str,
           slots: Iterable[base.Slot], **identity: Any) -> base.InfraRequest:
     """The request for these slots of a cluster.
 
-    :param identity: ``cluster_id``, ``cluster_name``, ``project_id`` and
-        ``public_key`` as :class:`base.InfraRequest` takes them.
+    :param identity: ``cluster_id``, ``cluster_name``, ``project_id``,
+        ``public_key`` and ``wish`` as :class:`base.InfraRequest` takes them.
     """
     section = parameters.resolve(blueprint.infrastructure.get(backend, {}),
                                  state['parameters'], {})

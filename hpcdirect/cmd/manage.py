@@ -21,15 +21,18 @@ from typing import Any
 from oslo_config import cfg
 
 from hpcdirect import conf as options
+from hpcdirect.cmd import catch_up
 from hpcdirect.cmd import leftovers
 from hpcdirect.cmd import reseal
 from hpcdirect.exception import HPCDirectError
 
 _COMMANDS: dict[str, Callable[[cfg.ConfigOpts], int]] = {
-    'leftovers': leftovers.run, 'reseal': reseal.run}
+    'catch-up': catch_up.run, 'leftovers': leftovers.run,
+    'reseal': reseal.run}
 
 
 def _parsers(subparsers: Any) -> None:
+    catch_up.parser(subparsers)
     leftovers.parser(subparsers)
     reseal.parser(subparsers)
 

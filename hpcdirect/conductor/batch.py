@@ -26,7 +26,9 @@ from hpcdirect.blueprints.model import Element
 from hpcdirect.conductor.diagnosis import Source
 from hpcdirect.conductor.diagnosis import diagnose
 from hpcdirect.db import models
+from hpcdirect.db.held_layers import Closing
 from hpcdirect.db.ledger import Ledger
+from hpcdirect.exception import Replayed
 from hpcdirect.failpoints import failpoint
 from hpcdirect.planning.batches import Portion
 from hpcdirect.planning.plan import SeenLayer
@@ -38,6 +40,7 @@ from hpcdirect.states import LayerState
 from hpcdirect.states import NodeStatus
 from hpcdirect.states import StepKind
 from hpcdirect.states import WorkStatus
+from hpcdirect.wishes import Wish
 
 _VERBS = {
     StepKind.APPLY: base.Verb.APPLY, StepKind.REVERT: base.Verb.REVERT,
@@ -47,8 +50,7 @@ _VERBS = {
 _DURING = {StepKind.APPLY: LayerState.APPLYING,
            StepKind.REVERT: LayerState.REVERTING}
 _BAD = (base.Result.FAILED, base.Result.UNREACHABLE)
-_FLUSH_SECONDS = 0.25
-_FLUSH_EVENTS = 200
+_FLUSH_SECONDS, _FLUSH_EVENTS = 0.25, 200
 #: So many characters are written at a time; a database takes no statement of
 #: any length.
 _FLUSH_TEXT = 1 << 20
@@ -106,6 +108,7 @@ class Order:
     notes: Notes
     wanted: Mapping[LayerKey, WantedLayer]
     seen: Mapping[LayerKey, SeenLayer]
+    wish: Wish
 
 
 class BatchWork(base.Listener):
@@ -154,7 +157,7 @@ class BatchWork(base.Listener):
                 key=order.lines[0].run_id, cluster_id=self._ledger.cluster_id,
                 epoch=self._ledger.epoch, hosts=order.hosts,
                 tasks=tuple(line.task() for line in order.lines),
-                private_key=order.private_key), self, asked)
+                private_key=order.private_key, wish=order.wish), self, asked)
             self._close()
         finally:
             self._journal.flush()
@@ -219,7 +222,7 @@ class BatchWork(base.Listener):
             [self._after(line, key, outcome) for key in line.portion.layers],
             self._drained(line, outcome),
             whole=line.portion.layers == line.portion.step.layers,
-            closed=self._stays(line) if line.verb == base.Verb.DRAIN else ())
+            closing=self._closing(line))
 
     def _reported(self, line: Line, outcome: base.TaskOutcome
                   ) -> list[dict[str, Any]]:
@@ -236,12 +239,12 @@ class BatchWork(base.Listener):
             kind = diagnose(why.message, Source.CONNECTION
                             if why.unreachable else Source.OUTPUT)
             found.append({
-                'code': 'element_failed', 'class': kind.name,
-                'class_by': kind.source,
+                'code': Replayed.code if why.replayed else 'element_failed',
+                'class': kind.name, 'class_by': kind.source,
                 'step': line.portion.step.title,
                 'element': line.element.name, 'node': node, 'task': why.task,
                 'message': why.message, 'run_id': outcome.run_id,
-                'hint': kind.hint})
+                'hint': Replayed.hint if why.replayed else kind.hint})
         if found:
             first = found[0]
             first['log'] = self._around.get(
@@ -318,12 +321,14 @@ class BatchWork(base.Listener):
                 'incarnation': before.incarnation,
                 'verified': before.verified}
 
-    def _stays(self, line: Line) -> set[str]:
+    def _closing(self, line: Line) -> Closing:
         """Nodes that are drained only to be changed."""
         order = self._order
-        return {key[0] for key in line.portion.layers if key in order.wanted
-                and order.wanted[key].incarnation
-                == order.seen[key].incarnation}
+        return Closing({
+            key[0] for key in line.portion.layers
+            if line.verb == base.Verb.DRAIN and key in order.wanted and
+            order.wanted[key].incarnation == order.seen[key].incarnation},
+            lambda *layers: order.notes.before(order.wish, *layers))
 
     def _drained(self, line: Line, outcome: base.TaskOutcome
                  ) -> dict[str, NodeStatus]:

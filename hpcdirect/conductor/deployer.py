@@ -385,7 +385,8 @@ class Deployer:
             facts.hosts(situation.recorded.nodes, touched,
                         situation.blueprint, self._vault),
             self._vault.private_key, self._vault.notes,
-            situation.wanted.layers, situation.observed.layers)))
+            situation.wanted.layers, situation.observed.layers,
+            situation.wish)))
         return True
 
     def _pause(self) -> float:

@@ -32,6 +32,7 @@ from hpcdirect.conductor.vault import Vault
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.ledger import Snapshot
 from hpcdirect.digests import digest
+from hpcdirect.exception import Replayed
 from hpcdirect.planning.plan import Plan
 from hpcdirect.states import NodeStatus
 from hpcdirect.states import StepKind
@@ -50,10 +51,12 @@ class Limits:
     :param provision: for a machine to answer, or to go.
     :param gather: after the first machine answers, for the others to be
         configured in the same run.
+    :param order: after a cluster was ordered, for its making to begin.
     """
 
     provision: float
     gather: float
+    order: float
 
 
 class Machines:
@@ -107,6 +110,8 @@ class Machines:
                             for slot in slots])
         if asked_for == self._asked_for and not absent:
             return
+        if situation.infra.status == InfraStatus.GONE:
+            self._in_time(recorded)
         cluster = recorded.cluster
         ref = self._backend.reference(cluster.id, cluster.project_id)
         if cluster.backend_ref != ref:
@@ -115,7 +120,7 @@ class Machines:
             situation.blueprint, cluster.desired, self._backend.name, slots,
             cluster_id=cluster.id, cluster_name=cluster.name,
             project_id=cluster.project_id,
-            public_key=self._vault.public_key))
+            public_key=self._vault.public_key, wish=situation.wish))
         # Not before: a cloud that did not answer is asked again.
         self._asked_for = asked_for
 
@@ -179,6 +184,23 @@ class Machines:
                 f'{self._limits.provision:.0f} s{heard(name)}.', step.kind)
                 for name in step.nodes or ('',)]
         return []
+
+    def _in_time(self, recorded: Snapshot) -> None:
+        """Pass, or raise: nothing is there that could know of a newer wish.
+
+        :raises Replayed: it was asked for so long ago that a cluster that
+            was deleted since may have been put back into the database.
+        """
+        order = recorded.deployment
+        # When it was given is not signed in the way of earlier releases.
+        if order is None or '.' not in order.signature:
+            return
+        if (self._now() - order.created_at).total_seconds() \
+                > self._limits.order:
+            raise Replayed(reason=(
+                'Nothing is there of the cluster, and its making was asked '
+                f'for at {order.created_at:%Y-%m-%d %H:%M} UTC, too long ago '
+                'to begin with it now. If it is to be made, retry.'))
 
     def _begin_step(self, deployment_id: str, recorded: Snapshot,
                     kind: StepKind) -> None:

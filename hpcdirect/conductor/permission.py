@@ -24,6 +24,7 @@ release, or one with another key file, may know it; the work is left to it.
 from __future__ import annotations
 
 from hpcdirect import signing
+from hpcdirect.blueprints import hiding
 from hpcdirect.context import RequestContext
 from hpcdirect.db import models
 from hpcdirect.db.ledger import Snapshot
@@ -35,6 +36,7 @@ from hpcdirect.keys import KeyRing
 from hpcdirect.policies import Enforcer
 from hpcdirect.policies import clusters as policies
 from hpcdirect.states import Operation
+from hpcdirect.wishes import Wish
 
 _RULES = {
     Operation.CREATE: policies.CREATE, Operation.SCALE: policies.UPDATE,
@@ -44,6 +46,8 @@ _RULES = {
     Operation.CANCEL: policies.UPDATE,
     Operation.DELETE: policies.DELETE,
 }
+#: Digits of a digest that nodes and backends keep of a wish.
+_SHORT = 16
 
 
 class Permit:
@@ -57,6 +61,8 @@ class Permit:
         self._keys = keys
         self._policy = policy
         self._judged = ''
+        #: What was judged last, as nodes and backends remember it.
+        self.wish = Wish()
 
     def check(self, recorded: Snapshot) -> None:
         """Pass, or raise, for the newest deployment of a cluster.
@@ -73,6 +79,9 @@ class Permit:
         if seen != self._judged:
             signing.judge(self._keys, cluster, deployment)
             self._judged = seen
+            # Whatever is sealed in it may be sealed anew meanwhile.
+            self.wish = Wish(cluster.generation, digest(
+                hiding.hidden(None, cluster.desired))[:_SHORT])
         self._allowed(deployment, cluster)
 
     def _allowed(self, deployment: models.Deployment, cluster: models.Cluster

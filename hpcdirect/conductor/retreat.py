@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
+import logging
 from typing import Any
 
 from hpcdirect.conductor.situation import Situation
@@ -33,6 +34,9 @@ from hpcdirect.planning.wanted import Wanted
 from hpcdirect.planning.wanted import WantedElement
 from hpcdirect.planning.wanted import WantedLayer
 from hpcdirect.signing import Notes
+from hpcdirect.wishes import Wish
+
+LOG = logging.getLogger(__name__)
 
 #: The reason of every step of such a plan.
 REASON = 'put back as it was before'
@@ -46,11 +50,8 @@ def as_it_was(situation: Situation, element_of: ElementOf, notes: Notes
     :raises NotFound: an element is not in the catalogue any more.
     :raises Refused: what was is not recorded as a conductor wrote it.
     """
-    for row in situation.recorded.nodes:
-        for entry in _well(row):
-            notes.check_layer(row.name, row.incarnation, entry)
     nodes, kept = _alike(row for row in situation.recorded.nodes
-                         if row.before is not None
+                         if _of_this(row, situation.wish, notes)
                          and row.name in situation.wanted.members
                          and row.name in situation.observed.nodes)
     observed = _without_unknown(situation.observed, nodes)
@@ -73,6 +74,21 @@ def as_it_was(situation: Situation, element_of: ElementOf, notes: Notes
                 nodes=tuple(dict.fromkeys(key[0] for key in keys))))
     return dataclasses.replace(situation, wanted=wanted,
                                observed=observed), tuple(steps)
+
+
+def _of_this(row: models.Node, wish: Wish, notes: Notes) -> bool:
+    """Whether a node waits to be put back after this very change.
+
+    What is left of another change stays as it is: it was given up, or was
+    put back into the database.
+    """
+    if not row.before:
+        return False
+    was = notes.check_before(row.name, row.incarnation, row.before)
+    if was != wish:
+        LOG.warning('Cluster %s: node %s is not put back: what it was is '
+                    'kept of another change.', row.cluster_id, row.name)
+    return was == wish
 
 
 def _well(row: models.Node) -> list[Mapping[str, Any]]:

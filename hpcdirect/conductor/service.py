@@ -289,7 +289,7 @@ class Conductor:
         except Refused as exc:
             LOG.error('Cluster %s: %s', cluster_id, exc)
             return self._let_go(ledger, held, failures.of_ours(
-                'refused', str(exc), 'Ask again through the API.'))
+                exc.code, str(exc), exc.hint))
         except (NotForUs, Unavailable) as exc:
             return self._let_go(ledger, held, aside=str(exc))
         except db_exc.DBError as exc:
@@ -375,7 +375,8 @@ class Conductor:
             self._parts.element_of,
             Vault(self._parts.keys, ledger.cluster_id), permit,
             machines.Limits(self._conf.provision_timeout,
-                            self._conf.gather_seconds), self._holds.now),
+                            self._conf.gather_seconds,
+                            self._conf.order_lifetime), self._holds.now),
             deployer.Signals(
                 lambda: held.lost, lambda: held.generation,
                 functools.partial(self._turns.wake, ledger.cluster_id,

@@ -37,6 +37,7 @@ from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.ledger import Snapshot
 from hpcdirect.exception import LostLease
 from hpcdirect.exception import NotFound
+from hpcdirect.exception import Replayed
 from hpcdirect.planning import composition
 from hpcdirect.planning import recorded as records
 from hpcdirect.planning import wanted as wanting
@@ -47,6 +48,7 @@ from hpcdirect.planning.wanted import Wanted
 from hpcdirect.runners import base as runners
 from hpcdirect.states import NodeStatus
 from hpcdirect.states import StepKind
+from hpcdirect.wishes import Wish
 
 _NODE_STATUS = {
     MachineStatus.ABSENT: NodeStatus.BUILDING,
@@ -62,6 +64,7 @@ class Situation:
     """What one look found.
 
     :param blueprint: with just the elements that are to be on the cluster.
+    :param wish: what is wanted, as nodes and backends remember it.
     """
 
     recorded: Snapshot
@@ -69,6 +72,7 @@ class Situation:
     blueprint: Blueprint
     wanted: Wanted
     observed: Observed
+    wish: Wish
 
 
 class Lookout:
@@ -104,6 +108,7 @@ class Lookout:
 
         :param recorded: what was read at the beginning of this turn.
         :raises Refused: what is wanted is not what was signed, by now.
+        :raises Replayed: it was signed, and is not wanted any more.
         :raises NotForUs: that cannot be told here.
         :raises Unavailable: no key opens the cluster's secrets; only for one
             that is to stay.
@@ -118,6 +123,8 @@ class Lookout:
         infra = self.seen = self._backend.observe(
             recorded.cluster.backend_ref) if recorded.cluster.backend_ref \
             else Infra(InfraStatus.GONE)
+        if not state['deleted']:
+            _refuse_replay(self._permit.wish, infra.wish)
         self.tell(deployment_id, infra.reason)
         if not state['deleted']:
             infra = self._reached(recorded, blueprint, infra)
@@ -134,7 +141,8 @@ class Lookout:
             recorded, infra, blueprint,
             wanting.build(blueprint, state, members, self._vault.versions),
             records.observed(recorded.nodes, recorded.layers,
-                             infra.status != InfraStatus.GONE))
+                             infra.status != InfraStatus.GONE),
+            self._permit.wish)
 
     def _recorded(self, deployment_id: str) -> Snapshot:
         """What is recorded, when it is what was signed.
@@ -236,6 +244,20 @@ class Lookout:
         if changed or gone:
             self._ledger.nodes(deployment_id, changed, gone)
         return bool(changed or gone)
+
+
+def _refuse_replay(wish: Wish, newest: Wish) -> None:
+    """Pass, or raise Replayed, by what the machines were changed for last.
+
+    A cluster that is to go goes: that cannot be taken back, so nothing is
+    newer.
+    """
+    if wish.replays(newest):
+        raise Replayed(reason=(
+            f'Its machines were changed for generation {newest.generation} '
+            'of what is wanted, and the database says '
+            + (f'{wish.generation}.' if wish.generation < newest.generation
+               else 'something else of the same generation.')))
 
 
 def _as_told(rows: Iterable[models.Node], infra: Infra

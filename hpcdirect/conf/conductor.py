@@ -65,6 +65,12 @@ OPTIONS: list[cfg.Opt] = [
              'warns of it. What is missed while no conductor runs is not '
              'told later, but for the last.'),
     cfg.IntOpt(
+        'order_lifetime', default=86400, min=600,
+        help='Seconds after which a cluster of which there is nothing is not '
+             'made any more by an order that was given before: somebody may '
+             'have put rows of a deleted cluster back into the database. A '
+             'retry is a new order.'),
+    cfg.IntOpt(
         'keep_deleted', default=90 * 86400, min=0,
         help='Seconds for which events, runs and their logs, deployments and '
              'generations of a cluster are kept once it is deleted; 0 is for '

@@ -56,6 +56,9 @@ _OWN = {'created_at': 'ix_clusters_list'}
 _EVERY = {'created_at': 'ix_clusters_all', 'name': 'ix_clusters_names',
           'updated_at': 'ix_clusters_updated'}
 
+#: More leases than anybody takes between two backups.
+_LEASES = 1 << 20
+
 #: Signs what a row says of itself, by scheme.
 Sign = Callable[[Callable[[int], object]], str]
 
@@ -299,6 +302,27 @@ def cancel(session: orm.Session, cluster_id: str, order: Order
                        f'{cluster.name}.')
     return _want(session, cluster, dataclasses.replace(
         order, desired=cluster.desired), status)
+
+
+def catch_up(session: orm.Session, cluster_id: str, past: int, order: Order
+             ) -> Deployment:
+    """Want what is recorded, as something newer than its machines have seen.
+
+    :param past: the newest generation that they have seen.
+    :param order: its ``desired`` is not looked at.
+    :raises ClusterBusy: something is under way.
+    :raises NotAsSigned: nobody signed what is recorded.
+    """
+    cluster = locked(session, cluster_id)
+    if ClusterStatus(cluster.status).busy:
+        raise ClusterBusy(ident=cluster.name, status=cluster.status)
+    _refuse_leaving(cluster)
+    _approve(session, cluster, order)
+    cluster.generation = max(cluster.generation, past)
+    # Leases were taken, too, of which the database does not know any more.
+    cluster.epoch += _LEASES
+    return _want(session, cluster, dataclasses.replace(
+        order, desired=cluster.desired), ClusterStatus.UPDATING)
 
 
 def label(session: orm.Session, cluster_id: str, labels: Mapping[str, Any]

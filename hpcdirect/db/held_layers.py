@@ -18,6 +18,7 @@ concerns the layers of one element.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -53,6 +54,23 @@ class Layer:
     note: str
     inputs: dict[str, Any]
 
+
+@dataclasses.dataclass(frozen=True)
+class Closing:
+    """Nodes that are closed to be changed, and to work again.
+
+    :param sign: of a node's name and incarnation, and the layers that stand
+        there, makes what is kept of them.
+    """
+
+    nodes: Collection[str] = ()
+    sign: Callable[[str, int, list[dict[str, Any]]],
+                   list[dict[str, Any]]] = (
+        lambda node, incarnation, entries: entries)
+
+
+#: No node is closed.
+NOBODY = Closing()
 
 #: Its columns as they are read, ``inputs`` apart.
 _COLUMNS = [models.Layer.__table__.c[field.name]
@@ -139,18 +157,19 @@ class Layers:
             elif new:
                 self._update(session, where, dict(new))
 
-    def kept(self, session: orm.Session, nodes: Collection[str]
+    def kept(self, session: orm.Session, closing: Closing
              ) -> dict[str, list[dict[str, Any]]]:
         """What stands on some nodes, as it is written down for later."""
-        found: dict[str, list[dict[str, Any]]] = {name: [] for name in nodes}
+        found: dict[tuple[str, int], list[dict[str, Any]]] = {}
         for row in session.scalars(sa.select(models.Layer).where(
                 models.Layer.cluster_id == self._cluster_id,
-                models.Layer.node.in_(list(nodes)))):
-            found[row.node].append({
+                models.Layer.node.in_(list(closing.nodes)))):
+            found.setdefault((row.node, row.incarnation), []).append({
                 'element': row.element, 'role': row.role,
                 'position': row.position, 'version': row.version,
                 'digest': row.digest, 'inputs': row.inputs})
-        return found
+        return {node: closing.sign(node, incarnation, entries)
+                for (node, incarnation), entries in found.items()}
 
     @staticmethod
     def _update(session: orm.Session,

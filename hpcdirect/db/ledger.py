@@ -19,7 +19,6 @@ conductor has taken the cluster, nothing of this one reaches the database.
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -33,6 +32,8 @@ from sqlalchemy import orm
 
 from hpcdirect.db import leases
 from hpcdirect.db import models
+from hpcdirect.db.held_layers import NOBODY
+from hpcdirect.db.held_layers import Closing
 from hpcdirect.db.held_layers import Layer
 from hpcdirect.db.held_layers import Layers
 from hpcdirect.db.session import Database
@@ -470,7 +471,7 @@ class Ledger:
                   failures: Iterable[Mapping[str, Any]],
                   layers: Iterable[Mapping[str, Any]],
                   drained: Mapping[str, NodeStatus], whole: bool,
-                  closed: Collection[str] = ()) -> None:
+                  closing: Closing = NOBODY) -> None:
         """A run is over: its layers and nodes change in the same moment.
 
         :param failures: what went wrong, as the API shows it.
@@ -478,7 +479,7 @@ class Ledger:
         :param layers: ``id``-less columns of layers: node, element, role and
             what is new; a state of REVERTED removes the layer.
         :param drained: nodes whose status changes by it.
-        :param closed: those of them that are to be changed and to work
+        :param closing: those of them that are to be changed and to work
             again; what is on them is kept as it was before.
         """
         with self._writing() as session:
@@ -494,13 +495,13 @@ class Ledger:
                     models.Step, run.step_id), status)
             self._layers.change(session, layers)
             if drained:
-                self._change_nodes(session, drained, closed)
+                self._change_nodes(session, drained, closing)
 
     def _change_nodes(self, session: orm.Session,
                       drained: Mapping[str, NodeStatus],
-                      closed: Collection[str]) -> None:
+                      closing: Closing) -> None:
         """Nodes are closed for a change, or work again."""
-        before = self._layers.kept(session, closed)
+        before = self._layers.kept(session, closing)
         for node in self._all(session, models.Node, models.Node.cluster_id
                               == self.cluster_id,
                               models.Node.name.in_(list(drained))):

@@ -25,6 +25,8 @@ import re
 from typing import Any
 
 from hpcdirect.blueprints.model import Element
+from hpcdirect.wishes import NOBODYS
+from hpcdirect.wishes import Wish
 
 
 class Verb(enum.StrEnum):
@@ -117,6 +119,7 @@ class Batch:
     :param epoch: the lease's; nodes refuse a batch with an older one.
     :param hosts: every node of every task; the inventory holds no other.
     :param private_key: the cluster's private key, OpenSSH format.
+    :param wish: whose batch it is; nodes refuse one of an older wish.
     """
 
     key: str
@@ -125,6 +128,7 @@ class Batch:
     hosts: tuple[Host, ...]
     tasks: tuple[Task, ...]
     private_key: str
+    wish: Wish = NOBODYS
 
 
 class Result(enum.StrEnum):
@@ -165,12 +169,14 @@ class Cause:
 
     :param unreachable: the runner itself could not get to the node; no words
         of a program on it say so.
+    :param replayed: the node has seen a newer wish, or another one.
     """
 
     node: str
     task: str
     message: str
     unreachable: bool = False
+    replayed: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

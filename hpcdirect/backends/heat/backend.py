@@ -178,8 +178,7 @@ class HeatBackend(base.Backend):
         slots = [slot for slot in request.slots
                  if there.get(slot.name) in (None, slot.incarnation)]
         same = (there == {slot.name: slot.incarnation for slot in slots}
-                and template.memo(request) == stack.parameters.get(
-                    template.MEMO))
+                and template.is_met(request, stack.parameters))
         busy = stack.stack_status.endswith('IN_PROGRESS')
         lost = [] if busy else [
             slot.name for slot in slots if slot.name in there

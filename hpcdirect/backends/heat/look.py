@@ -185,7 +185,7 @@ class Look:
                 if self._status == 'FAILED' else '')
                 for number, server in those.items() if name not in wanted]
         return base.Infra(self._infra_status(machines), self._reason(),
-                          tuple(machines))
+                          tuple(machines), wish=self._memo.wish)
 
     def _infra_status(self, machines: list[base.Machine]) -> InfraStatus:
         if self._action == 'DELETE':

@@ -39,6 +39,8 @@ from hpcdirect.blueprints import stack_check
 from hpcdirect.blueprints.stack_check import PUBLIC_KEY
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
+from hpcdirect.wishes import NOBODYS
+from hpcdirect.wishes import Wish
 
 #: On everything that is ours, and with the cluster's id behind a dash.
 TAG = 'hpcdirect'
@@ -175,11 +177,13 @@ class Memo:
 
     :param network: name of the network whose addresses the nodes use.
     :param entries: node group -> output with the address to come in by.
+    :param wish: of the request that the stack was changed for last.
     """
 
     slots: tuple[Slot, ...] = ()
     network: str = ''
     entries: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    wish: Wish = NOBODYS
 
 
 def memo(request: InfraRequest) -> str:
@@ -187,7 +191,8 @@ def memo(request: InfraRequest) -> str:
     return json.dumps({
         'slots': [[slot.name, slot.group, slot.incarnation]
                   for slot in request.slots],
-        'network': network_of(request), 'entries': entries(request)})
+        'network': network_of(request), 'entries': entries(request),
+        'wish': str(request.wish)})
 
 
 def read_memo(parameters: Mapping[str, Any]) -> Memo:
@@ -195,9 +200,16 @@ def read_memo(parameters: Mapping[str, Any]) -> Memo:
     try:
         said = json.loads(parameters[MEMO])
         return Memo(tuple(Slot(*one) for one in said['slots']),
-                    said['network'], said['entries'])
-    except (KeyError, TypeError, ValueError):
+                    said['network'], said['entries'],
+                    Wish.read(said.get('wish', '')))
+    except (AttributeError, KeyError, TypeError, ValueError):
         return Memo()
+
+
+def is_met(request: InfraRequest, parameters: Mapping[str, Any]) -> bool:
+    """Whether a stack is made for just this, whoever wanted it."""
+    return dataclasses.replace(read_memo(parameters), wish=request.wish) \
+        == read_memo({MEMO: memo(request)})
 
 
 def _check(template: hot.Hot, request: InfraRequest) -> None:

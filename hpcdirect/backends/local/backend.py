@@ -44,6 +44,7 @@ from hpcdirect.backends.local.records import Records
 from hpcdirect.conf import local as options
 from hpcdirect.exception import BackendError
 from hpcdirect.exception import Finding
+from hpcdirect.wishes import Wish
 
 LOG = logging.getLogger(__name__)
 
@@ -128,6 +129,7 @@ class LocalBackend(base.Backend):
                 {'name': volume.name, 'mount': volume.mount,
                  'groups': list(volume.groups)} for volume in request.volumes]
             record.public_key = request.public_key
+            record.wish = str(request.wish)
             record.faults = {}
             record.give_addresses()
             self._records.write(record)
@@ -175,7 +177,8 @@ class LocalBackend(base.Backend):
                     for machine in machines)
         return base.Infra(
             base.InfraStatus.READY if ready else base.InfraStatus.CHANGING,
-            reason=record.note, machines=machines)
+            reason=record.note, machines=machines,
+            wish=Wish.read(record.wish))
 
     def leftovers(self) -> Iterable[base.Leftover]:
         """Machines, processes, networks and mounts, wanted or not."""

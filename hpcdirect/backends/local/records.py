@@ -37,6 +37,7 @@ class Record:
         a machine that comes again has the address it had.
     :param faults: slot -> why it could not be made, since the last change.
     :param note: what takes long just now, a sentence.
+    :param wish: whose request it is.
     """
 
     cluster_id: str
@@ -51,6 +52,7 @@ class Record:
     addresses: dict[str, str] = dataclasses.field(default_factory=dict)
     faults: dict[str, str] = dataclasses.field(default_factory=dict)
     note: str = ''
+    wish: str = ''
 
     def wanted(self) -> dict[str, base.Slot]:
         """The slots wanted, by name."""

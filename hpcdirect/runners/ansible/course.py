@@ -146,7 +146,8 @@ class Course:
         for leg in self._legs:
             if node not in leg.task.nodes:
                 continue
-            leg.failed[node] = Cause(node, 'reach the node', text, True)
+            leg.failed[node] = Cause(node, 'reach the node', text, True,
+                                     fence.is_replay(text))
             if first:
                 self._listener.progress(Progress(
                     leg.task.run_id, node, 'reach the node',

@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from concurrent import futures
 import dataclasses
 import pathlib
+import re
 import shlex
 from typing import Any
 
@@ -44,6 +45,7 @@ class Fence:
     :param wait: seconds to wait for an earlier batch's commands.
     :param connect: seconds within which a node has to answer.
     :param users: node -> user to log in as; others than root use sudo.
+    :param wish: whose batch it is, ``str()`` of a Wish; nodes keep it.
     """
 
     config: str
@@ -54,6 +56,7 @@ class Fence:
     wait: int
     connect: int
     users: dict[str, str]
+    wish: str = ''
 
     @classmethod
     def load(cls, values: dict[str, Any]) -> Fence:
@@ -66,7 +69,8 @@ class Fence:
 
     def begin(self, nodes: Iterable[str]) -> dict[str, str]:
         """Ask nodes to let the batch in; node -> why not."""
-        return self._each(nodes, 'begin', str(self.wait), *self.over)
+        return self._each(nodes, 'begin', str(self.wait), self.wish,
+                          *self.over)
 
     def end(self, nodes: Iterable[str]) -> dict[str, str]:
         """Tell nodes that the batch is over; node -> why it failed."""
@@ -107,6 +111,9 @@ class Fence:
         return f'{node}: {last}' if code else ''
 
 
+#: How the script begins to say that it has seen a newer wish.
+_REPLAYED = re.compile(r'[^ ]+: replayed: ')
+
 #: What ssh says -> what we say. The first that fits.
 _SAYINGS = (
     ('Host key verification failed',
@@ -124,6 +131,11 @@ _SAYINGS = (
     ('closed by', '{node} closed the ssh connection.'),
     ('Connection reset', '{node} closed the ssh connection.'),
 )
+
+
+def is_replay(said: str) -> bool:
+    """Whether a node has let a batch not in since it saw a newer wish."""
+    return bool(_REPLAYED.match(said))
 
 
 def explain(node: str, said: str, seconds: int) -> str:

@@ -11,11 +11,14 @@
 # under the License.
 
 # Runs on a node, read from standard input by sh (POSIX; needs flock).
-#   begin FOLDER EPOCH KEY SECONDS OVER...   let batch KEY in, all others out
-#   end   FOLDER EPOCH KEY                   batch KEY is over
+#   begin FOLDER EPOCH KEY SECONDS WISH OVER...
+#                                let batch KEY in, all others out
+#   end   FOLDER EPOCH KEY       batch KEY is over
+# WISH: "GENERATION-DIGEST" of what is wanted; '' when it is nobody's.
 # OVER: keys of batches known to be over although the node was not told.
 #
 # FOLDER/state    "EPOCH KEY open|over" of the batch that was let in last
+# FOLDER/wish     the newest WISH that has been carried out here
 # FOLDER/gate     locked while state is read and changed
 # FOLDER/work     locked, shared, by each command of a batch while it runs
 # FOLDER/running  a file for each of those: process group, pid, start time
@@ -27,11 +30,25 @@ shift 4
 
 refuse() { echo "$1" >&2; exit 76; }
 
-store() {
-    echo "$epoch $key $1" > "$folder/state.new"
-    sync "$folder/state.new"
-    mv "$folder/state.new" "$folder/state"
+write() {
+    echo "$2" > "$folder/$1.new"
+    sync "$folder/$1.new"
+    mv "$folder/$1.new" "$folder/$1"
     sync "$folder"
+}
+
+store() { write state "$epoch $key $1"; }
+
+# Rows of an older wish may have been put back into the database.
+compare() {
+    newest=0
+    [ ! -s "$folder/wish" ] || read -r newest < "$folder/wish"
+    [ -n "$wish" ] && [ "$wish" != "$newest" ] || return 0
+    [ "${wish%%-*}" -ge "${newest%%-*}" ] ||
+        refuse "replayed: generation ${newest%%-*} of what is wanted has been here, this is ${wish%%-*}"
+    [ "${wish%%-*}" != "${newest%%-*}" ] ||
+        refuse "replayed: this is another generation ${wish%%-*} than the one that has been here"
+    write wish "$wish"
 }
 
 admit() {
@@ -97,9 +114,10 @@ if [ "$action" = end ]; then
     exit 0
 fi
 
-patience=$1
-shift
+patience=$1 wish=$2
+shift 2
 admit "$@"
+compare
 install_shell
 store open
 exec 8>&-

@@ -192,7 +192,8 @@ def _filled(path: pathlib.Path, conf: cfg.ConfigOpts, batch: Batch,
     config = path / 'ssh_config'
     fence = Fence(str(config), options.fence_path, batch.epoch, batch.key,
                   over, options.fence_wait, options.connect_timeout,
-                  {host.name: host.ssh_user for host in batch.hosts})
+                  {host.name: host.ssh_user for host in batch.hosts},
+                  str(batch.wish))
     private_key = batch.private_key.rstrip('\n') + '\n'
     _write(path / 'key', private_key)
     _write(path / 'known_hosts', ssh.known_hosts(batch))

@@ -12,6 +12,7 @@
 
 """One contract, every backend: what a conductor relies on."""
 
+import dataclasses
 import pathlib
 import sys
 import time
@@ -25,6 +26,8 @@ from hpcdirect.backends import base
 from hpcdirect.backends import fake
 from hpcdirect.backends.local import checks
 from hpcdirect.tests.functional import local_bed as bed
+from hpcdirect.wishes import NOBODYS
+from hpcdirect.wishes import Wish
 
 
 class BackendCase:
@@ -74,11 +77,11 @@ class BackendCase:
         self.restarted().delete(ref)
         self.gone(ref)
 
-    def again(self, request, *slots):
+    def again(self, request, *slots, wish=NOBODYS):
         """The same cluster with other slots."""
-        return self.asked(self.request(
+        return self.asked(dataclasses.replace(self.request(
             *slots, cluster_id=request.cluster_id,
-            public_key=request.public_key))
+            public_key=request.public_key), wish=wish))
 
 
 class BackendContract(BackendCase):
@@ -131,10 +134,17 @@ class BackendContract(BackendCase):
 
     def test_machines_come_and_go(self):
         request, ref = self.ensure('compute-0', 'compute-1')
-        before = bed.machines(self.settled(ref))
-        self.again(request, 'compute-1', 'compute-2')
-        after = bed.machines(self.settled(ref))
+        infra = self.settled(ref)
+        self.assertEqual(NOBODYS, infra.wish)
+        before = bed.machines(infra)
+        wish = Wish(7, '0123456789abcdef')
+        self.again(request, 'compute-1', 'compute-2', wish=wish)
+        infra = self.settled(ref)
+        after = bed.machines(infra)
         self.assertEqual({'compute-1', 'compute-2'}, set(after))
+        # Kept with the machines, whoever asks.
+        self.assertEqual(wish, infra.wish)
+        self.assertEqual(wish, self.restarted().observe(ref).wish)
         self.assertEqual(before['compute-1'], after['compute-1'])
 
     def test_nobody_waits(self):

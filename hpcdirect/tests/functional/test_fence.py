@@ -27,6 +27,7 @@ from hpcdirect.runners.ansible import AnsibleRunner
 from hpcdirect.runners.ansible import family
 from hpcdirect.tests.functional.sshd_nodes import NodesCase
 from hpcdirect.tests.functional.sshd_nodes import Recorder
+from hpcdirect.wishes import Wish
 
 _CONDUCTOR = """\
 import pickle, sys
@@ -113,6 +114,29 @@ class FenceTest(NodesCase):
         outcome = next(iter(told.outcomes.values()))
         self.assertEqual(['compute-0'], list(outcome.failed))
         self.assertIn('a newer run', told.log)
+
+    def test_an_older_wish_is_refused(self):
+        """And another one of the same generation; whatever the epoch is."""
+        runner = AnsibleRunner(self.conf)
+
+        def carried(generation, digest):
+            task = self.marking('work', 1)
+            told = self.carried_out(runner, self.batch(
+                task, epoch=1, wish=Wish(generation, digest)))
+            return told.outcomes[task.run_id].failed.get('compute-0')
+
+        self.assertIsNone(carried(2, 'aa'))
+        for generation, digest, words in (
+                (1, 'aa', 'generation 2 of what is wanted has been here, '
+                          'this is 1'),
+                (2, 'ab', 'this is another generation 2 than')):
+            cause = carried(generation, digest)
+            self.assertTrue(cause.replayed)
+            self.assertIn(words, cause.message)
+        self.assertIsNone(carried(2, 'aa'))
+        self.assertIsNone(carried(10, 'ff'))
+        self.assertTrue(carried(9, 'aa').replayed)
+        self.assertEqual(3, self.marked('work'))
 
     def test_an_older_epoch_is_refused(self):
         runner = AnsibleRunner(self.conf)

@@ -16,7 +16,9 @@ The real services are in ``hpcdirect/tests/openstack``; here is what is hard
 to bring about in them.
 """
 
+import dataclasses
 import datetime
+import json
 from types import SimpleNamespace
 
 from oslo_config import cfg
@@ -30,6 +32,8 @@ from hpcdirect.backends.heat import template
 from hpcdirect.exception import BackendError
 from hpcdirect.exception import BackendUnavailable
 from hpcdirect.tests.unit.backends import world
+from hpcdirect.wishes import NOBODYS
+from hpcdirect.wishes import Wish
 
 NAME = f'hpcdirect-{world.CLUSTER}'
 TWO = world.slots('head-0', 'compute-0')
@@ -305,6 +309,26 @@ class EnsureTest(HeatCase):
     def test_nothing_to_do(self):
         self.there('UPDATE_COMPLETE', server('head-0'), server('compute-0'))
         self.assertEqual([], self.asked())
+
+    def test_a_wish_is_kept_by_the_stack(self):
+        """As of the last change; a newer one alone changes no stack."""
+        self.there('UPDATE_COMPLETE', server('head-0'), server('compute-0'))
+        self.assertEqual(NOBODYS, self.wish())
+        self.backend.ensure(dataclasses.replace(
+            world.request(*TWO), wish=Wish(2, 'a')))
+        self.assertEqual([], self.stacks.asked)
+        self.stacks.has('UPDATE_COMPLETE', dataclasses.replace(
+            world.request(*TWO), wish=Wish(2, 'a')), TWO)
+        self.assertEqual(Wish(2, 'a'), self.wish())
+        # A stack of the release before.
+        memo = json.loads(self.stacks.stack.parameters[template.MEMO])
+        del memo['wish']
+        self.stacks.stack.parameters[template.MEMO] = json.dumps(memo)
+        self.assertEqual(NOBODYS, self.wish())
+        self.assertEqual([], self.asked())
+
+    def wish(self):
+        return self.backend.observe(f'lab/{world.CLUSTER}').wish
 
     def test_slots_come_and_go(self):
         self.there('CREATE_COMPLETE', server('head-0'), server('compute-0'))
