@@ -32,6 +32,7 @@
     +-- Unavailable           503 unavailable
     +-- LostLease             ---  a conductor's own: stop at once
     +-- NotForUs              ---  a conductor's own: another one may
+    |   +-- NotAsOrdered      ---  and fails when none has come for long
     +-- Refused               ---  becomes a deployment's reason
     |   +-- Replayed          ---  the same
     +-- PluginError           ---  becomes a deployment's reason
@@ -218,6 +219,18 @@ class NotForUs(HPCDirectError):
                 'looked cannot: {reason}.')
 
 
+class NotAsOrdered(NotForUs):
+    """The catalogue here is not the one that the order was made from.
+
+    :param reason: what is otherwise, a clause.
+    """
+
+    code = 'catalogue_changed'
+    hint: ClassVar[str] = (
+        'Put its files back and retry; or look at a plan, and retry to have '
+        'it as it is in the catalogue now.')
+
+
 class Refused(HPCDirectError):
     """What the database asks for is not what the service was asked for."""
 
@@ -230,9 +243,8 @@ class Replayed(Refused):
     """What the database asks for was wanted once, and is not any more."""
 
     code, title = 'replayed', 'Replayed'
-    hint = ('Nothing was changed. Tell the operator: rows of the database '
-            'were put back; see "Rows that were put back" in the '
-            'administrator\'s guide.')
+    hint = ('Tell the operator: rows of the database were put back; see '
+            '"Rows that were put back" in the administrator\'s guide.')
 
 
 class PluginError(HPCDirectError):

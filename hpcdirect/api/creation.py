@@ -66,7 +66,7 @@ def create(services: Services, context: RequestContext,
         return earlier
     _, cluster, state = prepared(services, context, body)
     order = clusters.Order(context, signing.Pen(services.keys),
-                           Operation.CREATE, state)
+                           Operation.CREATE, services.pins.pinned(state))
     return str(idempotency.once(
         services.database, key, cluster,
         functools.partial(clusters.create, order=order,

@@ -24,6 +24,7 @@ from hpcdirect.backends.base import Backend
 from hpcdirect.db.session import Database
 from hpcdirect.keys import KeyRing
 from hpcdirect.keystone import Keystone
+from hpcdirect.planning.pins import Pins
 from hpcdirect.policies import Enforcer
 from hpcdirect.sources.catalogue import Catalogue
 
@@ -58,3 +59,8 @@ class Services:
     backends: Mapping[str, Backend]
     conductor: Nudge
     keystone: Keystone | None = None
+
+    @property
+    def pins(self) -> Pins:
+        """Names what of the catalogue something is ordered from."""
+        return Pins(self.catalogue.blueprint, self.catalogue.element)

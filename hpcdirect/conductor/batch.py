@@ -217,7 +217,7 @@ class BatchWork(base.Listener):
             status = WorkStatus.SUCCEEDED
         self._ledger.run_ended(
             outcome.run_id, status,
-            dataclasses.asdict(cause) if cause else None,
+            cause.shown() if cause else None,
             found if status == WorkStatus.FAILED else [],
             [self._after(line, key, outcome) for key in line.portion.layers],
             self._drained(line, outcome),

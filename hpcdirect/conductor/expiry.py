@@ -33,6 +33,7 @@ from hpcdirect.exception import NotFound
 from hpcdirect.keys import CONDUCTOR
 from hpcdirect.keys import KeyRing
 from hpcdirect.planning import accounts
+from hpcdirect.planning.pins import Pins
 from hpcdirect.policies import Enforcer
 from hpcdirect.states import ClusterStatus
 from hpcdirect.states import Operation
@@ -49,6 +50,7 @@ class Expiry:
     database: Database
     keys: KeyRing
     policy: Enforcer
+    pins: Pins
 
     def carry_out(self, recorded: Snapshot, at: datetime.datetime) -> bool:
         """Want those accounts off whose time is over.
@@ -106,7 +108,7 @@ class Expiry:
         with self.database.write() as session:
             clusters.change(session, cluster, clusters.Order(
                 context, signing.Pen(self.keys, CONDUCTOR),
-                Operation.UPDATE, desired))
+                Operation.UPDATE, self.pins.pinned(desired)))
             session.add(_event(cluster, 'The time of these users is over: '
                                f'{_listed(names)}'))
 

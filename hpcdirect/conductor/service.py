@@ -54,11 +54,13 @@ from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.session import Database
 from hpcdirect.exception import HPCDirectError
 from hpcdirect.exception import LostLease
+from hpcdirect.exception import NotAsOrdered
 from hpcdirect.exception import NotForUs
 from hpcdirect.exception import Refused
 from hpcdirect.exception import Unavailable
 from hpcdirect.keys import KeyRing
 from hpcdirect.planning.composition import ElementOf
+from hpcdirect.planning.pins import Pins
 from hpcdirect.policies import Enforcer
 from hpcdirect.runners.base import ElementRunner
 from hpcdirect.states import Operation
@@ -111,7 +113,9 @@ class Conductor:
                             self._conf.lease_seconds)
         clock = parts.clock or self._holds.now
         self._clock = clock
-        self._expiry = expiry.Expiry(parts.database, parts.keys, parts.policy)
+        self._expiry = expiry.Expiry(
+            parts.database, parts.keys, parts.policy,
+            Pins(parts.load, parts.element_of))
         self._watch = watch.Watch(
             parts.database, parts.backends, self._rest,
             bool(self._conf.watch_interval), clock)
@@ -122,6 +126,8 @@ class Conductor:
             clock)
         # Clusters left to others -> when to look again all the same.
         self._aside: dict[str, float] = {}
+        # Cluster -> since when it waits for one with another catalogue.
+        self._unknown: dict[str, float] = {}
         # Cluster -> how often in a row it could not be gone on with.
         self._troubled: dict[str, int] = {}
         self._stopping = threading.Event()
@@ -290,6 +296,9 @@ class Conductor:
             LOG.error('Cluster %s: %s', cluster_id, exc)
             return self._let_go(ledger, held, failures.of_ours(
                 exc.code, str(exc), exc.hint))
+        except NotAsOrdered as exc:
+            return self._let_go(ledger, held, self._too_late(cluster_id, exc),
+                                str(exc))
         except (NotForUs, Unavailable) as exc:
             return self._let_go(ledger, held, aside=str(exc))
         except db_exc.DBError as exc:
@@ -304,6 +313,7 @@ class Conductor:
             LOG.exception('Cluster %s: this is a bug.', cluster_id)
             return self._let_go(ledger, held, _BUG)
         self._troubled.pop(cluster_id, None)
+        self._unknown.pop(cluster_id, None)
         if rest is None:
             self._release(cluster_id)
         return rest
@@ -404,7 +414,7 @@ class Conductor:
                 if deployment is not None:
                     ledger.finish(deployment.id, failures=[failure], reason=(
                         failure['message']))
-            if aside:
+            elif aside:
                 self._aside[ledger.cluster_id] = time.monotonic() + _ASIDE
                 if ledger.left(aside):
                     LOG.warning('Cluster %s: %s', ledger.cluster_id, aside)
@@ -414,6 +424,18 @@ class Conductor:
             self._trouble(ledger.cluster_id)
         self._release(ledger.cluster_id)
         return None
+
+    def _too_late(self, cluster_id: str, problem: NotAsOrdered
+                  ) -> dict[str, Any] | None:
+        """What an order fails with that nobody has the catalogue for."""
+        now = time.monotonic()
+        since = self._unknown.setdefault(cluster_id, now)
+        if now - since < self._conf.catalogue_timeout:
+            return None
+        del self._unknown[cluster_id]
+        return failures.of_ours(
+            problem.code, f'Nothing was done: {problem.values["reason"]}, '
+            'and no conductor has that.', problem.hint)
 
     def _trouble(self, cluster_id: str) -> None:
         """It could not be gone on with, once more: it rests for longer."""

@@ -36,12 +36,14 @@ from hpcdirect.db.columns import sentence
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.ledger import Snapshot
 from hpcdirect.exception import LostLease
+from hpcdirect.exception import NotAsOrdered
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import Replayed
 from hpcdirect.planning import composition
 from hpcdirect.planning import recorded as records
 from hpcdirect.planning import wanted as wanting
 from hpcdirect.planning.composition import ElementOf
+from hpcdirect.planning.pins import Pins
 from hpcdirect.planning.plan import Observed
 from hpcdirect.planning.plan import Plan
 from hpcdirect.planning.wanted import Wanted
@@ -87,9 +89,9 @@ class Lookout:
         self._backend = backend
         self._load = load
         self._element_of = element_of
+        self._pins = Pins(load, element_of)
         self._runner_of = runner_of
         self._vault = vault
-        self._blueprints: dict[str, Blueprint] = {}
         self._told = ''
         #: What the backend said last, before anything was made of it.
         self.seen = Infra(InfraStatus.GONE)
@@ -212,14 +214,17 @@ class Lookout:
 
         A cluster that is to go needs none; whatever became of its blueprint,
         it goes.
+
+        :raises NotAsOrdered: it is another one here.
         """
         ref = f'{state["blueprint"]}@{state["version"]}'
         try:
-            if ref not in self._blueprints:
-                # It never changes under one version.
-                self._blueprints[ref] = self._load(ref)
-            return composition.composed(self._blueprints[ref], state,
-                                        self._element_of)
+            blueprint = self._load(ref)
+            moved = '' if state['deleted'] else self._pins.moved(
+                state, blueprint)
+            if moved:
+                raise NotAsOrdered(reason=f'{moved} when it was ordered')
+            return composition.composed(blueprint, state, self._element_of)
         except NotFound:
             if not state['deleted']:
                 raise

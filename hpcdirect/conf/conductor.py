@@ -65,6 +65,11 @@ OPTIONS: list[cfg.Opt] = [
              'warns of it. What is missed while no conductor runs is not '
              'told later, but for the last.'),
     cfg.IntOpt(
+        'catalogue_timeout', default=300, min=0,
+        help='Seconds for which an order waits for a conductor that has in '
+             'its catalogue what was ordered, not something else of the same '
+             'name and version; then it fails.'),
+    cfg.IntOpt(
         'order_lifetime', default=86400, min=600,
         help='Seconds after which a cluster of which there is nothing is not '
              'made any more by an order that was given before: somebody may '

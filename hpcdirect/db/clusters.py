@@ -255,15 +255,18 @@ def delete(session: orm.Session, cluster_id: str, order: Order) -> Cluster:
     return cluster
 
 
-def retry(session: orm.Session, cluster_id: str, order: Order) -> Deployment:
+def retry(session: orm.Session, seen: Cluster, order: Order) -> Deployment:
     """Try once more to reach what is wanted already, or check whether it is.
 
+    :param seen: the cluster as it was when *order* was made from it.
+    :param order: the same is wanted, but of the catalogue as it is now.
     :raises ClusterBusy: something is under way.
     :raises Conflict: nothing is left to check.
     :raises NotAsSigned: nobody signed what is wanted.
     """
-    cluster = locked(session, cluster_id)
-    if ClusterStatus(cluster.status).busy:
+    cluster = locked(session, seen.id)
+    if (ClusterStatus(cluster.status).busy
+            or cluster.generation != seen.generation):
         raise ClusterBusy(ident=cluster.name, status=cluster.status)
     _approve(session, cluster, order)
     if order.operation in (Operation.CHECK, Operation.REPAIR):
@@ -273,18 +276,21 @@ def retry(session: orm.Session, cluster_id: str, order: Order) -> Deployment:
             Layer.state == LayerState.APPLIED).values(verified=False))
     if order.operation == Operation.CHECK:
         _refuse_leaving(cluster)
-        cluster.status = ClusterStatus.CHECKING
+        status = ClusterStatus.CHECKING
     else:
-        cluster.status = (ClusterStatus.DELETING if cluster.desired['deleted']
-                          else ClusterStatus.UPDATING)
+        status = (ClusterStatus.DELETING if cluster.desired['deleted']
+                  else ClusterStatus.UPDATING)
+    if order.desired != cluster.desired and not cluster.desired['deleted']:
+        _approve(session, seen, order)
+        return _want(session, cluster, order, status)
+    cluster.status = status
     cluster.status_reason = ''
     cluster.due_at = 0.0
     return _deploy(session, cluster,
                    dataclasses.replace(order, desired=cluster.desired))
 
 
-def cancel(session: orm.Session, cluster_id: str, order: Order
-           ) -> Deployment:
+def cancel(session: orm.Session, seen: Cluster, order: Order) -> Deployment:
     """Want what is under way to end where it is.
 
     It is a generation of its own, in which the same is wanted: whoever works
@@ -293,7 +299,7 @@ def cancel(session: orm.Session, cluster_id: str, order: Order
     :raises Conflict: nothing is under way, or the cluster is going.
     :raises NotAsSigned: nobody signed what is wanted.
     """
-    cluster = locked(session, cluster_id)
+    cluster = locked(session, seen.id)
     _refuse_leaving(cluster)
     _approve(session, cluster, order)
     status = ClusterStatus(cluster.status)

@@ -20,6 +20,9 @@ deployment::
      "groups": {"head": [{"name": "head-0", "incarnation": 1}], ...},
      "name": "the name that the nodes know", "deleted": false}
 
+``digest`` and ``digests`` (of elements that it names a version of) say what
+of the catalogue it was ordered from; see ``pins.py``.
+
 Every function here takes a state and returns a new one; none does I/O.
 """
 

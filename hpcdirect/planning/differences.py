@@ -26,8 +26,8 @@ from hpcdirect.planning.composition import Listed
 from hpcdirect.planning.desired import State
 
 #: Members of a state that are compared in ways of their own, or not at all.
-_KNOWN = ('blueprint', 'version', 'digest', 'parameters', 'groups',
-          'elements', 'name', 'deleted')
+_KNOWN = ('blueprint', 'version', 'digest', 'digests', 'parameters',
+          'groups', 'elements', 'name', 'deleted')
 
 
 @dataclasses.dataclass(frozen=True)

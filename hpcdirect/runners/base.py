@@ -178,6 +178,11 @@ class Cause:
     unreachable: bool = False
     replayed: bool = False
 
+    def shown(self) -> dict[str, Any]:
+        """As it is kept with a run, for people."""
+        return {'node': self.node, 'task': self.task,
+                'message': self.message, 'unreachable': self.unreachable}
+
 
 @dataclasses.dataclass(frozen=True)
 class TaskOutcome:

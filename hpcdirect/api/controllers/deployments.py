@@ -99,10 +99,11 @@ class ClusterDeployments(_Listed):
     def post(self, cluster: str, body: Body) -> dict[str, Any]:
         """Try again, check, repair or cancel: nothing else is wanted."""
         found = self.cluster(cluster, cluster_policies.UPDATE)
-        order = self.order(Operation(body()['operation']), {})
+        order = self.order(Operation(body()['operation']),
+                           self.services.pins.pinned(found.desired))
         ask = clusters.cancel if order.operation == Operation.CANCEL \
             else clusters.retry
         row = self.services.database.change(
-            lambda session: ask(session, found.id, order))
+            lambda session: ask(session, found, order))
         self.services.conductor.advance(found.id)
         return schema.view(row, Progress(), ())

@@ -46,6 +46,8 @@ def carry_out(resource: Resource, found: models.Cluster,
         # Of clusters made by an earlier release the name is kept only now.
         wanted = desired.named(wanted, found.name)
     same = wanted == found.desired
+    if not same:
+        wanted = services.pins.pinned(wanted)
     order = None if same else resource.order(
         change.operation(services, found, body, wanted), wanted)
 

@@ -32,6 +32,7 @@ from oslo_config import cfg
 
 from hpcdirect import owned
 from hpcdirect.blueprints import content
+from hpcdirect.blueprints import grading
 from hpcdirect.exception import RunnerError
 from hpcdirect.runners.ansible import documents
 from hpcdirect.runners.ansible import ssh
@@ -220,12 +221,21 @@ def _import(path: pathlib.Path, index: int, task: Task) -> dict[str, Any]:
     The element is copied, all that its digest covers and nothing else: where
     an event came from is told by the path, and a change of the element while
     it is played does not matter.
+
+    :raises RunnerError: it has changed since it was read.
     """
     name = f'{index:02d}-{task.element.name}'
     for part, source in content.files(task.element.folder).items():
         target = path / 'project' / name / part
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target)
+    if content.digest(path / 'project' / name, {grading.FILE}) \
+            != task.element.digest:
+        raise RunnerError(plugin='ansible', reason=(
+            f'Nothing was run: the files of element {task.element.name}@'
+            f'{task.element.version} were changed since it was ordered. Put '
+            'them back and retry; or look at a plan, and retry to have it as '
+            'it is now.'))
     secrets = {}
     (path / 'secrets' / name).mkdir(mode=0o700)
     for secret, value in task.secrets.items():

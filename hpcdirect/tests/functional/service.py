@@ -50,6 +50,12 @@ def free_port():
         return listener.getsockname()[1]
 
 
+def program(name):
+    """What starts a program of hpcdirect's, by the module it is in."""
+    return (f'from hpcdirect.cmd import {name}; '
+            f'raise SystemExit({name}.main())')
+
+
 class Answer:
     """What the service said."""
 
@@ -135,10 +141,8 @@ class Service(fixtures.Fixture):
         """Start it and wait until it answers."""
         output = (self.folder / 'output').open('ab')
         self.process = subprocess.Popen(
-            [sys.executable, '-c',
-             'from hpcdirect.cmd import all_in_one; '
-             'raise SystemExit(all_in_one.main())',
-             '--config-file', str(self.folder / 'hpcdirect.conf')],
+            [sys.executable, '-c', program('all_in_one'), '--config-file',
+             str(self.folder / 'hpcdirect.conf')],
             env={**os.environ, **environment}, stdout=output,
             stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             start_new_session=True)
@@ -152,6 +156,14 @@ class Service(fixtures.Fixture):
                 return self
             time.sleep(0.05)
         raise AssertionError('the service did not start:\n' + self.log())
+
+    def manage(self, *arguments):
+        """``hpcdirect-manage``; its exit code and what it said."""
+        done = subprocess.run(
+            [sys.executable, '-c', program('manage'), '--config-file',
+             str(self.folder / 'hpcdirect.conf'), *arguments],
+            capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
 
     def kill(self):
         """kill -9, and wait until it is gone."""

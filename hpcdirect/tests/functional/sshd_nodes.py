@@ -18,6 +18,7 @@ apart by the node's name.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import shutil
@@ -33,6 +34,7 @@ import uuid
 
 from oslo_config import cfg
 
+from hpcdirect.blueprints import content
 from hpcdirect.blueprints.model import Element
 from hpcdirect.blueprints.model import Role
 from hpcdirect.conf import ansible as options
@@ -194,11 +196,15 @@ class NodesCase(unittest.TestCase):
         for verb, text in texts.items():
             (folder / f'{verb}.yaml').write_text(textwrap.dedent(text))
         return Element(name=name, version='1.0.0', label=name,
-                       description='', folder=folder, digest='0',
+                       description='', folder=folder,
+                       digest='0',
                        roles=tuple(Role(role) for role in roles))
 
     def task(self, element, nodes=None, verb=base.Verb.APPLY, **values):
         nodes = tuple(self.names) if nodes is None else tuple(nodes)
+        # A test may have added to its files.
+        element = dataclasses.replace(
+            element, digest=content.digest(element.folder))
         return base.Task(**{
             'run_id': str(uuid.uuid4()), 'verb': verb, 'element': element,
             'roles': {'node': nodes}, 'variables': {}, 'facts': {},

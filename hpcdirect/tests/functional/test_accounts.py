@@ -52,7 +52,7 @@ class ExpiryTests(Case):
 
     def conductor(self):
         return Expiry(self.api.database, self.api.services.keys,
-                      self.api.services.policy)
+                      self.api.services.policy, self.api.services.pins)
 
     def patch(self, path, **body):
         answer = self.api.call('PATCH', f'{PATH}{path}', body)

@@ -18,8 +18,6 @@ service itself once wrote and signed.
 
 import datetime
 import os
-import subprocess
-import sys
 
 import sqlalchemy as sa
 import testtools
@@ -141,7 +139,7 @@ class WishTest(Case):
         self.scale(2)
         before.again()
         self.assertReplayed('for generation 3')
-        code, said = self.manage('catch-up', ident, '--past', '3')
+        code, said = self.service.manage('catch-up', ident, '--past', '3')
         self.assertEqual(0, code, said)
         self.assertEqual(4, self.settled()['generation'])
         self.assertEqual(['node-0'], self.machines())
@@ -149,7 +147,7 @@ class WishTest(Case):
         for arguments, words in (
                 (('unheard-of', '--past', '3'), 'was not found'),
                 ((ident, '--past', 'many'), 'invalid int value')):
-            code, said = self.manage('catch-up', *arguments)
+            code, said = self.service.manage('catch-up', *arguments)
             self.assertNotEqual(0, code)
             self.assertIn(words, said)
 
@@ -159,18 +157,9 @@ class WishTest(Case):
         self.settled()
         self.edit(models.Cluster, lambda desired: desired[
             'parameters'].update(word='evil'))
-        code, said = self.manage('catch-up', ident, '--past', '7')
+        code, said = self.service.manage('catch-up', ident, '--past', '7')
         self.assertEqual(1, code)
         self.assertIn('not what was signed', said)
-
-    def manage(self, *arguments):
-        """``hpcdirect-manage``; its exit code and what it said."""
-        done = subprocess.run(
-            [sys.executable, '-c', 'from hpcdirect.cmd import manage; '
-             'raise SystemExit(manage.main())', '--config-file',
-             str(self.service.folder / 'hpcdirect.conf'), *arguments],
-            capture_output=True, text=True)
-        return done.returncode, done.stdout + done.stderr
 
     def test_a_cluster_that_was_deleted(self):
         """Nothing is left that could remember; but its order is old."""
@@ -304,7 +293,10 @@ class NodesTest(Case):
         before.again()
         cluster = self.assertReplayed(
             'generation 2 of what is wanted has been here, this is 1')
-        self.assertEqual('node-0', cluster['failures'][0]['node'])
+        failure, = cluster['failures']
+        self.assertEqual('node-0', failure['node'])
+        self.assertTrue(self.service.get(
+            f'/v1/runs/{failure["run_id"]}')['cause']['unreachable'])
         self.assertEqual('second', machine.read('/etc/mark').strip())
         # Nor what is built on it.
         before.put_back(status='ACTIVE', due_at=None)

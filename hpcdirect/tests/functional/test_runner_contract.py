@@ -150,6 +150,22 @@ class AnsibleRunnerTest(Contract, NodesCase):
         self.assert_nothing_left(told.process)
         return told.outcomes[task.run_id], told
 
+    def test_an_element_that_was_changed_is_not_played(self):
+        task = self.work()
+        playbook = task.element.folder / 'apply.yaml'
+        playbook.write_text(playbook.read_text().replace('work', 'changed'))
+        told = Recorder()
+        with self.assertRaisesRegex(
+                RunnerError, 'element probe@1.0.0 were changed'):
+            self.runner().carry_out(self.batch(task), told, lambda: False)
+        self.assertEqual([], told.told)
+        # Comments change nothing.
+        task = self.work()
+        playbook = task.element.folder / 'apply.yaml'
+        playbook.write_text('# Nothing new.\n' + playbook.read_text())
+        told = self.carried_out(self.runner(), self.batch(task))
+        self.assertEqual(self.names, told.outcomes[task.run_id].succeeded)
+
     def test_values_are_data_and_reach_everything(self):
         evil = f'{{{{ lookup("pipe", "touch {self.marks}/evil") }}}}'
         element = self.element(apply="""
