@@ -79,11 +79,19 @@ OTHERS = [{'name': 'look', 'ansible.builtin.command': 'true'}]
 OPEN = '/etc /home /opt /root /run /srv /tmp /var /dev/shm'
 
 
-def write(folder):
-    """The blueprint and its element."""
+def write(folder, kind='local'):
+    """The blueprint and its element.
+
+    :param kind: ``fake`` for machines, and a runner, that are none.
+    """
+    element, blueprint = ELEMENT, BLUEPRINT
+    if kind == 'fake':
+        element = {**element, 'runner': 'fake'}
+        blueprint = {**blueprint, 'infrastructure': {
+            'fake': {'groups': {'head': {}}}}}
     place = folder / 'elements' / 'canary'
     place.mkdir(parents=True)
-    (place / 'element.yaml').write_text(json.dumps(ELEMENT))
+    (place / 'element.yaml').write_text(json.dumps(element))
     for verb, tasks in (('apply', APPLY), ('revert', OTHERS),
                         ('verify', OTHERS)):
         (place / f'{verb}.yaml').write_text(yaml.safe_dump([{
@@ -91,7 +99,7 @@ def write(folder):
             'tasks': tasks}], sort_keys=False))
     place = folder / 'blueprints' / 'cage'
     place.mkdir(parents=True)
-    (place / 'blueprint.yaml').write_text(json.dumps(BLUEPRINT))
+    (place / 'blueprint.yaml').write_text(json.dumps(blueprint))
 
 
 class Processes(fixtures.Fixture):

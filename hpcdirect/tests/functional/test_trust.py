@@ -20,7 +20,6 @@ import json
 import pathlib
 import shutil
 import subprocess
-import sys
 import time
 
 from cryptography import fernet
@@ -460,25 +459,8 @@ class CatalogueTest(Case):
 class RotationTest(Case):
     """Keys are replaced while everything runs."""
 
-    def reseal(self, *options):
-        """``hpcdirect-manage reseal``; its exit code and what it said."""
-        done = subprocess.run(
-            [sys.executable, '-c', 'from hpcdirect.cmd import manage; '
-             'raise SystemExit(manage.main())', '--config-file',
-             str(self.service.folder / 'hpcdirect.conf'), 'reseal', *options],
-            capture_output=True, text=True)
-        return done.returncode, done.stdout + done.stderr
-
     def test_from_the_release_before(self):
-        test_secrets.write(self.blueprints)
-        for path, old, new in (
-                ('elements/canary/element.yaml', '"name": "canary"',
-                 '"runner": "fake", "name": "canary"'),
-                ('blueprints/cage/blueprint.yaml', '"local"', '"fake"'),
-                ('blueprints/cage/blueprint.yaml',
-                 '{"memory_mib": 256, "pids": 256}', '{}')):
-            file = self.blueprints / path
-            file.write_text(file.read_text().replace(old, new))
+        test_secrets.write(self.blueprints, 'fake')
         configuration = self.service.folder / 'hpcdirect.conf'
         text = configuration.read_text()
         configuration.write_text(text.replace(
@@ -495,10 +477,10 @@ class RotationTest(Case):
                   column='inputs')
         new = fernet.Fernet.generate_key()
         self.keys().write_bytes(new + b'\n' + old)
-        code, said = self.reseal()
+        code, said = self.service.manage('reseal')
         self.assertEqual(1, code, said)
         self.assertIn('layers: 0 made anew, 0 were well, 1 left', said)
-        code, said = self.reseal('--adopt-unsigned')
+        code, said = self.service.manage('reseal', '--adopt-unsigned')
         self.assertEqual(0, code, said)
         self.keys().write_bytes(new)
         self.service.start()
