@@ -46,6 +46,7 @@ from hpcdirect.db.ledger import Snapshot
 from hpcdirect.db.models import Node
 from hpcdirect.db.session import Database
 from hpcdirect.exception import PluginError
+from hpcdirect.exception import Replayed
 from hpcdirect.planning import accounts
 from hpcdirect.states import RESTING
 from hpcdirect.states import ClusterStatus
@@ -73,6 +74,15 @@ class _Seen(Protocol):
     def status(self) -> str: ...
     @property
     def fault(self) -> str: ...
+
+
+class _Wanted(Protocol):
+    """What is wanted of a cluster, as it is recorded."""
+
+    @property
+    def generation(self) -> int: ...
+    @property
+    def desired(self) -> dict[str, Any]: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +143,7 @@ class Watch:
             LOG.warning('Cluster %s cannot be looked after: %s', cluster.id,
                         exc)
             return False
-        changed, reason = _compared(cluster.desired, nodes, infra)
+        changed, reason = _compared(cluster, nodes, infra)
         return bool(changed) or (reason != cluster.status_reason and
                                  cluster.status != ClusterStatus.ERROR)
 
@@ -151,7 +161,7 @@ def look_after(ledger: Ledger, backend: Backend, recorded: Snapshot) -> None:
     except PluginError as exc:
         LOG.warning('Cluster %s cannot be looked after: %s', cluster.id, exc)
         return
-    changed, reason = _compared(cluster.desired, recorded.nodes, infra)
+    changed, reason = _compared(cluster, recorded.nodes, infra)
     if changed or (reason != cluster.status_reason
                    and cluster.status != ClusterStatus.ERROR):
         ledger.rest(changed, reason)
@@ -169,16 +179,23 @@ def _nodes(session: orm.Session, idents: list[str]
     return found
 
 
-def _compared(desired: dict[str, Any], nodes: Iterable[_Seen],
-              infra: Infra) -> tuple[list[dict[str, Any]], str]:
+def _compared(cluster: _Wanted, nodes: Iterable[_Seen], infra: Infra
+              ) -> tuple[list[dict[str, Any]], str]:
     """What is not as it is recorded.
 
     :returns: columns of the nodes that are to be changed, and what ails the
         cluster, '' when nothing does.
     """
+    desired = cluster.desired
     if desired['deleted']:
         # What is left of it is no loss.
         return [], ''
+    if infra.wish.generation > cluster.generation:
+        # What is recorded of machines may be as old as the rest.
+        return [], (
+            'Its machines were changed for generation '
+            f'{infra.wish.generation} of what is wanted, and the database '
+            f'says {cluster.generation}. {Replayed.hint}')
     rows = {row.name: row for row in nodes}
     seen = {machine.slot: machine for machine in infra.machines}
     changed = []

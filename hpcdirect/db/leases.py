@@ -61,6 +61,7 @@ class Resting:
     backend_ref: str
     status: str
     status_reason: str
+    generation: int
     desired: dict[str, Any]
 
 
@@ -276,8 +277,8 @@ def reserve(session: orm.Session, rest: float, limit: int, *,
         Cluster.due_at).limit(limit)).all()
     found = [Resting(*row) for row in session.execute(_by_id(sa.select(
         Cluster.id, Cluster.backend, Cluster.backend_ref, Cluster.status,
-        Cluster.status_reason, Cluster.desired).where(*wanted), idents)
-    ).tuples()] if idents else []
+        Cluster.status_reason, Cluster.generation, Cluster.desired,
+    ).where(*wanted), idents)).tuples()] if idents else []
     if found:
         # Whoever held one has lost it: the epoch is another.
         _changed(session, sa.update(Cluster).where(

@@ -208,6 +208,28 @@ class WishTest(Case):
         self.assertEqual(3, len(self.machines()))
 
 
+class RestTest(Case):
+    """Nobody wants anything, and its owner is told all the same."""
+
+    def options(self):
+        return {'conductor': {'watch_interval': 1}}
+
+    def test_old_rows_at_rest(self):
+        self.service.start()
+        self.service.create('demo', 'tiny', count=1)
+        self.settled()
+        before = Rows(self)
+        self.scale(2)
+        before.put_back()
+        words = ('changed for generation 2 of what is wanted, and the '
+                 'database says 1. Tell the operator')
+        self.told(words)
+        cluster = self.service.get('/v1/clusters/demo')
+        self.assertEqual('DEGRADED', cluster['status'])
+        self.assertIn(words, cluster['status_reason'])
+        self.assertEqual(['node-0', 'node-1'], self.machines())
+
+
 class LayersTest(Case):
     """What stood on nodes."""
 
