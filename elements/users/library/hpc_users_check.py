@@ -155,8 +155,17 @@ def lets_in(said, name, groups):
             yield 'cannot get in: sshd lets only some %s in' % option
 
 
+#: Item of a transaction of PAM: whose account it is about.
+PAM_USER = 2
+#: That nobody is to be told anything.
+PAM_SILENT = 0x8000
+
+
 class Pam:
-    """Asks PAM whether an account may be used, as sshd does after a key."""
+    """Asks PAM whether accounts may be used, as sshd does after a key.
+
+    All in one transaction: each would load all modules anew.
+    """
 
     class Conversation(ctypes.Structure):
         """How a module would ask the user something."""
@@ -164,7 +173,6 @@ class Pam:
         _fields_ = (('talk', ctypes.c_void_p), ('data', ctypes.c_void_p))
 
     def __init__(self, service='sshd'):
-        self._service = service.encode()
         self._pam = ctypes.CDLL('libpam.so.0')
         self._pam.pam_strerror.restype = ctypes.c_char_p
         kind = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 4)
@@ -172,18 +180,19 @@ class Pam:
         self._mute = kind(lambda *_: 19)
         self._talk = self.Conversation(
             ctypes.cast(self._mute, ctypes.c_void_p), None)
+        self._handle = ctypes.c_void_p()
+        self._begun = self._pam.pam_start(
+            service.encode(), None, ctypes.byref(self._talk),
+            ctypes.byref(self._handle))
 
     def refuses(self, name):
         """Why the account may not be used; '' when it may."""
-        handle = ctypes.c_void_p()
-        code = self._pam.pam_start(self._service, name.encode(),
-                                   ctypes.byref(self._talk),
-                                   ctypes.byref(handle))
-        if not code:
-            code = self._pam.pam_acct_mgmt(handle, 0x8000)  # PAM_SILENT
-        said = self._pam.pam_strerror(handle, code) if code else b''
-        self._pam.pam_end(handle, code)
-        return said.decode()
+        code = (self._begun
+                or self._pam.pam_set_item(self._handle, PAM_USER,
+                                          ctypes.c_char_p(name.encode()))
+                or self._pam.pam_acct_mgmt(self._handle, PAM_SILENT))
+        return self._pam.pam_strerror(
+            self._handle, code).decode() if code else ''
 
 
 def faults(users):

@@ -13,16 +13,22 @@
 """The YAML that Ansible reads: values of users are data, never templates.
 
 Every text gets the tag ``!unsafe``: Ansible does not look for templates in
-it, not even when another template uses it.
+it, not even when another template uses it. Nor does it, since 2.19, in what
+comes out of a file by ``lookup`` and ``from_json``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+import json
 from typing import Any
 
 import yaml
+
+#: A list or mapping of more entries than this is kept in a file of its own.
+MANY = 50
 
 _Dumper: Any = getattr(yaml, 'CSafeDumper', yaml.SafeDumper)
 
@@ -56,14 +62,26 @@ def _represented(dumper: Any, text: _Data) -> Any:
 _AnsibleDumper.add_representer(_Data, _represented)
 
 
-def data(value: Any) -> Any:
-    """*value*, JSON-like, with every text in it marked as data."""
+def data(value: Any, keep: Callable[[str], str] | None = None) -> Any:
+    """*value*, JSON-like, with every text in it marked as data.
+
+    Ansible copies what it is given for every play, and every task of every
+    node goes through what it uses. A thousand users or members are therefore
+    left in a file: that costs one word, and reading it where it is used.
+
+    :param keep: stores a text and returns the path of its file; without it
+        everything stays where it is.
+    """
     if isinstance(value, str):
         return _Data(value)
+    many = isinstance(value, Mapping | list | tuple) and len(value) > MANY
+    if many and keep is not None:
+        path = json.dumps(keep(json.dumps(value)))
+        return f'{{{{ lookup("ansible.builtin.file", {path}) | from_json }}}}'
     if isinstance(value, Mapping):
-        return {str(key): data(each) for key, each in value.items()}
+        return {str(key): data(each, keep) for key, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [data(each) for each in value]
+        return [data(each, keep) for each in value]
     return value
 
 

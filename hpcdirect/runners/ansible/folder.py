@@ -21,6 +21,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 import contextlib
 import dataclasses
+import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -188,7 +190,7 @@ def _filled(path: pathlib.Path, conf: cfg.ConfigOpts, batch: Batch,
         raise RunnerError(plugin='ansible', reason=(
             f'[ansible]work_path {options.work_path} is too long for ssh '
             'control sockets; use a shorter one.'))
-    for name in ('project', 'c', 'tmp', 'home', 'secrets'):
+    for name in ('project', 'c', 'tmp', 'home', 'secrets', 'values'):
         (path / name).mkdir(mode=0o700)
     config = path / 'ssh_config'
     fence = Fence(str(config), options.fence_path, batch.epoch, batch.key,
@@ -244,7 +246,20 @@ def _import(path: pathlib.Path, index: int, task: Task) -> dict[str, Any]:
         secrets[secret] = str(file)
     return {'import_playbook': f'{name}/{task.verb}.yaml',
             'vars': documents.data({**task.variables, 'hpc': task.facts,
-                                    'hpc_secrets': secrets})}
+                                    'hpc_secrets': secrets},
+                                   functools.partial(_kept, path / 'values'))}
+
+
+def _kept(folder: pathlib.Path, text: str) -> str:
+    """The path of a file that holds a text.
+
+    Tasks share what is the same, such as the cluster's members.
+    """
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    file = folder / f'{digest}.json'
+    if not file.exists():
+        _write(file, text)
+    return str(file)
 
 
 def _host(host: Any, fence: Fence) -> dict[str, Any]:

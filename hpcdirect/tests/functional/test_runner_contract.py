@@ -17,6 +17,7 @@ The ansible runner works on real sshd processes.
 
 import contextlib
 import dataclasses
+import json
 import os
 import pathlib
 import signal
@@ -30,6 +31,7 @@ from hpcdirect import processes
 from hpcdirect.exception import RunnerError
 from hpcdirect.runners.ansible import AnsibleRunner
 from hpcdirect.runners.ansible import check
+from hpcdirect.runners.ansible import documents
 from hpcdirect.runners.base import Process
 from hpcdirect.runners.base import Result
 from hpcdirect.runners.base import Verb
@@ -167,6 +169,13 @@ class AnsibleRunnerTest(Contract, NodesCase):
         self.assertEqual(self.names, told.outcomes[task.run_id].succeeded)
 
     def test_values_are_data_and_reach_everything(self):
+        self.values_are_data(1)
+
+    def test_many_values_are_data_as_well(self):
+        self.values_are_data(documents.MANY + 1)
+
+    def values_are_data(self, count):
+        """Of a list of so many entries, too."""
         evil = f'{{{{ lookup("pipe", "touch {self.marks}/evil") }}}}'
         element = self.element(apply="""
             - hosts: probe_node
@@ -184,13 +193,17 @@ class AnsibleRunnerTest(Contract, NodesCase):
         (role / 'templates/a.j2').write_text(text)
         (role / 'tasks/main.yml').write_text(
             f'- template: {{src: a.j2, dest: "{target}.a"}}\n'
-            '  notify: again\n  no_log: true\n')
+            '  notify: again\n  no_log: true\n'
+            '- copy:\n    content: "{{ deep.list | to_json }}"\n'
+            f'    dest: "{target}.c"\n')
+        many = [{'word': evil, 'other': word} for word in (
+            'on', '1.10', '', 'x\n', *range(count))][:count]
         (role / 'handlers/main.yml').write_text(
             '- name: again\n  no_log: true\n  copy:\n'
             f'    content: "{{{{ word }}}}"\n    dest: "{target}.b"\n')
         task = self.task(
             element, variables={'word': evil, 'deep': {
-                'list': [{'word': evil}], evil: 1}},
+                'list': many, evil: 1}},
             facts={'cluster': {'name': evil}, 'roles': {}},
             secrets={'token': 'open-sesame'})
         hosts = tuple(node.host(variables={'certificates': {'host': evil}})
@@ -203,6 +216,8 @@ class AnsibleRunnerTest(Contract, NodesCase):
                 f'{evil}|{evil}|{evil}|{name}|{evil}|2|2|open-sesame\n',
                 (self.marks / f'{name}.a').read_text())
             self.assertEqual(evil, (self.marks / f'{name}.b').read_text())
+            self.assertEqual(many, json.loads(
+                (self.marks / f'{name}.c').read_text()))
         self.assertFalse((self.marks / 'evil').exists())
         self.assertNotIn('open-sesame', repr(told.told))
 

@@ -12,6 +12,7 @@
 
 """What Ansible makes of the documents that are written for it."""
 
+import json
 import unittest
 
 from ansible.parsing import dataloader
@@ -45,6 +46,24 @@ class DataTest(unittest.TestCase):
     def test_all_kinds(self):
         value = {'on': ['on', True, None, 1, 1.5, {'12': '12'}]}
         self.assertEqual(value, read(value))
+
+    def test_many_are_kept_apart(self):
+        """What Ansible makes of that, the runner's tests show."""
+        kept = []
+
+        def keep(text):
+            kept.append(json.loads(text))
+            return f'/{len(kept)}.json'
+
+        few = [{'text': text} for text in LOOKS_LIKE_MORE]
+        many = few * (1 + documents.MANY // len(few))
+        names = dict.fromkeys(map(str, range(documents.MANY + 1)), 'x')
+        self.assertEqual(
+            {'few': few, **{name: f'{{{{ lookup("ansible.builtin.file", '
+                            f'"/{number}.json") | from_json }}}}'
+                            for number, name in ((1, 'many'), (2, 'names'))}},
+            documents.data({'few': few, 'many': many, 'names': names}, keep))
+        self.assertEqual([many, names], kept)
 
     @hypothesis.settings(deadline=None)
     @hypothesis.given(st.text(st.characters(
