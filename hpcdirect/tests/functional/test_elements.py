@@ -400,7 +400,7 @@ class BlueprintsTest(Case):
         self.play(cluster, 'revert')
         self.check_bare(bare)
 
-    @soak.only
+    @soak.in_turn('mpi')
     def test_mpi(self):
         for _ in self.check('mpi', prometheus=True, mpi_slots=2):
             self.ssh('head-0', 'cat > ring.c', 'alice',
@@ -411,14 +411,14 @@ class BlueprintsTest(Case):
             self.assertIn('right: ring 1, sum 1, wanted 1', said)
             self.assertIn('on compute-0', said)
 
-    @soak.only
+    @soak.in_turn('genomics')
     def test_genomics(self):
         for _ in self.check('genomics', accounting=True, prometheus=True):
             self.assertEqual('1\n', self.ssh(
                 'head-0', 'srun --mpi=none bash -c "bwa 2>&1" | '
                 'grep -c ^Program', 'alice').stdout)
 
-    @soak.only
+    @soak.in_turn('molecular-dynamics')
     def test_molecular_dynamics(self):
         for _ in self.check('molecular-dynamics', lammps=True):
             self.ssh('head-0', 'cat > melt.in', 'alice', (
@@ -427,14 +427,14 @@ class BlueprintsTest(Case):
                             'alice').stdout
             self.assertIn('on 2 procs for 100 steps with 4000 atoms', said)
 
-    @soak.only
+    @soak.in_turn('engineering')
     def test_engineering(self):
         for _ in self.check('engineering'):
             self.assertIn('/usr/bin/icoFoam', self.ssh(
                 'head-0', 'srun --mpi=none which icoFoam', 'alice').stdout)
 
 
-@soak.only
+@soak.in_turn('program')
 class ProgramTest(Case):
     """Programs of somebody's own: two versions of each kind, then none."""
 
