@@ -24,6 +24,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import threading
 from typing import Any
 
 import sqlalchemy as sa
@@ -80,36 +81,95 @@ _COLUMNS = [models.Layer.__table__.c[field.name]
 _SMALL = 64
 #: So many are read one by one; all of them at once when there are more.
 _FEW = 500
+#: Stands for every element.
+_ALL = ''
 
 
 class Layers:
-    """The layers of one cluster; nobody writes them but who holds it."""
+    """The layers of one cluster; nobody writes them but who holds it.
+
+    So those of a large cluster are read once, and again where they were
+    written since. Batches write in threads of their own; one thread reads.
+    """
 
     def __init__(self, cluster_id: str) -> None:
         self._cluster_id = cluster_id
-        # Layer's id -> the run that wrote its inputs, and the inputs: they
-        # are most of what there is to read, and change with the run only.
-        # A layer that no run has touched yet has none.
-        self._inputs: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._mine = models.Layer.cluster_id == cluster_id
+        # Element -> its layers as they were read.
+        self._kept: dict[str, list[Layer]] = {}
+        self._lock = threading.Lock()
+        # Elements to be read again.
+        self._stale = {_ALL}
 
     def read(self, session: orm.Session) -> list[Layer]:
         """All of them."""
-        mine = models.Layer.cluster_id == self._cluster_id
+        with self._lock:
+            stale, self._stale = self._stale, set()
+        try:
+            found = self._read(session, stale) if stale else {}
+        except BaseException:
+            self._spoil(stale)
+            raise
+        old = {} if _ALL in stale else {
+            element: layers for element, layers in self._kept.items()
+            if element not in stale}
+        kept = {**old, **found}
+        layers = [layer for part in kept.values() for layer in part]
+        if len(layers) <= _SMALL:
+            kept = {}
+            self._spoil({_ALL})
+        self._kept = kept
+        return layers
+
+    def _read(self, session: orm.Session, stale: set[str]
+              ) -> dict[str, list[Layer]]:
+        """The layers of some elements, by element."""
+        where = [self._mine] if _ALL in stale else [
+            self._mine, models.Layer.element.in_(stale)]
         rows: Sequence[Any] = session.execute(
-            sa.select(*_COLUMNS).where(mine)).all()
-        known = self._inputs
+            sa.select(*_COLUMNS).where(*where)).all()
+        # Inputs are most of what there is to read, and change with the run
+        # only. A layer that no run has touched yet has none.
+        known = {layer.id: layer for element, part in self._kept.items()
+                 if element in stale or _ALL in stale for layer in part}
         fresh = [row.id for row in rows if row.run_id and (
-            row.id not in known or known[row.id][0] != row.run_id)]
-        if fresh:
-            some = models.Layer.id.in_(fresh) if len(fresh) < _FEW else mine
-            known |= {ident: (run_id, inputs) for ident, run_id, inputs
-                      in session.execute(sa.select(
-                          models.Layer.id, models.Layer.run_id,
-                          models.Layer.inputs).where(mine, some)).tuples()}
-        read = {row.id: known[row.id] for row in rows if row.run_id}
-        self._inputs = read if len(rows) > _SMALL else {}
-        return [Layer(*row, inputs=(  # type: ignore[misc]
-            read[row.id][1] if row.run_id else {})) for row in rows]
+            row.id not in known or known[row.id].run_id != row.run_id)]
+        some = [models.Layer.id.in_(fresh)] if len(fresh) < _FEW else where
+        inputs: dict[str, dict[str, Any]] = dict(session.execute(sa.select(
+            models.Layer.id, models.Layer.inputs).where(*some)
+        ).tuples().all()) if fresh else {}
+        found: dict[str, list[Layer]] = {}
+        for row in rows:
+            given = {} if not row.run_id else inputs[row.id] \
+                if row.id in inputs else known[row.id].inputs
+            found.setdefault(row.element, []).append(
+                Layer(*row, inputs=given))  # type: ignore[misc]
+        return found
+
+    def _spoil(self, elements: Collection[str]) -> None:
+        with self._lock:
+            self._stale |= set(elements)
+
+    def _written(self, session: orm.Session, elements: Collection[str]
+                 ) -> None:
+        """These are to be read again, also by who reads before the commit."""
+        self._spoil(elements)
+        sa.event.listen(session, 'after_commit', lambda _: self._spoil(
+            elements), once=True)
+
+    def drop(self, session: orm.Session, node: str) -> None:
+        """A machine is gone, and all that was on it."""
+        session.execute(sa.delete(models.Layer).where(
+            self._mine, models.Layer.node == node))
+        self._written(session, {_ALL})
+
+    def interrupted(self, session: orm.Session) -> None:
+        """What was under way is dirty."""
+        session.execute(sa.update(models.Layer).where(
+            self._mine, models.Layer.state.in_((
+                LayerState.APPLYING, LayerState.REVERTING)),
+        ).values(state=LayerState.DIRTY, verified=False))
+        self._written(session, {_ALL})
 
     def mark(self, session: orm.Session, marks: list[Mapping[str, Any]]
              ) -> None:
@@ -117,11 +177,12 @@ class Layers:
 
         :param marks: columns of each, node, element and role among them.
         """
+        elements = {one['element'] for one in marks}
         there = set(session.execute(sa.select(
             models.Layer.node, models.Layer.element, models.Layer.role,
-        ).where(models.Layer.cluster_id == self._cluster_id,
-                models.Layer.element.in_({one['element'] for one in marks}),
-                )).tuples()) if marks else set()
+        ).where(self._mine, models.Layer.element.in_(elements))
+        ).tuples()) if marks else set()
+        self._written(session, elements)
         made: dict[tuple[str, str, str], dict[str, Any]] = {}
         for values in marks:
             key = (values['node'], values['element'], values['role'])
@@ -150,6 +211,7 @@ class Layers:
                 if name not in ('node', 'element', 'role')))
             alike.setdefault((values['element'], values['role'], new),
                              []).append(values['node'])
+        self._written(session, {element for element, _, _ in alike})
         for (element, role, new), nodes in alike.items():
             where = self._where(element, role, nodes)
             if ('state', LayerState.REVERTED) in new:
@@ -162,8 +224,7 @@ class Layers:
         """What stands on some nodes, as it is written down for later."""
         found: dict[tuple[str, int], list[dict[str, Any]]] = {}
         for row in session.scalars(sa.select(models.Layer).where(
-                models.Layer.cluster_id == self._cluster_id,
-                models.Layer.node.in_(list(closing.nodes)))):
+                self._mine, models.Layer.node.in_(list(closing.nodes)))):
             found.setdefault((row.node, row.incarnation), []).append({
                 'element': row.element, 'role': row.role,
                 'position': row.position, 'version': row.version,
@@ -181,6 +242,6 @@ class Layers:
     def _where(self, element: str, role: str, nodes: Iterable[str]
                ) -> tuple[sa.ColumnElement[bool], ...]:
         """An element's layers on some nodes."""
-        return (models.Layer.cluster_id == self._cluster_id,
-                models.Layer.element == element, models.Layer.role == role,
+        return (self._mine, models.Layer.element == element,
+                models.Layer.role == role,
                 models.Layer.node.in_(list(nodes)))

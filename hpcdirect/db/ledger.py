@@ -39,7 +39,6 @@ from hpcdirect.db.held_layers import Layers
 from hpcdirect.db.session import Database
 from hpcdirect.states import ClusterStatus
 from hpcdirect.states import DeploymentStatus
-from hpcdirect.states import LayerState
 from hpcdirect.states import NodeStatus
 from hpcdirect.states import WorkStatus
 
@@ -370,7 +369,7 @@ class Ledger:
                 before = (row.status, row.fault) if row else ('', '')
                 if row is not None and _other_machine(row, values):
                     # Whatever was on the old one is not on this one.
-                    self._drop_layers(session, row.name)
+                    self._layers.drop(session, row.name)
                     row.before = None
                 if row is None:
                     row = models.Node(cluster_id=self.cluster_id)
@@ -383,7 +382,7 @@ class Ledger:
                     session.delete(rows[name])
                     self._event(session, deployment_id, kind='node',
                                 node=name, message='GONE')
-                self._drop_layers(session, name)
+                self._layers.drop(session, name)
 
     def rest(self, changed: Iterable[Mapping[str, Any]], reason: str
              ) -> None:
@@ -422,11 +421,6 @@ class Ledger:
                         message=' '.join(filter(None, (
                             row.status, row.fault if worse else ''))),
                         level='error' if worse else 'info')
-
-    def _drop_layers(self, session: orm.Session, node: str) -> None:
-        session.execute(sa.delete(models.Layer).where(
-            models.Layer.cluster_id == self.cluster_id,
-            models.Layer.node == node))
 
     # -- secrets ----------------------------------------------------------
 
@@ -515,11 +509,7 @@ class Ledger:
                 models.Run.id.in_(list(runs)),
             ).values(status=WorkStatus.INTERRUPTED, process=None,
                      finished_at=models.now()))
-            session.execute(sa.update(models.Layer).where(
-                models.Layer.cluster_id == self.cluster_id,
-                models.Layer.state.in_((LayerState.APPLYING,
-                                        LayerState.REVERTING)),
-            ).values(state=LayerState.DIRTY, verified=False))
+            self._layers.interrupted(session)
 
     # -- events and logs --------------------------------------------------
 
