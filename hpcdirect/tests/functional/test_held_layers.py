@@ -90,12 +90,16 @@ class RememberTests(testtools.TestCase):
 
     def test_read_while_it_is_written(self):
         layers = held_layers.Layers(self.ident)
+        with self.database.write() as session:
+            carry_out(layers, session, ('mark', [('n0', 'base')], 'r1'))
         with futures.ThreadPoolExecutor(1) as another, \
                 self.database.write() as session:
-            carry_out(layers, session, ('mark', [('n0', 'base')], 'r1'))
+            carry_out(layers, session, ('change', [('n0', 'base')],
+                                        'applied'))
             # What was there before the commit is not kept after it.
-            self.assertEqual([], another.submit(self.read, layers).result())
-        self.assertEqual(['applying'],
+            self.assertEqual('applying', another.submit(
+                self.read, layers).result()[0].state)
+        self.assertEqual(['applied'],
                          [one.state for one in self.read(layers)])
 
     def test_nothing_is_read_twice(self):
