@@ -56,6 +56,7 @@ from hpcdirect.exception import HPCDirectError
 from hpcdirect.exception import LostLease
 from hpcdirect.exception import NotAsOrdered
 from hpcdirect.exception import NotForUs
+from hpcdirect.exception import PluginError
 from hpcdirect.exception import Refused
 from hpcdirect.exception import Unavailable
 from hpcdirect.keys import KeyRing
@@ -299,7 +300,8 @@ class Conductor:
         except NotAsOrdered as exc:
             return self._let_go(ledger, held, self._too_late(cluster_id, exc),
                                 str(exc))
-        except (NotForUs, Unavailable) as exc:
+        except (NotForUs, Unavailable, PluginError) as exc:
+            # The last when what an earlier owner left cannot be ended.
             return self._let_go(ledger, held, aside=str(exc))
         except db_exc.DBError as exc:
             if not isinstance(exc, db_exc.DBDataError):

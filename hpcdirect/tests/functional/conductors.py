@@ -49,8 +49,8 @@ from hpcdirect.runners.fake import FakeRunner
 from hpcdirect.tests.functional import api
 
 LOG = logging.getLogger(__name__)
-#: Seconds; the shortest there is.
-LEASE = 0.5
+#: Seconds; on a busy machine a shorter one is lost again and again.
+LEASE = 3.0
 
 
 @contextlib.contextmanager
@@ -74,36 +74,47 @@ class Machines(FakeRunner):
         self._folder = pathlib.Path(folder)
 
     def carry_out(self, batch, listener, stopped):
-        worker = subprocess.Popen(['sleep', '600'], start_new_session=True)
+        # Like a real one it does nothing before it is recorded, and ends
+        # when that never comes.
+        worker = subprocess.Popen(
+            ['sh', '-c', 'read recorded && exec sleep 600'],
+            start_new_session=True, stdin=subprocess.PIPE)
         with (self._folder / 'workers').open('a') as file:
             file.write(f'{worker.pid} {processes.started(worker.pid)}\n')
         try:
             super().carry_out(batch, _Told(
-                self._folder, batch, listener, base.Process(
-                    worker.pid, processes.started(worker.pid),
-                    processes.place())), stopped)
+                self._folder, batch, listener, worker), stopped)
         finally:
-            worker.kill()
-            worker.wait()
+            _end(worker)
 
     def stop(self, process):
         Process(process.pid, process.started).kill()
 
 
+def _end(worker):
+    worker.kill()
+    worker.wait()
+    worker.stdin.close()
+
+
 class _Told(base.Listener):
     """Writes down what happens on machines before anybody is told of it."""
 
-    def __init__(self, folder, batch, listener, process):
+    def __init__(self, folder, batch, listener, worker):
         self._folder = folder
         self._batch = batch
         self._listener = listener
-        self._process = process
+        self._worker = worker
         self._keys = {host.name: host.host_key for host in batch.hosts}
         self._tasks = {task.run_id: task for task in batch.tasks}
         self._refused = False
 
     def starting(self, process):
-        self._listener.starting(self._process)
+        pid = self._worker.pid
+        self._listener.starting(base.Process(
+            pid, processes.started(pid), processes.place()))
+        self._worker.stdin.write(b'yes\n')
+        self._worker.stdin.flush()
 
     def progress(self, progress):
         self._listener.progress(progress)
@@ -134,6 +145,9 @@ class _Told(base.Listener):
                     layers[task.element.name] = dict(task.variables)
                 elif task.verb == base.Verb.REVERT:
                     layers.pop(task.element.name, None)
+        if task is self._batch.tasks[-1]:
+            # It has nothing more to do, and ends by itself.
+            _end(self._worker)
         self._listener.ended(outcome)
 
 

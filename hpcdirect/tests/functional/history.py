@@ -15,6 +15,7 @@
 import collections
 import contextlib
 import dataclasses
+import fcntl
 import itertools
 import json
 import pathlib
@@ -30,8 +31,17 @@ from hpcdirect.keys import KeyRing
 from hpcdirect.tests.functional import conductors
 from hpcdirect.tests.functional import databases
 from hpcdirect.tests.functional import fakes
+from hpcdirect.tests.functional import mariadb
 
 DATABASE = 'hpcdirect.sqlite'
+#: Of others, in the same database.
+TRANSACTIONS = """
+    SELECT COUNT(*) FROM information_schema.innodb_trx trx
+    JOIN information_schema.processlist list
+    ON list.id = trx.trx_mysql_thread_id
+    WHERE list.db = DATABASE() AND list.id <> CONNECTION_ID()"""
+#: For names of files.
+_NUMBERS = itertools.count(1)
 OPEN = ('QUEUED', 'RUNNING', 'WAITING')
 #: Of whose rows an owner sees something.
 SEEN = (models.Deployment, models.Step, models.Node, models.Layer,
@@ -62,14 +72,17 @@ class Site:
 
     def copy(self, folder):
         """The same in another folder, while nobody is at work."""
+        connection = self.connection and mariadb.copy(self.connection)
         shutil.copytree(self.folder, folder, ignore=lambda where, names: {
             name for name in names if where == str(self.folder)
             and name not in ('fake', 'nodes.json', 'keys')})
-        with contextlib.closing(sqlite3.connect(
-                self.folder / DATABASE)) as old, contextlib.closing(
-                sqlite3.connect(folder / DATABASE)) as new:
-            old.backup(new)
-        return dataclasses.replace(self, folder=folder)
+        if not connection:
+            with contextlib.closing(sqlite3.connect(
+                    self.folder / DATABASE)) as old, contextlib.closing(
+                    sqlite3.connect(folder / DATABASE)) as new:
+                old.backup(new)
+        return dataclasses.replace(self, folder=folder,
+                                   connection=connection)
 
 
 class History:
@@ -88,10 +101,10 @@ class History:
                           'content': str(site.content),
                           'connection': site.connection, **options}
         self.folder = site.folder
-        self._numbers = itertools.count(1)
         self._engine = sa.create_engine(
             site.connection or f'sqlite:///{site.folder / DATABASE}',
-            poolclass=sa.NullPool)
+            poolclass=sa.NullPool, **({} if site.connection else {
+                'connect_args': {'timeout': 30}}))
         self.conductors = []
 
     # -- processes --------------------------------------------------------
@@ -107,7 +120,7 @@ class History:
     def _environ(self, said):
         if not said:
             return {}
-        self.mark = self.folder / f'once-{next(self._numbers)}'
+        self.mark = self.folder / f'once-{next(_NUMBERS)}'
         self.passed = self.mark.with_suffix('.places')
         return {'HPCDIRECT_FAILPOINT': '' if said == 'log' else said,
                 'HPCDIRECT_FAILPOINT_ONCE': str(self.mark),
@@ -135,13 +148,20 @@ class History:
             process.send(signal.SIGSTOP)
             conductors.wait(lambda: process.stopped or not process.alive,
                             'it to stop')
-            if self._writable():
+            if self.writable():
                 return
             process.send(signal.SIGCONT)
 
-    def _writable(self):
+    def writable(self):
+        """Whether nobody is in the middle of a transaction, or of a file."""
+        return not any(map(_locked, (
+            self.folder / 'nodes.lock', self.folder / 'fake' / 'given'))
+        ) and self._committed()
+
+    def _committed(self):
         if self._site.connection:
-            return True
+            with self._engine.connect() as connection:
+                return not connection.exec_driver_sql(TRANSACTIONS).scalar()
         with contextlib.closing(sqlite3.connect(
                 self.folder / DATABASE, timeout=0.1)) as database:
             try:
@@ -162,7 +182,7 @@ class History:
 
     def asking(self, request, said='', key=''):
         """A request under way: its process, and the file of the answer."""
-        file = self.folder / f'answer-{next(self._numbers)}'
+        file = self.folder / f'answer-{next(_NUMBERS)}'
         return self._launcher.start(
             'ask', self._environ(said), settings=self._settings,
             request=request, answer=str(file), url=self._site.url,
@@ -196,16 +216,28 @@ class History:
         if any(status in OPEN for status, in self.rows(
                 models.Deployment.status)):
             return ''
+        # What is gone is given back to nobody.
         found = [status for status, owner in self.rows(
-            models.Cluster.status, models.Cluster.owner) if not owner]
+            models.Cluster.status, models.Cluster.owner)
+            if not owner or status == 'DELETED']
         return found[0] if len(found) == 1 else ''
 
     def settled(self, *wanted, seconds=60):
         """The status when nothing is to be done; one of those wanted."""
-        conductors.wait(lambda: self.status() in (wanted or (
-            'ACTIVE', 'ERROR', 'DEGRADED', 'DELETED')),
-            f'{self.folder} to be one of {wanted}', seconds)
-        return self.status()
+        wanted = wanted or ('ACTIVE', 'ERROR', 'DEGRADED', 'DELETED')
+        found = []
+
+        def so():
+            found.append(self.status())
+            return found[-1] in wanted
+
+        try:
+            conductors.wait(so, wanted, seconds)
+        except AssertionError as exc:
+            raise AssertionError(f'{exc}\n{self.rows(models.Cluster)}\n'
+                                 f'{self.rows(models.Deployment.status)}\n'
+                                 f'{self.told()}') from exc
+        return found[-1]
 
     def seen(self):
         """Everything that an owner can see of it."""
@@ -276,3 +308,15 @@ class History:
     def _equal(self, what, wanted, found):
         if wanted != found:
             raise AssertionError(f'{what}: {wanted} != {found}')
+
+
+def _locked(path):
+    """Whether somebody holds a file's lock."""
+    if not path.exists():
+        return False
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

@@ -27,11 +27,11 @@ from hpcdirect.tests.functional import conductors
 from hpcdirect.tests.functional import fakes
 from hpcdirect.tests.functional import history
 from hpcdirect.tests.functional import mariadb
+from hpcdirect.tests.functional import soak
 from hpcdirect.tests.functional import test_turns
 
-SOAK = bool(os.environ.get('HPCDIRECT_SOAK'))
 #: How often all processes are killed at once.
-DEATHS = 50 if SOAK else 12
+DEATHS = 50 if soak.SOAK else 12
 #: Seconds that a statement takes longer on a slow database, and that a lease
 #: is taken for, as a rule.
 STATEMENT, LEASE = 0.5, 10.0
@@ -110,7 +110,7 @@ class ConductorsTest(testtools.TestCase):
         one.check()
         self.assertEqual({}, fakes.machines(one.folder))
 
-    @testtools.skipUnless(SOAK, 'takes minutes: tox -e soak')
+    @soak.only
     @testtools.skipUnless(mariadb.available(), 'MariaDB is not installed')
     def test_slow_database(self):
         own = self.useFixture(mariadb.Own())
