@@ -53,6 +53,7 @@ _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
 _CLONE, _HERE, _EMPTY_PATH, _FROM_EMPTY_PATH = 1, -100, 0x1000, 4
 _IDMAP = 0x100000
 _BIND, _REC, _PRIVATE, _NOSUID, _NOEXEC = 0x1000, 0x4000, 0x40000, 2, 8
+_DETACH = 2
 _CAPBSET_DROP = 24
 _NS_GET_USERNS = 0xb701
 # As which file descriptors boot.sh finds itself and its control group.
@@ -72,11 +73,19 @@ _DEVICES = {'null': (1, 3), 'zero': (1, 5), 'full': (1, 7),
 def make_space(space: str) -> None:
     """A network namespace with a name, which a user namespace owns.
 
-    The user namespace needs no name: the network leads to it.
+    The user namespace needs no name: the network leads to it. One of that
+    name is replaced: whoever was making it when a service was killed may
+    have come to its end only now.
     """
     path = pathlib.Path('/run/netns', space)
     path.parent.mkdir(exist_ok=True)
-    path.touch()
+    folder = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    try:
+        path.touch()
+    except PermissionError:
+        # It is a namespace already.
+        _call('umount2', str(path).encode(), _DETACH)
     ready, done = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
@@ -94,6 +103,7 @@ def make_space(space: str) -> None:
     _mount(f'/proc/{child}/ns/net', str(path), '', _BIND)
     os.close(done[1])
     os.waitpid(child, 0)
+    os.close(folder)
 
 
 class _Attributes(ctypes.Structure):

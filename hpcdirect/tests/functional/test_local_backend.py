@@ -30,6 +30,7 @@ import testtools
 
 from hpcdirect.backends import base
 from hpcdirect.backends.local import LocalBackend
+from hpcdirect.backends.local import boot
 from hpcdirect.backends.local import cgroups
 from hpcdirect.backends.local import checks
 from hpcdirect.backends.local import mirror
@@ -427,6 +428,21 @@ class EndTest(LocalTest):
         """When its init was started; '' while it does not say."""
         done = self.bed.ssh(machine, 'cat /proc/1/stat', check=False)
         return done.stdout.split()[21] if done.returncode == 0 else ''
+
+    def test_a_namespace_that_was_made_meanwhile(self):
+        # By what a killed service had begun, and nobody waited for.
+        name = f'hpct{os.getpid()}'
+        path = pathlib.Path('/run/netns', name)
+        self.addCleanup(subprocess.run, ['ip', 'netns', 'del', name],
+                        check=True)
+        seen = []
+        for _ in range(2):
+            subprocess.run([sys.executable, '-I', '-S', boot.__file__,
+                            'space', name], check=True)
+            seen.append(path.stat().st_ino)
+        self.assertEqual(2, len(set(seen)))
+        mounted = pathlib.Path('/proc/self/mountinfo').read_text()
+        self.assertEqual(1, mounted.count(f' {path} '))
 
     def test_the_service_is_killed_at_any_moment(self):
         request = bed.request('head-0', 'compute-0',
