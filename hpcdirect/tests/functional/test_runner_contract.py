@@ -366,6 +366,7 @@ class AnsibleRunnerTest(Contract, NodesCase):
         second.element.playbook('apply').write_text(
             '- hosts: two_node\n  tasks:\n    - nonsense_module: {}\n'
             '      nonsense_key: 1\n')
+        second = self.task(second.element)
         told = self.carried_out(self.runner(), self.batch(first, second))
         self.assertEqual(4, len(self.shape(told)))
         for outcome in told.outcomes.values():
