@@ -216,9 +216,11 @@ up() {
     install_python "$venv" '.[service,client]'
     say "Packages are there"
     configure
-    # On PATH when no other openstack is.
-    if ! command -v openstack > /dev/null; then
-        ln -s "$venv/bin/openstack" /usr/local/bin/openstack
+    # On PATH when no other openstack is; a link into a cache that has gone
+    # is none.
+    local link=/usr/local/bin/openstack
+    if ! command -v openstack > /dev/null && [ ! -e "$link" ]; then
+        ln -sf "$venv/bin/openstack" "$link"
     fi
     start
     create
