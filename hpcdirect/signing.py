@@ -153,8 +153,10 @@ class Notes:
 
     def check_before(self, node: str, incarnation: int,
                      entries: Sequence[Mapping[str, Any]]) -> Wish:
-        """For which change a node was as these layers say; nobody's wish
-        when that was not written down, as by the release before.
+        """For which change a node was as these layers say.
+
+        Nobody's wish when that was not written down, as by the release
+        before.
 
         :raises Refused: it is not as a conductor wrote it.
         :raises NotForUs: that cannot be told here.

@@ -83,8 +83,7 @@ class RabbitMQ(fixtures.Fixture):
 
     @staticmethod
     def _end(process):
-        """kill -9 of all that belongs to it: the broker's program is a script.
-        """
+        """kill -9 of all that belongs to it: its program is a script."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
