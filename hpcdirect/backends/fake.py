@@ -24,6 +24,7 @@ import base64
 from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Iterator
+import contextlib
 import fcntl
 import hashlib
 import ipaddress
@@ -66,7 +67,6 @@ class FakeBackend(base.Backend):
         path = getattr(conf, 'state_path', None)
         self._store = _Files(pathlib.Path(path) / 'fake') if path \
             else _Memory()
-        self._lock = threading.Lock()
         self._asked: Counter[str] = Counter()
 
     def reference(self, cluster_id: str, project_id: str = '') -> str:
@@ -83,7 +83,7 @@ class FakeBackend(base.Backend):
     def ensure(self, request: base.InfraRequest) -> str:
         """Write down the machines; they are up after their delay."""
         ref = self.reference(request.cluster_id)
-        with self._lock:
+        with self._store.changing():
             old = self._store.read(ref) or {}
             self._asked[ref] += 1
             # What is there was asked for often enough, by whomever.
@@ -119,7 +119,7 @@ class FakeBackend(base.Backend):
 
     def delete(self, ref: str) -> None:
         """Forget the machines."""
-        with self._lock:
+        with self._store.changing():
             self._store.remove(ref)
 
     def capacity(self, project_id: str) -> base.Capacity:
@@ -144,6 +144,11 @@ class _Memory:
     def __init__(self) -> None:
         self._clusters: dict[str, Machines] = {}
         self._given = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def changing(self) -> contextlib.AbstractContextManager[Any]:
+        """Nobody else changes anything meanwhile."""
+        return self._lock
 
     def read(self, ref: str) -> Machines | None:
         return self._clusters.get(ref)
@@ -168,6 +173,14 @@ class _Files:
     def __init__(self, folder: pathlib.Path) -> None:
         self._folder = folder
 
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """Nobody else changes anything meanwhile, in no process."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / 'lock').open('w') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def read(self, ref: str) -> Machines | None:
         try:
             text = self._file(ref).read_text()
@@ -181,10 +194,7 @@ class _Files:
                 'delete it.')) from exc
 
     def write(self, ref: str, machines: Machines) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        new = self._folder / f'{ref}.{uuid.uuid4().hex}'
-        new.write_text(json.dumps(machines))
-        new.replace(self._file(ref))
+        self._replace(self._file(ref), json.dumps(machines))
 
     def remove(self, ref: str) -> None:
         self._file(ref).unlink(missing_ok=True)
@@ -194,14 +204,17 @@ class _Files:
 
     def numbers(self, count: int) -> Iterator[int]:
         """So many that no machine has had."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / 'given').open('a+') as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.seek(0)
-            given = int(file.read() or 0)
-            file.truncate(0)
-            file.write(str(given + count))
+        file = self._folder / 'given'
+        given = int(file.read_text()) if file.exists() else 0
+        self._replace(file, str(given + count))
         return iter(range(given + 1, given + count + 1))
+
+    @staticmethod
+    def _replace(file: pathlib.Path, text: str) -> None:
+        # Whoever is killed here leaves it as it was.
+        new = file.with_name(f'{file.name}.{uuid.uuid4().hex}')
+        new.write_text(text)
+        new.replace(file)
 
     def _file(self, ref: str) -> pathlib.Path:
         return self._folder / f'{ref}.json'

@@ -155,7 +155,7 @@ class History:
     def writable(self):
         """Whether nobody is in the middle of a transaction, or of a file."""
         return not any(map(_locked, (
-            self.folder / 'nodes.lock', self.folder / 'fake' / 'given'))
+            self.folder / 'nodes.lock', self.folder / 'fake' / 'lock'))
         ) and self._committed()
 
     def _committed(self):

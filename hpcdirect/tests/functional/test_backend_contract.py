@@ -12,9 +12,12 @@
 
 """One contract, every backend: what a conductor relies on."""
 
+from concurrent import futures
 import dataclasses
+import functools
 import pathlib
 import sys
+import threading
 import time
 import types
 import uuid
@@ -265,6 +268,21 @@ class FakeContractTest(BackendContract, testtools.TestCase):
         self.backend.ensure(bed.request(*(f'compute-{number}'
                                           for number in range(1000))))
         self.assertLess(work(500), 11 * few)
+
+    def test_one_change_after_another(self):
+        """What one process made is there for those who come next."""
+        others = [self.restarted() for _ in range(4)]
+        together = threading.Barrier(len(others))
+
+        def seen(request, backend):
+            together.wait(30)
+            return backend.observe(backend.ensure(request)).machines
+
+        with futures.ThreadPoolExecutor(len(others)) as pool:
+            for _ in range(20):
+                request = bed.request('compute-0', 'compute-1')
+                self.assertEqual(1, len(set(pool.map(
+                    functools.partial(seen, request), others))))
 
     def test_two_processes_share_no_number(self):
         other = self.restarted()
