@@ -39,8 +39,8 @@ def parser(subparsers: Any) -> None:
         'catch-up', help='let what is recorded of a cluster be the newest',
         description='After a database was restored from a backup: what is '
         'recorded of a cluster becomes a generation that is newer than any '
-        'its machines have seen, and is carried out. Look at it first: "hpc '
-        'cluster show", "hpc user list".')
+        'its machines have seen, and is carried out. Look at it first: '
+        '"openstack hpc cluster show", "openstack hpc user list".')
     one.add_argument('cluster', help='id of the cluster')
     one.add_argument(
         '--past', type=int, required=True, metavar='GENERATION',
@@ -68,6 +68,8 @@ def run(conf: cfg.ConfigOpts) -> int:
             overwrite=False)
         made = clusters.catch_up(session, command.cluster, command.past, (
             clusters.Order(context, signing.Pen(keys), Operation.RETRY, {})))
-        print(f'Cluster {command.cluster} is at generation '
-              f'{made.generation}, in the name of {made.user_id}.')
+        done = (f'Cluster {command.cluster} is at generation '
+                f'{made.generation}, in the name of user {made.user_id}; a '
+                'conductor carries it out.')
+    print(done)
     return 0
