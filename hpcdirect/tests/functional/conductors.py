@@ -31,7 +31,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import fixtures
 from oslo_config import cfg
@@ -47,6 +46,7 @@ from hpcdirect.conductor import service
 from hpcdirect.runners import base
 from hpcdirect.runners.fake import FakeRunner
 from hpcdirect.tests.functional import api
+from hpcdirect.tests.functional import local_bed
 
 LOG = logging.getLogger(__name__)
 #: Seconds; on a busy machine a shorter one is lost again and again.
@@ -298,11 +298,7 @@ class Process:
 
 def wait(condition, what, seconds=60):
     """Until something is so."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f'waited {seconds} s for {what}')
-        time.sleep(0.02)
+    local_bed.wait_for(condition, seconds, why=lambda: what)
 
 
 class Launcher(fixtures.Fixture):

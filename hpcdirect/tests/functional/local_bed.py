@@ -34,8 +34,11 @@ FIRST = 300
 CACHE = '/var/cache/hpcdirect'
 
 
-def wait_for(what, seconds=60.0, interval=0.02):
-    """What *what* returns, as soon as it is true."""
+def wait_for(what, seconds=60.0, interval=0.02, why=None):
+    """What *what* returns, as soon as it is true.
+
+    :param why: returns what there is to be said when it never is.
+    """
     end = time.monotonic() + seconds
     pause = threading.Event()
     while True:
@@ -43,7 +46,8 @@ def wait_for(what, seconds=60.0, interval=0.02):
         if got:
             return got
         if time.monotonic() > end:
-            raise AssertionError(f'not within {seconds} s: {what}')
+            raise AssertionError(f'not within {seconds} s: '
+                                 f'{why() if why else what}')
         pause.wait(interval)
 
 

@@ -152,6 +152,14 @@ class Own(fixtures.Fixture):
         with engine.begin() as connection:
             return connection.exec_driver_sql(statement)
 
+    @contextlib.contextmanager
+    def other(self):
+        """Somebody else's transaction, which is taken back."""
+        engine = sa.create_engine(self.server.url('own'),
+                                  poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            yield connection
+
 
 class MariaDB(fixtures.Fixture):
     """An empty database; ``url`` leads to it."""

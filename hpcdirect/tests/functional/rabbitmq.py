@@ -17,14 +17,13 @@ import os
 import pathlib
 import pwd
 import shutil
-import signal
 import subprocess
 import tempfile
-import time
 
 import amqp
 import fixtures
 
+from hpcdirect.tests.functional import local_bed
 from hpcdirect.tests.functional import service
 
 # What is in PATH changes the user by itself and loses the environment.
@@ -78,29 +77,23 @@ class RabbitMQ(fixtures.Fixture):
             extra_groups=[] if self.user else None, cwd=self.folder,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, start_new_session=True)
-        self.addCleanup(self._end, process)
+        self.addCleanup(service.kill, process)
         return process
-
-    @staticmethod
-    def _end(process):
-        """kill -9 of all that belongs to it: its program is a script."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
     def start(self):
         """Start it, again after a kill; wait until it answers."""
         self.process = self._run(str(SERVER))
-        end = time.monotonic() + 120
-        while time.monotonic() < end and self.process.poll() is None:
-            with contextlib.suppress(OSError, amqp.AMQPError), self.channel():
-                return
-            time.sleep(0.1)
-        raise AssertionError('RabbitMQ does not start')
+        local_bed.wait_for(self._answers, 120, 0.1)
+
+    def _answers(self):
+        if self.process.poll() is not None:
+            raise AssertionError('RabbitMQ has ended')
+        with contextlib.suppress(OSError, amqp.AMQPError), self.channel():
+            return True
 
     def kill(self):
         """kill -9."""
-        self._end(self.process)
+        service.kill(self.process)
 
     @contextlib.contextmanager
     def channel(self):

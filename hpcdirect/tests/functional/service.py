@@ -56,6 +56,13 @@ def program(name):
             f'raise SystemExit({name}.main())')
 
 
+def kill(process):
+    """End a process and all that it started: kill -9 of its session."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
 class Answer:
     """What the service said."""
 

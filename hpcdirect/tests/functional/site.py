@@ -19,12 +19,12 @@ may have a configuration of its own. Conductors find work in the database.
 import contextlib
 import subprocess
 import sys
-import time
 import urllib.request
 
 from hpcdirect.db import migration
 from hpcdirect.keys import KeyRing
 from hpcdirect.tests.functional import databases
+from hpcdirect.tests.functional import local_bed
 from hpcdirect.tests.functional import mariadb
 from hpcdirect.tests.functional import service
 
@@ -69,16 +69,12 @@ class Site(service.Service):
                     stdin=subprocess.DEVNULL, stdout=output,
                     stderr=subprocess.STDOUT, start_new_session=True)
             if name == 'api':
-                self._wait()
+                local_bed.wait_for(self._answers, why=self.log)
 
-    def _wait(self):
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f'{self.url}/healthcheck', timeout=2)
-                return
-            time.sleep(0.05)
-        raise AssertionError('the API did not start:\n' + self.log())
+    def _answers(self):
+        with contextlib.suppress(OSError):
+            return urllib.request.urlopen(f'{self.url}/healthcheck',
+                                          timeout=2)
 
     def end(self, name):
         """SIGTERM; it ends by itself."""

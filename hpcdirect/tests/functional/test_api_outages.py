@@ -13,7 +13,6 @@
 """A database that is not there, that only reads, or that has no time."""
 
 import concurrent.futures
-import contextlib
 import time
 
 import fixtures
@@ -75,14 +74,6 @@ class OutageTests(testtools.TestCase):
             self.assert_unavailable(self.call(*request))
         self.assertEqual(200, self.api.call('GET', '/v1/clusters').status)
 
-    @contextlib.contextmanager
-    def other(self):
-        """Somebody else's transaction, which is taken back."""
-        engine = sa.create_engine(self.own.server.url('own'))
-        with engine.connect() as connection:
-            yield connection
-        engine.dispose()
-
     def hold(self, connection):
         connection.execute(sa.text(
             'UPDATE clusters SET updated_at = NOW() WHERE id = :ident'),
@@ -102,7 +93,7 @@ class OutageTests(testtools.TestCase):
     def test_a_row_that_is_held(self):
         self.api.database.lock_wait = 1
         self.api.database.engine.dispose()
-        with self.other() as connection:
+        with self.own.other() as connection:
             self.hold(connection)
             self.assert_unavailable(self.call(*self.REQUESTS[1]))
         self.assertEqual(200, self.call(*self.REQUESTS[1]).status)
@@ -115,7 +106,7 @@ class OutageTests(testtools.TestCase):
                         self.REQUESTS[5]):
             self.api.settle(self.ident)
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
-                with self.other() as connection:
+                with self.own.other() as connection:
                     connection.exec_driver_sql(
                         'UPDATE deployments SET finished_at = NOW()')
                     connection.execute(sa.text(

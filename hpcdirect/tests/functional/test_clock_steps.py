@@ -16,10 +16,7 @@ By libfaketime, for one process at a time; the machine's clock is left alone.
 """
 
 import datetime
-import os
 import pathlib
-import subprocess
-import sys
 import tempfile
 
 import testtools
@@ -126,13 +123,9 @@ class ClockStepTest(test_turns.Case):
         self.start({})
 
     def start(self, environment):
-        file = self.configuration(
-            lease_seconds=15, watch_interval=0.5, provision_timeout=600)
-        process = subprocess.Popen(
-            [sys.executable, '-c', PROGRAM, '--config-file', str(file)],
-            start_new_session=True, stdin=subprocess.DEVNULL,
-            env={**os.environ, **environment})
-        self.addCleanup(self.end, process)
+        self.launch(self.configuration(
+            lease_seconds=15, watch_interval=0.5, provision_timeout=600),
+            PROGRAM, **environment)
 
     def assertStepChangesNothing(self, seconds):
         self.clock.set(seconds)

@@ -12,7 +12,6 @@
 
 """Rows that others hold, a deadlock that is lost, a server that only reads."""
 
-import contextlib
 
 import fixtures
 import sqlalchemy as sa
@@ -36,14 +35,6 @@ class ContentionTest(test_turns.Case):
         self.api.database.lock_wait = 1
         self.api.database.engine.dispose()
 
-    @contextlib.contextmanager
-    def other(self):
-        """Somebody else's transaction, which is taken back."""
-        engine = sa.create_engine(self.own.server.url('own'))
-        with engine.connect() as connection:
-            yield connection
-        engine.dispose()
-
     def waiting(self):
         """Transactions that wait for a row."""
         return self.own.execute(
@@ -56,7 +47,7 @@ class ContentionTest(test_turns.Case):
 
     def test_row_that_somebody_holds(self):
         ident = self.create()
-        with self.other() as connection:
+        with self.own.other() as connection:
             connection.execute(sa.text(
                 'UPDATE clusters SET updated_at = NOW()'))
             self.conductor()
@@ -72,7 +63,7 @@ class ContentionTest(test_turns.Case):
         self.conductor()
         local_bed.wait_for(lambda: any(
             run['status'] == 'RUNNING' for run in self.runs(ident)))
-        with self.other() as connection:
+        with self.own.other() as connection:
             connection.exec_driver_sql('UPDATE runs SET started_at = NOW()')
             # Who has written less gives way: the conductor.
             connection.execute(sa.text(

@@ -15,8 +15,6 @@
 import collections
 import random
 import socket
-import subprocess
-import sys
 import threading
 import time
 
@@ -84,12 +82,7 @@ class Case(test_turns.Case):
         file = self.configuration(**options)
         file.write_text(file.read_text().replace('fake://', url) + (
             '[oslo_messaging_rabbit]\nrabbit_interval_max = 1\n'))
-        process = subprocess.Popen(
-            [sys.executable, '-c', 'from hpcdirect.cmd import conductor; '
-             'raise SystemExit(conductor.main())', '--config-file',
-             str(file)], start_new_session=True, stdin=subprocess.DEVNULL)
-        self.addCleanup(self.end, process)
-        return process
+        return self.launch(file)
 
 
 class MessagesTest(Case):

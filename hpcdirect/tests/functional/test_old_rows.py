@@ -76,6 +76,13 @@ class Case(test_trust.Case):
         self.ask('PATCH', '/v1/clusters/demo', body)
         return self.settled()
 
+    def made(self, count):
+        """A cluster "demo" of so many nodes; its rows as they are then."""
+        self.service.start()
+        self.service.create('demo', 'tiny', count=count)
+        self.settled()
+        return Rows(self)
+
     def scale(self, count):
         return self.patch(node_groups={'node': {'count': count}})
 
@@ -93,10 +100,7 @@ class WishTest(Case):
     """What was wanted."""
 
     def test_machines_that_were_not_there_yet_stay(self):
-        self.service.start()
-        self.service.create('demo', 'tiny', count=1)
-        self.settled()
-        before = Rows(self)
+        before = self.made(1)
         self.scale(3)
         before.again()
         self.assertReplayed('were changed for generation 2 of what is '
@@ -107,10 +111,7 @@ class WishTest(Case):
         self.assertIsNone(self.service.settled('demo'))
 
     def test_machines_that_are_gone_do_not_come_again(self):
-        self.service.start()
-        self.service.create('demo', 'tiny', count=2)
-        self.settled()
-        before = Rows(self)
+        before = self.made(2)
         self.scale(1)
         self.patch(parameters={'word': 'bye'})
         before.again()
@@ -119,10 +120,7 @@ class WishTest(Case):
 
     def test_what_is_built_on_old_rows(self):
         """They rest; its owner sees nothing wrong and wants something."""
-        self.service.start()
-        self.service.create('demo', 'tiny', count=1)
-        self.settled()
-        before = Rows(self)
+        before = self.made(1)
         self.scale(3)
         before.put_back()
         self.ask('PATCH', '/v1/clusters/demo', {'parameters': {'word': 'b'}})
@@ -131,10 +129,8 @@ class WishTest(Case):
 
     def test_a_backup_that_is_restored(self):
         """Only the operator can tell it from an attack, and says so."""
-        self.service.start()
-        ident = self.service.create('demo', 'tiny', count=1)['id']
-        self.settled()
-        before = Rows(self)
+        before = self.made(1)
+        ident = self.read(models.Cluster)[0]['id']
         self.scale(3)
         self.scale(2)
         before.again()
@@ -152,9 +148,8 @@ class WishTest(Case):
             self.assertIn(words, said)
 
     def test_a_backup_that_was_edited(self):
-        self.service.start()
-        ident = self.service.create('demo', 'tiny', count=1)['id']
-        self.settled()
+        self.made(1)
+        ident = self.read(models.Cluster)[0]['id']
         self.edit(models.Cluster, lambda desired: desired[
             'parameters'].update(word='evil'))
         code, said = self.service.manage('catch-up', ident, '--past', '7')
@@ -163,10 +158,7 @@ class WishTest(Case):
 
     def test_a_cluster_that_was_deleted(self):
         """Nothing is left that could remember; but its order is old."""
-        self.service.start()
-        self.service.create('demo', 'tiny', count=1)
-        self.settled()
-        before = Rows(self)
+        before = self.made(1)
         order, = before.rows[models.Deployment]
         self.ask('DELETE', '/v1/clusters/demo')
         self.assertIsNone(self.service.settled('demo'))
@@ -187,9 +179,7 @@ class WishTest(Case):
         self.settled()
 
     def test_a_plan(self):
-        self.service.start()
-        self.service.create('demo', 'tiny', count=1)
-        self.settled()
+        self.made(1)
         plan = self.ask('POST', '/v1/plans', {'cluster': 'demo', 'change': {
             'node_groups': {'node': {'count': 2}}}}, 200)
         kept, = self.read(models.Plan)
@@ -215,10 +205,7 @@ class RestTest(Case):
         return {'conductor': {'watch_interval': 1}}
 
     def test_old_rows_at_rest(self):
-        self.service.start()
-        self.service.create('demo', 'tiny', count=1)
-        self.settled()
-        before = Rows(self)
+        before = self.made(1)
         self.scale(2)
         before.put_back()
         words = ('changed for generation 2 of what is wanted, and the '
@@ -303,10 +290,8 @@ class NodesTest(Case):
         self.addCleanup(self.engine.dispose)
 
     def test_what_was_put_on_is_not_put_on_again(self):
-        self.service.start()
-        ident = self.service.create('demo', 'tiny', count=1)['id']
-        self.settled()
-        before = Rows(self)
+        before = self.made(1)
+        ident = self.read(models.Cluster)[0]['id']
         self.patch(parameters={'word': 'second'})
         machine = nodes.Machine(self.service, ident, 'node-0')
         self.assertEqual('second', machine.read('/etc/mark').strip())

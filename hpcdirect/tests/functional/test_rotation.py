@@ -21,7 +21,6 @@ import re
 import shutil
 import subprocess
 import textwrap
-import time
 
 import fixtures
 import sqlalchemy as sa
@@ -30,6 +29,7 @@ import testtools
 from hpcdirect.db import models
 from hpcdirect.keys import KeyRing
 from hpcdirect.tests.functional import fakes
+from hpcdirect.tests.functional import local_bed
 from hpcdirect.tests.functional import mariadb
 from hpcdirect.tests.functional import service
 from hpcdirect.tests.functional import site
@@ -136,11 +136,9 @@ class Rotation(Case):
 
     def building(self):
         """Wait until the machine is being made: work is under way."""
-        end = time.monotonic() + 60
-        while 'BUILDING' not in [node['status'] for node in self.site.get(
-                '/v1/clusters/slow/nodes')['nodes']]:
-            self.assertLess(time.monotonic(), end, self.site.log())
-            time.sleep(0.05)
+        local_bed.wait_for(lambda: 'BUILDING' in [
+            node['status'] for node in self.site.get(
+                '/v1/clusters/slow/nodes')['nodes']], why=self.site.log)
 
     def over(self, given):
         """It all goes on to a good end, and nothing was ever refused."""
@@ -187,13 +185,14 @@ class StrangerTest(Case):
 
     def left(self, words):
         """The first has looked, and says why it is none of its business."""
-        end = time.monotonic() + 60
-        while words not in (reason := self.site.get(
-                '/v1/clusters/demo')['status_reason']):
-            self.assertLess(time.monotonic(), end, self.site.log())
-            time.sleep(0.05)
-        self.assertIn('The work waits for a conductor that can do it', reason)
+        local_bed.wait_for(lambda: words in self.reason(),
+                           why=self.site.log)
+        self.assertIn('The work waits for a conductor that can do it',
+                      self.reason())
         self.assertEqual({}, fakes.machines(self.site.folder))
+
+    def reason(self):
+        return self.site.get('/v1/clusters/demo')['status_reason']
 
     def order(self):
         self.site.run('api')

@@ -15,7 +15,6 @@
 import contextlib
 import os
 import pathlib
-import signal
 import subprocess
 import sys
 import threading
@@ -35,6 +34,7 @@ from hpcdirect.runners.fake import FakeRunner
 from hpcdirect.tests.functional import api
 from hpcdirect.tests.functional import fakes
 from hpcdirect.tests.functional import local_bed
+from hpcdirect.tests.functional import service
 
 BLUEPRINT = {
     'name': 'plant', 'version': '1.0.0', 'label': 'Plant',
@@ -125,12 +125,18 @@ class Case(testtools.TestCase):
                 for name, value in conductor.items()))
         return file
 
-    @staticmethod
-    def end(process):
-        """Kill a process and all it started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    def launch(self, file, program='', **environment):
+        """The process that a site runs, with that configuration.
+
+        :param program: what it runs instead, in Python.
+        """
+        process = subprocess.Popen(
+            [sys.executable, '-c', program or service.program('conductor'),
+             '--config-file', str(file)], start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **environment})
+        self.addCleanup(service.kill, process)
+        return process
 
     def create(self, name='demo', **parameters):
         return self.api.create(name, blueprint='plant',
@@ -365,13 +371,7 @@ class LeavingTest(Case):
     """The process that a site runs, and SIGTERM."""
 
     def start(self):
-        file = self.configuration(lease_seconds=30)
-        process = subprocess.Popen(
-            [sys.executable, '-c', 'from hpcdirect.cmd import conductor; '
-             'raise SystemExit(conductor.main())', '--config-file',
-             str(file)], start_new_session=True, stdin=subprocess.DEVNULL)
-        self.addCleanup(self.end, process)
-        return process
+        return self.launch(self.configuration(lease_seconds=30))
 
     def test_it_gives_back_what_it_has_and_nothing_fails(self):
         ident = self.create(seconds=3)
