@@ -33,12 +33,12 @@ import threading
 import time
 from typing import Any
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1]),
+                str(pathlib.Path(__file__).resolve().parent)]
 
 import sqlalchemy as sa
+import stand
 
-from hpcdirect.tests.functional import api
-from hpcdirect.tests.functional import mariadb
 from hpcdirect.tests.functional import stacked
 
 #: What one cluster in flight may cost: KiB of memory, and cores for all.
@@ -134,15 +134,10 @@ def _configuration(folder: pathlib.Path, url: str, workers: int
 def measure(clusters: int, seconds: float, workers: int) -> None:
     """Order them all, let the time pass, delete one in the middle."""
     with contextlib.ExitStack() as stack:
-        database = mariadb.MariaDB()
-        database.setUp()
-        stack.callback(database.cleanUp)
-        served = api.Api(database.url)
-        served.setUp()
-        stack.callback(served.cleanUp)
+        served = stand.served(stack)
         stacked.write(served.folder, 'fake')
         conductor = _Conductor(_configuration(
-            served.folder, database.url, workers))
+            served.folder, served.conf.database.connection, workers))
         stack.callback(conductor.stop)
         pause = threading.Event()
         # The first ones bring in code, connections and threads for all.

@@ -31,17 +31,12 @@ import threading
 import time
 from typing import Any
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1]),
+                str(pathlib.Path(__file__).resolve().parent)]
 
 import sqlalchemy as sa
+import stand
 import yaml
-
-from hpcdirect.conductor.service import Conductor
-from hpcdirect.conductor.service import Parts
-from hpcdirect.runners.fake import FakeRunner
-from hpcdirect.sources.directory import DirectorySource
-from hpcdirect.tests.functional import api
-from hpcdirect.tests.functional import mariadb
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 #: A node of the largest cluster over one of the smallest; CPU seconds of one
@@ -53,33 +48,20 @@ class Bench:
     """API and conductor in this process, on a database of their own."""
 
     def __init__(self, stack: contextlib.ExitStack) -> None:
-        database = mariadb.MariaDB()
-        database.setUp()
-        stack.callback(database.cleanUp)
-        self.api = api.Api(database.url)
-        self.api.setUp()
-        stack.callback(self.api.cleanUp)
+        self.api = stand.served(stack)
         own = self.api.folder / 'bench'
         _blueprint(own)
         conf = self.api.conf
         conf.set_override('directories', [str(own), str(ROOT)],
                           'blueprints')
         conf.set_override('gather_seconds', 0, 'conductor')
-        services = self.api.services
-        # It was made before the blueprint was, and keeps machines in a file.
-        services.catalogue.__init__([DirectorySource(conf)])  # type: ignore[misc]
-        self.api.backend.__init__(None)  # type: ignore[misc]
+        stand.read_again(self.api)
         self.statements = 0
-        self.conductor = Conductor(Parts(
-            conf=conf, database=services.database, keys=services.keys,
-            policy=services.policy, load=services.catalogue.blueprint,
-            element_of=services.catalogue.element,
-            backends=services.backends,
-            runners={'ansible': FakeRunner(conf)}))
+        self.conductor = stand.conductor(self.api, 'ansible')
         self.conductor.start()
         stack.callback(self.conductor.stop)
 
-        @sa.event.listens_for(services.database.engine,
+        @sa.event.listens_for(self.api.database.engine,
                               'before_cursor_execute')
         def _count(*_: Any) -> None:
             self.statements += 1

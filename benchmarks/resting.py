@@ -35,14 +35,10 @@ sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1]),
                 str(pathlib.Path(__file__).resolve().parent)]
 
 import sqlalchemy as sa
+import stand
 import tables
 
 from hpcdirect.backends.fake import FakeBackend
-from hpcdirect.conductor.service import Conductor
-from hpcdirect.conductor.service import Parts
-from hpcdirect.runners.fake import FakeRunner
-from hpcdirect.sources.directory import DirectorySource
-from hpcdirect.tests.functional import api
 from hpcdirect.tests.functional import mariadb
 from hpcdirect.tests.functional import stacked
 
@@ -69,19 +65,9 @@ class Looks:
         FakeBackend.observe = observe  # type: ignore[method-assign]
 
 
-def conductor(served: Any) -> Conductor:
-    """One on the database and backend of an API."""
-    services = served.services
-    return Conductor(Parts(
-        conf=services.conf, database=services.database, keys=services.keys,
-        policy=services.policy, load=services.catalogue.blueprint,
-        element_of=services.catalogue.element, backends=services.backends,
-        runners={'fake': FakeRunner(services.conf)}))
-
-
 def fill(served: Any, clusters: int) -> None:
     """Deploy one cluster; copy it, each copy due at once."""
-    one = conductor(served)
+    one = stand.conductor(served, 'fake')
     one.start()
     ident = served.create('seed', blueprint='stacked')['id']
     pause = threading.Event()
@@ -109,21 +95,14 @@ def fill(served: Any, clusters: int) -> None:
 def measure(clusters: int, seconds: float, rest: float) -> bool:
     """Look after them; whether every figure is within its limit."""
     with contextlib.ExitStack() as stack:
-        database = mariadb.MariaDB()
-        database.setUp()
-        stack.callback(database.cleanUp)
-        served = api.Api(database.url)
-        served.setUp()
-        stack.callback(served.cleanUp)
+        served = stand.served(stack)
         stacked.write(served.folder, 'fake')
-        services = served.services
-        services.catalogue.__init__([DirectorySource(served.conf)])
-        served.backend.__init__(None)
+        stand.read_again(served)
         fill(served, clusters)
         served.conf.set_override('watch_interval', rest, 'conductor')
         looks = Looks()
         began = time.monotonic()
-        watching = conductor(served)
+        watching = stand.conductor(served, 'fake')
         watching.start()
         stack.callback(watching.stop)
         pause = threading.Event()
@@ -147,7 +126,7 @@ def measure(clusters: int, seconds: float, rest: float) -> bool:
               f'{theirs:.2f} ms of the database\'s; longest time between two '
               f'looks at one {longest:.1f} s ({longest / rest:.2f} of the '
               f'interval of {rest:.0f} s)')
-        with services.database.engine.begin() as connection:
+        with served.services.database.engine.begin() as connection:
             changed = connection.execute(sa.text(
                 "SELECT COUNT(*) FROM clusters WHERE status <> 'ACTIVE' OR "
                 'epoch <> (SELECT epoch FROM clusters WHERE id = :one)'),
