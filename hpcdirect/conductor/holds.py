@@ -19,6 +19,7 @@ before it asked, so it stops before anybody else begins.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import dataclasses
 import datetime
 import logging
@@ -149,20 +150,30 @@ class Holds:
             return leases.claim(session, cluster_id, self._owner,
                                 self._seconds, lapsed=self.lapsed, rest=rest)
 
-    @_RETRIED
     def renew(self) -> None:
-        """Keep every lease for its full time more."""
+        """Keep every lease for its full time more.
+
+        What is passed over, since somebody writes there, is tried once more:
+        on a slow database the next round may come too late for it.
+        """
+        passed = self._renewed(self.all())
+        if passed:
+            self._renewed(passed)
+
+    @_RETRIED
+    def _renewed(self, held: Mapping[str, Held]) -> dict[str, Held]:
+        """Renew some leases; those that were not."""
         until = time.monotonic() + self._seconds
-        epochs = {ident: held.epoch for ident, held in self.all().items()}
+        epochs = {ident: one.epoch for ident, one in held.items()
+                  if not one.left}
         if not epochs:
-            return
+            return {}
         with self._database.write() as session:
             renewed = leases.renew(session, self._owner, epochs,
                                    self._seconds)
         for ident in renewed:
-            held = self._held.get(ident)
-            if held is not None and held.epoch == epochs[ident]:
-                held.until = max(held.until, until)
+            held[ident].until = max(held[ident].until, until)
+        return {ident: held[ident] for ident in epochs.keys() - renewed}
 
     def pulse(self) -> list[str]:
         """Look at all that is held at once.

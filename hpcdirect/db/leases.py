@@ -47,7 +47,7 @@ _SLACK = 5.0
 #: say for how long theirs was taken.
 _LONGEST_LEASE = 300.0
 #: Part of a lease's time that is left after a write of its owner.
-KEPT = 0.5
+KEPT = 0.8
 #: Rows of one statement.
 _PIECE = 200
 

@@ -42,6 +42,9 @@ from hpcdirect.states import DeploymentStatus
 from hpcdirect.states import NodeStatus
 from hpcdirect.states import WorkStatus
 
+#: Seconds after which a transaction keeps the lease once more at its end.
+_LONG = 1.0
+
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
@@ -86,6 +89,10 @@ class Ledger:
         with self._database.write() as session:
             leases.fence(session, self.cluster_id, self.epoch)
             yield session
+            if time.monotonic() - begun > _LONG:
+                # Others may take the cluster the moment this is committed.
+                begun = time.monotonic()
+                leases.fence(session, self.cluster_id, self.epoch)
         self.writes += 1
         self._kept(begun)
 

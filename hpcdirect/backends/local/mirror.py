@@ -117,6 +117,11 @@ class _Request(http.server.BaseHTTPRequestHandler):
     timeout = 120
     server: _Server
 
+    def handle(self) -> None:
+        # A node may go away in the middle of an answer.
+        with contextlib.suppress(ConnectionError):
+            super().handle()
+
     def do_GET(self) -> None:
         self._answer(body=True)
 
@@ -135,8 +140,7 @@ class _Request(http.server.BaseHTTPRequestHandler):
             self.send_header('Content-Type', 'application/octet-stream')
             self.end_headers()
             if body:
-                with contextlib.suppress(ConnectionError):
-                    shutil.copyfileobj(file, self.wfile)
+                shutil.copyfileobj(file, self.wfile)
 
     def log_message(self, format: str, *args: object) -> None:
         LOG.debug('mirror: ' + format, *args)  # noqa: G003

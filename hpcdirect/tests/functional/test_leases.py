@@ -21,6 +21,7 @@ from alembic.runtime.migration import MigrationContext
 import sqlalchemy as sa
 import testtools
 
+from hpcdirect.conductor import holds
 from hpcdirect.db import leases
 from hpcdirect.db import migration
 from hpcdirect.db import models
@@ -84,10 +85,10 @@ class LeaseTests(databases.SQLite):
         self.assertEqual({ident: 'a' if got[0] else 'b' for ident, got
                           in zip(idents, both, strict=True)}, owners)
 
-    def test_write_keeps_a_lease_that_is_half_over(self):
+    def test_write_keeps_a_lease(self):
         ident = self.cluster()
         epoch = self.claim(ident, seconds=60.0)
-        for left, kept in ((40.0, 40.0), (20.0, 60.0)):
+        for left, kept in ((55.0, 55.0), (40.0, 60.0)):
             with self.database.write() as session:
                 session.execute(sa.update(models.Cluster).values(
                     lease_until=leases.utc_seconds() + left))
@@ -312,6 +313,25 @@ class MariaDBLeaseTests(databases.MariaDB, LeaseTests):
             with self.database.read() as session:
                 self.assertEqual(set(held), set(leases.pulse(
                     session, 'me').held))
+
+    def test_row_that_was_locked_is_renewed_soon(self):
+        ident = self.cluster(due_at=0.0)
+        held = holds.Holds(self.database, 'me', 30.0)
+        before = held.claim(ident, rest=1e9).until
+        with self.database.engine.connect() as somebody:
+            somebody.execute(sa.select(models.Cluster.id).where(
+                models.Cluster.id == ident).with_for_update())
+
+            @sa.event.listens_for(self.database.engine,
+                                  'after_cursor_execute')
+            def go_on(connection, cursor, statement, *_):
+                if 'SKIP LOCKED' in statement:
+                    somebody.rollback()
+
+            self.addCleanup(sa.event.remove, self.database.engine,
+                            'after_cursor_execute', go_on)
+            held.renew()
+        self.assertGreater(held.get(ident).until, before)
 
     def test_clock_knows_no_summer_time(self):
         # The last second of summer time in Berlin in 2026, and the next one.

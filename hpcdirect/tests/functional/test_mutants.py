@@ -20,8 +20,10 @@ have to notice. The first two cases are those tests; they hold by themselves.
 import ast
 import contextlib
 import pathlib
+import time
 import types
 import unittest
+from unittest import mock
 
 import sqlalchemy as sa
 import testtools
@@ -248,6 +250,22 @@ class LedgerFences(databases.SQLite):
         with self.database.engine.connect() as connection:
             return {table.name: connection.execute(sa.select(table)).all()
                     for table in models.Base.metadata.sorted_tables}
+
+    def test_long_write(self):
+        ident, moments = self.cluster('long'), []
+        with self.database.write() as session:
+            epoch = leases.claim(session, ident, 'me', 60.0)
+        pen = ledger.Ledger(self.database, ident, epoch, moments.append)
+        with mock.patch.object(ledger, '_LONG', 0.0), \
+                pen._writing() as session:
+            session.get_one(models.Cluster, ident).lease_until = 0.0
+            later = time.monotonic()
+        # The lease is ours from the end of it on, and here it is known.
+        self.assertGreaterEqual(moments.pop(), later)
+        with self.database.read() as session:
+            self.assertGreater(session.scalars(sa.select(
+                models.Cluster.lease_until - leases.utc_seconds()).where(
+                    models.Cluster.id == ident)).one(), 40)
 
     def test_old_epoch(self):
         before = self.dump()
