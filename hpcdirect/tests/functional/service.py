@@ -86,6 +86,7 @@ class Service(fixtures.Fixture):
         self.runner = runner
         self.directories = directories
         self.options = options
+        self.program = program('all_in_one')
         self.process = None
 
     def _setUp(self):
@@ -148,7 +149,7 @@ class Service(fixtures.Fixture):
         """Start it and wait until it answers."""
         output = (self.folder / 'output').open('ab')
         self.process = subprocess.Popen(
-            [sys.executable, '-c', program('all_in_one'), '--config-file',
+            [sys.executable, '-c', self.program, '--config-file',
              str(self.folder / 'hpcdirect.conf')],
             env={**os.environ, **environment}, stdout=output,
             stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,

@@ -76,6 +76,14 @@ class CostTest(testtools.TestCase):
         self.assertRegex(said, r'(?m)^all clusters, first +100 +\d+\.\d ')
         self.assertRegex(said.splitlines()[-1], r'\d+ over 30 ms$')
 
+    def test_grave_faults(self):
+        if not mariadb.available():
+            self.skipTest('MariaDB is not installed')
+        said = run('severe.py', '--only', '2', '7', '8')
+        self.assertRegex(said, r'(?m)^2 10,000 query fields +\d\.\d\d s of')
+        self.assertIn('a second lasts +1 s', said)
+        self.assertRegex(said, r'looked at after \d+\.\d s\s*\Z')
+
     def test_clusters_that_rest(self):
         if not mariadb.available():
             self.skipTest('MariaDB is not installed')
