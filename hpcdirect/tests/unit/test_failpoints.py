@@ -117,7 +117,7 @@ class PlacesTest(testtools.TestCase):
         found = list(transactions())
         self.assertEqual(len(found), len(set(found)))
         self.assertIn('db.ledger.Ledger.finish', found)
-        self.assertIn('db.holds.Holds.renew', found)
+        self.assertIn('db.holds.Holds._renewed', found)
         self.assertIn('db.clusters.Cluster.delete', found)
 
     def test_nobody_else_commits(self):
