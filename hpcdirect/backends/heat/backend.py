@@ -139,12 +139,16 @@ class HeatBackend(base.Backend):
         stacks = self._stacks(request.project_id)
         name = template.name(request.cluster_id)
         stack = stacks.get(name)
+        made = False
         if stack is None:
             wanted = _built(request, request.slots, {})
             made = stacks.create(name, wanted.template, wanted.parameters,
                                  f'{template.TAG},{name}')
-            if self._delete_doubles(stacks, name) == 0 and made:
-                return self.reference(request.cluster_id, request.project_id)
+        # At every look: whoever was to let the others go may have died.
+        doubles = self._delete_doubles(stacks, name)
+        if made and not doubles:
+            return self.reference(request.cluster_id, request.project_id)
+        if stack is None or doubles:
             stack = stacks.get(name)
         if stack is None or stack.action == 'DELETE':
             # A name is free again a moment after all else is gone.
@@ -162,8 +166,10 @@ class HeatBackend(base.Backend):
         """
         doubles = stacks.named(name)[1:]
         for stack in doubles:
-            LOG.warning('Stack %s was made twice; %s goes.', name, stack.id)
-            stacks.delete(stack)
+            if stack.stack_status != 'DELETE_IN_PROGRESS':
+                LOG.warning('Stack %s was made twice; %s goes.', name,
+                            stack.id)
+                stacks.delete(stack)
         return len(doubles)
 
     def _change(self, request: base.InfraRequest, stacks: Stacks,

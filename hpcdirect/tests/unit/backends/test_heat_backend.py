@@ -306,6 +306,16 @@ class EnsureTest(HeatCase):
         self.assertEqual(['create', 'delete'],
                          [what for what, *_ in self.asked()])
 
+    def test_double_that_a_dead_one_left(self):
+        self.there('CREATE_COMPLETE', server('head-0'), server('compute-0'))
+        for status, asked in (('CREATE_COMPLETE', [('delete',)]),
+                              ('DELETE_IN_PROGRESS', []),
+                              ('DELETE_FAILED', [('delete',)])):
+            self.stacks.doubles = [self.stacks.stack, SimpleNamespace(
+                id='T', stack_name=NAME, stack_status=status)]
+            self.assertEqual(asked, self.asked())
+            self.stacks.asked.clear()
+
     def test_nothing_to_do(self):
         self.there('UPDATE_COMPLETE', server('head-0'), server('compute-0'))
         self.assertEqual([], self.asked())
