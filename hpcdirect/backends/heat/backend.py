@@ -144,12 +144,19 @@ class HeatBackend(base.Backend):
             wanted = _built(request, request.slots, {})
             made = stacks.create(name, wanted.template, wanted.parameters,
                                  f'{template.TAG},{name}')
-        # At every look: whoever was to let the others go may have died.
-        doubles = self._delete_doubles(stacks, name)
+        # Heat lets in two that come at once; all agree on the one that stays.
+        # Looked for at every change: who was to let one go may have died.
+        there = stacks.named(name)
+        doubles = there[1:]
+        if doubles:
+            LOG.warning('Stack %s was made more than once; all but %s go.',
+                        name, there[0].id)
+            self._take_down(stacks, doubles)
         if made and not doubles:
             return self.reference(request.cluster_id, request.project_id)
         if stack is None or doubles:
-            stack = stacks.get(name)
+            # By its name Heat finds any of those made in one second.
+            stack = stacks.get(there[0].id if there else name)
         if stack is None or stack.action == 'DELETE':
             # A name is free again a moment after all else is gone.
             going = stack is None or stack.stack_status != 'DELETE_FAILED'
@@ -158,19 +165,12 @@ class HeatBackend(base.Backend):
         self._change(request, stacks, stack)
         return self.reference(request.cluster_id, request.project_id)
 
-    @staticmethod
-    def _delete_doubles(stacks: Stacks, name: str) -> int:
-        """Let one stack be of that name; how many were too many.
-
-        Heat lets in two that come at once; all agree on the one that stays.
-        """
-        doubles = stacks.named(name)[1:]
-        for stack in doubles:
-            if stack.stack_status != 'DELETE_IN_PROGRESS':
-                LOG.warning('Stack %s was made twice; %s goes.', name,
-                            stack.id)
+    def _take_down(self, stacks: Stacks, doomed: Iterable[Stack]) -> None:
+        """Begin to delete stacks, those again at which nothing moves."""
+        for stack in doomed:
+            if stack.stack_status != 'DELETE_IN_PROGRESS' \
+                    or self._stalled(stacks, stack):
                 stacks.delete(stack)
-        return len(doubles)
 
     def _change(self, request: base.InfraRequest, stacks: Stacks,
                 stack: Stack) -> None:
@@ -267,10 +267,7 @@ class HeatBackend(base.Backend):
         stacks = self._stacks(project_id)
         name, cloud = template.name(cluster_id), self._cloud(project_id)
         there = stacks.named(name)
-        for stack in there:
-            if stack.stack_status != 'DELETE_IN_PROGRESS' \
-                    or self._stalled(stacks, stack):
-                stacks.delete(stack)
+        self._take_down(stacks, there)
         if any(stack.action == 'DELETE' for stack in there) \
                 and not cloud.servers(cluster_id):
             cloud.delete_loose_ports(name)

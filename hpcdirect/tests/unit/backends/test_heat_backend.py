@@ -308,13 +308,23 @@ class EnsureTest(HeatCase):
 
     def test_double_that_a_dead_one_left(self):
         self.there('CREATE_COMPLETE', server('head-0'), server('compute-0'))
-        for status, asked in (('CREATE_COMPLETE', [('delete',)]),
-                              ('DELETE_IN_PROGRESS', []),
-                              ('DELETE_FAILED', [('delete',)])):
-            self.stacks.doubles = [self.stacks.stack, SimpleNamespace(
-                id='T', stack_name=NAME, stack_status=status)]
-            self.assertEqual(asked, self.asked())
-            self.stacks.asked.clear()
+        kept, gone = self.stacks.stack, []
+        self.stacks.delete = lambda stack: gone.append(stack.id)
+        for status, moved, deleted in (
+                ('CREATE_COMPLETE', 60, ['T']), ('DELETE_FAILED', 60, ['T']),
+                ('DELETE_IN_PROGRESS', 60, []),
+                ('DELETE_IN_PROGRESS', 36000, ['T'])):
+            double = SimpleNamespace(
+                id='T', stack_name=NAME, stack_status=status,
+                action=status.partition('_')[0], creation_time=ago(36000),
+                updated_time=None, parameters={})
+            self.stacks.doubles = [kept, double]
+            self.stacks.event = ago(moved)
+            # By their name Heat may find either.
+            self.stacks.get = {NAME: double, 'S': kept}.__getitem__
+            self.assertEqual([], self.asked())
+            self.assertEqual(deleted, gone)
+            gone.clear()
 
     def test_nothing_to_do(self):
         self.there('UPDATE_COMPLETE', server('head-0'), server('compute-0'))
