@@ -26,6 +26,7 @@ bars. README.rst beside this file says more.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -38,7 +39,9 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE / 'benchmarks')]
+
+import usage
 
 BED = HERE / 'devstack/bed/bed'
 #: What of a cluster Ironic's short list tells of a node.
@@ -82,14 +85,11 @@ class Peer:
 
     def cpu(self) -> float:
         """Seconds of CPU that they have had."""
-        ticks = 0
+        seconds = 0.0
         for pid in self.pids():
-            try:
-                fields = pathlib.Path(f'/proc/{pid}/stat').read_text()
-            except OSError:
-                continue
-            ticks += sum(map(int, fields.rpartition(')')[2].split()[11:13]))
-        return ticks / os.sysconf('SC_CLK_TCK')
+            with contextlib.suppress(OSError):
+                seconds += usage.cpu(pid)
+        return seconds
 
 
 def main() -> int:

@@ -45,6 +45,7 @@ import yaml
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import plain_ansible
+import usage
 
 from hpcdirect.backends import base
 from hpcdirect.backends import request
@@ -137,13 +138,6 @@ def mpi_job(keys: Keys, address: str, port: int, host_key: str,
         raise SystemExit(f'The job failed:\n{out}{done.stderr.decode()}')
 
 
-def _cpu(pid: int) -> float:
-    """Seconds of CPU of a process and of its children that have ended."""
-    stat = pathlib.Path(f'/proc/{pid}/stat').read_text()
-    return sum(map(int, stat.rpartition(')')[2].split()[11:15])) / os.sysconf(
-        'SC_CLK_TCK')
-
-
 # -- hpcdirect ------------------------------------------------------------
 
 class Ours:
@@ -170,7 +164,7 @@ class Ours:
     def order(self) -> Result:
         """One cluster, from POST to the end of the job; deleted again."""
         load, began = os.getloadavg()[0], time.time()
-        cpu = _cpu(self._service.process.pid)
+        cpu = usage.cpu(self._service.process.pid, children=True)
         self._service.create(**self._keys.parameters(self._compute))
         cluster = self._service.settled()
         if cluster is None or cluster['status'] != 'ACTIVE':
@@ -182,7 +176,7 @@ class Ours:
         parts = self._parts(cluster['deployment']['id'], began)
         parts['job'] = ended - active
         parts['rest'] = ended - began - sum(parts.values())
-        cpu = _cpu(self._service.process.pid) - cpu
+        cpu = usage.cpu(self._service.process.pid, children=True) - cpu
         self._delete()
         return Result(ended - began, parts, cpu, load)
 
@@ -302,7 +296,7 @@ class Plain:
         """One cluster, from the boot to the end of the job; deleted."""
         load, ident = os.getloadavg()[0], str(uuid.uuid4())
         site = self._site(ident)
-        began, cpu = time.time(), _cpu(os.getpid())
+        began, cpu = time.time(), usage.cpu(os.getpid(), children=True)
         machines = self._boot(ident, site)
         booted = time.time()
         site.nodes = [plain_ansible.Node(
@@ -315,7 +309,8 @@ class Plain:
                     if machine.slot == 'head-0')
         mpi_job(self._keys, head.host, head.port, head.host_key,
                 self._compute)
-        ended, cpu = time.time(), _cpu(os.getpid()) - cpu
+        ended = time.time()
+        cpu = usage.cpu(os.getpid(), children=True) - cpu
         self._backend.delete(ident)
         self._wait(ident, base.InfraStatus.GONE)
         marks = site.marks

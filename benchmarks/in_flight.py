@@ -43,7 +43,6 @@ from hpcdirect.tests.functional import stacked
 
 #: What one cluster in flight may cost: KiB of memory, and cores for all.
 MEMORY, CORES = 20.0, 0.3
-_TICKS = os.sysconf('SC_CLK_TCK')
 
 
 def conduct(file: str) -> None:

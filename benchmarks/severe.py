@@ -11,7 +11,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """The nine gravest faults of a review, in two source trees, in one run.
 
 Each is brought about as the review did it, first in the tree of the commit
@@ -39,8 +38,13 @@ import time
 from typing import Any
 import urllib.parse
 
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1]),
+                str(pathlib.Path(__file__).resolve().parent)]
+
 import sqlalchemy as sa
 from sqlalchemy import orm
+import usage
+import yaml
 
 from hpcdirect.tests.functional import mariadb
 from hpcdirect.tests.functional import service
@@ -51,13 +55,13 @@ from hpcdirect.tests.unit.backends import test_away
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 #: Seconds that nothing here is waited for any longer.
 ENOUGH = 30.0
-_TICKS = os.sysconf('SC_CLK_TCK')
-#: What each service is started with: machines count how often they are looked
-#: at, conductors tell what they hold in memory, and one fault is long.
+#: What each service is started with: the fake backend counts how often it is
+#: looked at and says long words of machines that fail, and the conductor tells
+#: how many entries its queue and timers have.
 _SERVE = """
 import sys
 sys.path.insert(0, {tree!r})
-import pathlib, threading, time
+import dataclasses, pathlib, threading, time
 from hpcdirect.backends import fake
 from hpcdirect.cmd import all_in_one
 from hpcdirect.conductor import service
@@ -68,7 +72,6 @@ def observed(self, ref):
         file.write('.')
     return observe(self, ref)
 def see(name, values):
-    import dataclasses
     found = seen(name, values)
     return dataclasses.replace(found, fault='x' * {fault}) \\
         if found.fault else found
@@ -118,8 +121,7 @@ class Service(service.Service):
     @property
     def cpu(self) -> float:
         """Seconds of CPU that the process has used."""
-        stat = pathlib.Path(f'/proc/{self.process.pid}/stat').read_text()
-        return sum(map(int, stat.rpartition(')')[2].split()[11:13])) / _TICKS
+        return usage.cpu(self.process.pid)
 
     @property
     def looks(self) -> int:
@@ -147,10 +149,19 @@ def told(seconds: float) -> str:
 
 
 @contextlib.contextmanager
-def running(tree: pathlib.Path, **options: Any) -> Iterator[Service]:
-    """A service of a tree."""
+def running(tree: pathlib.Path, broken: bool = False, **options: Any
+            ) -> Iterator[Service]:
+    """A service of a tree.
+
+    :param broken: its machines never come up.
+    """
     with tempfile.TemporaryDirectory(prefix='hd-') as folder:
         test_turns.write(pathlib.Path(folder))
+        if broken:
+            file = pathlib.Path(folder) / 'blueprints/plant/blueprint.yaml'
+            plant = yaml.safe_load(file.read_text())
+            plant['infrastructure']['fake']['groups']['worker']['fail'] = True
+            file.write_text(yaml.safe_dump(plant))
         one = Service(tree, directories=(folder,), **options)
         with one:
             yield one.start()
@@ -160,6 +171,13 @@ def active(one: Service, name: str) -> bool:
     """Whether a cluster is there."""
     return bool(one.call('GET', f'/v1/clusters/{name}').json.get('status')
                 == 'ACTIVE')
+
+
+def edit(one: Service, statement: str) -> None:
+    """Change rows of a service's database, behind its back."""
+    with contextlib.closing(sqlite3.connect(
+            one.folder / 'db.sqlite', timeout=30)) as rows, rows:
+        rows.execute(statement)
 
 
 # -- the faults, by their numbers in the review -------------------------------
@@ -221,7 +239,8 @@ def queue(tree: pathlib.Path) -> str:
         one.call('DELETE', '/v1/clusters/gone')
         until(lambda: one.call('GET', '/v1/clusters/gone').status == 404)
         took = time.monotonic() - begun
-        until(lambda: False, 8 - took)
+        # The queue has at least eight seconds to grow.
+        time.sleep(max(0.0, 8 - took))
         return f'delete {told(took)}, {one.size} entries'
 
 
@@ -245,10 +264,8 @@ def silent_cloud(tree: pathlib.Path) -> str:
         for name in names:
             one.create(name, 'plant')
         until(lambda: all(active(one, name) for name in names))
-        with sqlite3.connect(one.folder / 'db.sqlite', timeout=30) as rows:
-            rows.execute("UPDATE clusters SET backend = 'heat', "
-                         "backend_ref = 'ours/x'")
-        rows.close()
+        edit(one, "UPDATE clusters SET backend = 'heat', "
+             "backend_ref = 'ours/x'")
         until(lambda: heat.asked >= 2)
         one.create('other', 'plant')
         return 'another is there after ' + told(until(
@@ -260,10 +277,8 @@ def clock(tree: pathlib.Path) -> str:
     with running(tree, conductor={'watch_interval': 1}) as one:
         one.create('x', 'plant')
         until(lambda: active(one, 'x'))
-        with sqlite3.connect(one.folder / 'db.sqlite', timeout=30) as rows:
-            # As rows are when they were written before it was set back.
-            rows.execute('UPDATE clusters SET due_at = due_at + 3600')
-        rows.close()
+        # As rows are that were written before it was set back.
+        edit(one, 'UPDATE clusters SET due_at = due_at + 3600')
         seen = one.looks
         return 'looked at after ' + told(until(
             lambda: one.looks > seen + 1))
@@ -272,13 +287,8 @@ def clock(tree: pathlib.Path) -> str:
 def long_text(tree: pathlib.Path) -> str:
     """A machine that fails with more words than a column holds."""
     own = mariadb.MariaDB()
-    with own, running(tree, fault=70000,
+    with own, running(tree, broken=True, fault=70000,
                       database={'connection': own.url}) as one:
-        place = pathlib.Path(one.directories[0]) / 'blueprints/plant'
-        file = place / 'blueprint.yaml'
-        file.write_text(file.read_text().replace(
-            '        delay:', '        fail: true\n        delay:'))
-        time.sleep(2)
         one.create('x', 'plant')
 
         def over() -> bool:
@@ -402,8 +412,10 @@ def main() -> int:
         if asked.before:
             packed = subprocess.run(
                 ['git', '-C', str(ROOT), 'archive', asked.before],
-                check=True, stdout=subprocess.PIPE).stdout
-            subprocess.run(['tar', '-x', '-C', folder], input=packed,
+                check=False, capture_output=True)
+            if packed.returncode:
+                parser.error(packed.stderr.decode().strip())
+            subprocess.run(['tar', '-x', '-C', folder], input=packed.stdout,
                            check=True)
             trees = {asked.before: pathlib.Path(folder), **trees}
         print(f'{"":28}', *(f'{name:32}' for name in trees))

@@ -162,7 +162,10 @@ class Holds:
 
     @_RETRIED
     def _renewed(self, held: Mapping[str, Held]) -> dict[str, Held]:
-        """Renew some leases; those that were not."""
+        """Renew some leases.
+
+        :returns: those that somebody else has locked, or has taken since.
+        """
         until = time.monotonic() + self._seconds
         epochs = {ident: one.epoch for ident, one in held.items()
                   if not one.left}

@@ -46,7 +46,8 @@ _SLACK = 5.0
 #: The longest lease that can be configured, in seconds, for rows that do not
 #: say for how long theirs was taken.
 _LONGEST_LEASE = 300.0
-#: Part of a lease's time that is left after a write of its owner.
+#: Part of a lease's time that is left, at least, when its owner has fenced a
+#: write. Each time it is set anew costs a change of the row and of an index.
 KEPT = 0.8
 #: Rows of one statement.
 _PIECE = 200
@@ -136,9 +137,9 @@ def claim(session: orm.Session, cluster_id: str, owner: str,
 def fence(session: orm.Session, cluster_id: str, epoch: int) -> None:
     """Lock the cluster's row for this transaction; first thing in it.
 
-    At the end of it the lease lasts for :data:`KEPT` of its time at least,
-    from now on: :func:`renew` passes over rows that are locked, and those of
-    a conductor whose database is slow are locked by its own writes.
+    From now on the lease lasts for :data:`KEPT` of its time at least:
+    :func:`renew` passes over rows that are locked, and those of a conductor
+    whose database is slow are locked by its own writes.
 
     :raises LostLease: another conductor has taken the cluster since.
     """
