@@ -150,6 +150,11 @@ class Deployer:
         """Whether a batch is under way."""
         return bool(self._works)
 
+    @property
+    def busy(self) -> frozenset[str]:
+        """Names of the nodes that a batch is at work on."""
+        return self._works.nodes()
+
     def end(self) -> None:
         """Let everything that runs end soon; never waits."""
         self._works.end()
@@ -172,10 +177,12 @@ class Deployer:
             return None
         return self._pause() if unmoved else None
 
-    def advance(self, recorded: Snapshot) -> float | None:
+    def advance(self, recorded: Snapshot, busy: frozenset[str]
+                ) -> float | None:
         """One turn: look, plan, do what can begin.
 
         :param recorded: the cluster with this very deployment.
+        :param busy: the nodes that were :attr:`busy` before it was read.
         :returns: seconds until the next one; None when it is over.
         :raises LostLease: another conductor goes on.
         """
@@ -186,7 +193,7 @@ class Deployer:
         ident = _ident(recorded)
         try:
             if self._conclusion is None:
-                return self._turn(ident, recorded)
+                return self._turn(ident, recorded, busy)
         except BackendUnavailable as exc:
             self._conclusion = self._patient(ident, exc)
             if self._conclusion is None:
@@ -196,25 +203,24 @@ class Deployer:
                 exc, Failed) else [failures.plain(str(exc))]
         return self._conclude(ident, recorded, self._conclusion)
 
-    def _turn(self, ident: str, recorded: Snapshot) -> float | None:
-        # Who was at work before the look: what they have done meanwhile is
-        # not in it, and must not be done again.
-        busy = self._works.nodes()
+    def _turn(self, ident: str, recorded: Snapshot, busy: frozenset[str]
+              ) -> float | None:
         wrote = self._ledger.writes
         situation = self._lookout.look(ident, recorded)
         self._silent_since = None
         situation, steps = self._plan(situation)
         situation = self._note(ident, situation, steps)
-        if not steps and not self._works:
+        if not steps and not busy:
             if self._halted:
                 raise Failed([])
             self._agree(situation)
             self._finish(ident, situation)
             return None
         failed = self._failed(situation)
-        self._check(situation, steps, failed)
+        if not busy:
+            self._check(situation, steps, failed)
         if not failed:
-            self._machines.ask(ident, situation, steps, self.at_work)
+            self._machines.ask(ident, situation, steps, bool(busy))
         gathering = self._machines.gathering(situation)
         if not gathering and not situation.wanted.deleted and (
                 not failed or self._checking):
@@ -223,7 +229,8 @@ class Deployer:
         if gathering:
             return gathering
         awaited = any(step.kind in _MACHINES for step in steps)
-        if self._works:
+        if busy or self._works:
+            # One that ends, or has ended since, wakes the cluster.
             return self._pause() if awaited else _WORKING
         if self._ledger.writes == wrote and self._patiently(situation):
             self._quiet = recorded.cluster.backend_ref
@@ -308,7 +315,7 @@ class Deployer:
     def _check(self, situation: Situation, steps: Plan,
                failed: list[dict[str, Any]]) -> None:
         """Stop when a batch or a machine failed, or waiting took too long."""
-        if self._checking or self._works:
+        if self._checking:
             return
         found = failed or self._machines.failed(situation, steps)
         if found:
@@ -355,7 +362,7 @@ class Deployer:
     # -- runner work ------------------------------------------------------
 
     def _start(self, ident: str, situation: Situation, steps: Plan,
-               busy: set[str]) -> bool:
+               busy: frozenset[str]) -> bool:
         """Start a batch that can begin; False when there is none.
 
         :param busy: nodes that were at work when *situation* was seen.

@@ -333,12 +333,15 @@ class Conductor:
 
     def _converge(self, ledger: Ledger, held: Held) -> float | None:
         """One turn; the rest before the next one, None when it is over."""
+        # Who is at work before the look: what they do meanwhile is not in it,
+        # and must be neither done again nor taken for left undone.
+        busy = held.deployer.busy if held.deployer else frozenset()
         recorded = ledger.snapshot()
         held.generation = max(held.generation, recorded.cluster.generation)
         deployment = recorded.deployment
         if held.deployer and (deployment is None
                               or held.deployment_id != deployment.id):
-            if held.deployer.at_work:
+            if busy:
                 # It comes again when that has ended.
                 held.deployer.end()
                 return self._rest
@@ -368,7 +371,7 @@ class Conductor:
             resource_uuid=ledger.cluster_id, overwrite=True)
         LOG.debug('Cluster %s: epoch %d, request %s', ledger.cluster_id,
                   held.epoch, context.request_id)
-        return held.deployer.advance(recorded)
+        return held.deployer.advance(recorded, busy)
 
     def _backend(self, name: str) -> Backend:
         """The backend of a name.

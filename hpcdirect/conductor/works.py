@@ -58,9 +58,10 @@ class Works:
         """Whether a batch is under way."""
         return bool(self._running)
 
-    def nodes(self) -> set[str]:
+    def nodes(self) -> frozenset[str]:
         """Names of the nodes that a batch is at work on."""
-        return {node for work in list(self._running) for node in work.nodes}
+        return frozenset(node for work in list(self._running)
+                         for node in work.nodes)
 
     def start(self, work: BatchWork) -> None:
         """Carry a batch out; returns at once."""

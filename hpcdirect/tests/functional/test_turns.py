@@ -27,6 +27,7 @@ import yaml
 
 from hpcdirect.conductor.service import Conductor
 from hpcdirect.conductor.service import Parts
+from hpcdirect.conductor.works import Works
 from hpcdirect.db import leases
 from hpcdirect.db import models
 from hpcdirect.db.ledger import Ledger
@@ -74,6 +75,21 @@ def write(folder):
     for verb in ('apply', 'revert', 'verify', 'drain', 'resume'):
         (place / f'{verb}.yaml').write_text(yaml.safe_dump(
             [{'name': verb, 'hosts': 'work_node', 'tasks': []}]))
+
+
+class Until:
+    """Tells a listener all of it, but first waits once a run has begun."""
+
+    def __init__(self, listener, go):
+        self._listener = listener
+        self._go = go
+
+    def __getattr__(self, name):
+        return getattr(self._listener, name)
+
+    def begun(self, run_id):
+        self._listener.begun(run_id)
+        self._go.wait(60)
 
 
 class Case(testtools.TestCase):
@@ -365,6 +381,71 @@ class CourseTest(Case):
         self.assertEqual(1, len(cut))
         self.assertLess(len(cut[0].encode()), 65536)
         self.assertTrue(cut[0].endswith('[cut]'))
+
+
+class LookTest(Case):
+    """Work that ends while a turn reads how the cluster stands."""
+
+    def setUp(self):
+        super().setUp()
+        self.go, self.seen = threading.Event(), []
+        ended, snapshot = threading.Event(), Ledger.snapshot
+
+        class Waiting(FakeRunner):
+            """Begins, and goes on when a turn has read that it has."""
+
+            def carry_out(runner, batch, listener, stopped):
+                super().carry_out(batch, Until(listener, self.go),
+                                  lambda: False)
+
+        def read(ledger):
+            found = snapshot(ledger)
+            if not self.go.is_set() and [
+                    run for run in found.open_runs
+                    if run.status == 'RUNNING']:
+                self.seen.append(ledger.cluster_id)
+                self.go.set()
+                self.assertTrue(ended.wait(30))
+            return found
+
+        over = Works._carry_out
+
+        def carried_out(works, *given):
+            over(works, *given)
+            ended.set()
+
+        self.useFixture(fixtures.MonkeyPatch(
+            'hpcdirect.db.ledger.Ledger.snapshot', read))
+        self.useFixture(fixtures.MonkeyPatch(
+            'hpcdirect.conductor.works.Works._carry_out', carried_out))
+        self.ident = self.create()
+        self.at_work = self.conductor(Waiting(self.api.conf))
+        local_bed.wait_for(lambda: [
+            run for run in self.runs(self.ident)
+            if run['status'] == 'RUNNING'])
+
+    def assert_done_once(self):
+        self.assertEqual('ACTIVE', self.settled(self.ident)['status'])
+        self.assertEqual([self.ident], self.seen)
+        self.assertEqual([('apply', 'SUCCEEDED'), ('verify', 'SUCCEEDED')],
+                         sorted((run['verb'], run['status'])
+                                for run in self.runs(self.ident)))
+
+    def test_it_is_not_done_again(self):
+        self.at_work.advance(self.ident)
+        self.assert_done_once()
+
+    def test_it_is_not_taken_for_interrupted(self):
+        answer = self.api.call(
+            'POST', f'/v1/clusters/{self.ident}/deployments',
+            {'operation': 'cancel'})
+        self.assertEqual(202, answer.status, answer.body)
+        self.at_work.advance(self.ident)
+        local_bed.wait_for(lambda: self.go.is_set())
+        self.settled(self.ident, ('ACTIVE', 'ERROR'))
+        self.assertEqual([self.ident], self.seen)
+        self.assertNotIn('INTERRUPTED', [
+            run['status'] for run in self.runs(self.ident)])
 
 
 class LeavingTest(Case):
