@@ -123,7 +123,7 @@ class ConductorsTest(testtools.TestCase):
         self.assertEqual('ACTIVE', one.settled(seconds=600))
         # Whoever carries it out keeps the lease until that is done.
         with conductors.record(one.folder) as found:
-            self.assertEqual([[1, 'apply', 'work']], [
+            self.assertEqual([[1, 'apply', 'work'], [1, 'verify', 'work']], [
                 entry for machine in found.values()
                 for entry in machine['log']])
         slow.seconds = 0.0
