@@ -204,7 +204,8 @@ class Course:
         result = _RESULTS.get(record['event'], changed)
         said = message.complete(record.get('said', ''), self._said)
         if result is Result.UNREACHABLE:
-            said = fence.explain(node, said, self._setting.connect_timeout)
+            said, _passes = fence.explain(
+                node, said, self._setting.connect_timeout)
         said = self._redact(said)
         self._outlive(node)
         leg.seen.add(node)

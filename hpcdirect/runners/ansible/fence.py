@@ -22,8 +22,10 @@ from collections.abc import Iterable
 from concurrent import futures
 import dataclasses
 import pathlib
+import random
 import re
 import shlex
+import time
 from typing import Any
 
 from hpcdirect.runners.ansible import ssh
@@ -33,6 +35,9 @@ _WIDTH = 32
 #: What the script needs at most besides the wait for running commands: the
 #: lock of the gate (20 s) and two waits for commands being ended (5 s each).
 _SCRIPT_SECONDS = 35
+#: Seconds before a connection that was closed is tried again; grows.
+_PAUSE = 0.2
+_CHANCE = random.SystemRandom()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,36 +105,50 @@ class Fence:
 
     def _ssh(self, node: str, command: str, script: bytes) -> str:
         limit = 2 * self.connect + self.wait + _SCRIPT_SECONDS
-        try:
-            code, said = ssh.ask(['-F', self.config, '-T', node, command],
-                                 ssh.Patience(limit), script)
-        except TimeoutError:
-            return f'{node} did not let the run in within {limit} s.'
-        if code == 255:
-            return explain(node, said, self.connect)
-        last = said.splitlines()[-1] if said else f'exit {code}'
-        return f'{node}: {last}' if code else ''
+        until, pause = time.monotonic() + self.connect, _PAUSE
+        while True:
+            try:
+                code, said = ssh.ask(
+                    ['-F', self.config, '-T', node, command],
+                    ssh.Patience(limit), script)
+            except TimeoutError:
+                return f'{node} did not let the run in within {limit} s.'
+            if code != 255:
+                last = said.splitlines()[-1] if said else f'exit {code}'
+                return f'{node}: {last}' if code else ''
+            sentence, passes = explain(node, said, self.connect)
+            # The script may have been at work: to be asked twice by the
+            # same batch changes nothing.
+            if not passes or time.monotonic() + pause > until:
+                return sentence
+            time.sleep(pause * _CHANCE.uniform(0.75, 1.25))
+            pause *= 1.5
 
 
 #: How the script begins to say that it has seen a newer wish.
 _REPLAYED = re.compile(r'[^ ]+: replayed: ')
 
-#: What ssh says -> what we say. The first that fits.
+#: What ssh says -> what we say, and whether it may pass within moments: sshd
+#: takes new settings (an element may have just brought them, on the node or
+#: on the jump host), or has more callers at once than its MaxStartups.
+#: The first that fits.
 _SAYINGS = (
     ('Host key verification failed',
      '{node} does not show the host key that it was given (host key '
-     'mismatch); somebody may be in between, or it was installed anew.'),
-    ('Permission denied', "{node} does not accept the cluster's ssh key."),
+     'mismatch); somebody may be in between, or it was installed anew.',
+     False),
+    ('Permission denied', "{node} does not accept the cluster's ssh key.",
+     False),
     ('Connection refused',
-     '{node} refused the ssh connection: sshd does not run there.'),
-    ('No route to host', '{node} cannot be reached: no route to it.'),
-    ('Could not resolve', "{node}'s ssh address cannot be resolved."),
-    ('timed out', '{node} did not answer ssh within {seconds} s.'),
-    ('Timeout, server', '{node} stopped answering ssh.'),
-    ('read from master failed', 'The ssh connection to {node} broke.'),
-    ('Broken pipe', 'The ssh connection to {node} broke.'),
-    ('closed by', '{node} closed the ssh connection.'),
-    ('Connection reset', '{node} closed the ssh connection.'),
+     '{node} refused the ssh connection: sshd does not run there.', True),
+    ('No route to host', '{node} cannot be reached: no route to it.', False),
+    ('Could not resolve', "{node}'s ssh address cannot be resolved.", False),
+    ('timed out', '{node} did not answer ssh within {seconds} s.', False),
+    ('Timeout, server', '{node} stopped answering ssh.', False),
+    ('read from master failed', 'The ssh connection to {node} broke.', True),
+    ('Broken pipe', 'The ssh connection to {node} broke.', True),
+    ('closed by', '{node} closed the ssh connection.', True),
+    ('Connection reset', '{node} closed the ssh connection.', True),
 )
 
 
@@ -138,13 +157,14 @@ def is_replay(said: str) -> bool:
     return bool(_REPLAYED.match(said))
 
 
-def explain(node: str, said: str, seconds: int) -> str:
+def explain(node: str, said: str, seconds: int) -> tuple[str, bool]:
     """A sentence for what ssh wrote when it failed.
 
     :param seconds: what the connection was allowed to take.
+    :returns: the sentence, and whether the cause may pass within moments.
     """
-    for words, sentence in _SAYINGS:
+    for words, sentence, passes in _SAYINGS:
         if words in said:
-            return sentence.format(node=node, seconds=seconds)
+            return sentence.format(node=node, seconds=seconds), passes
     last = said.strip().splitlines()[-1:] or ['ssh gave no reason']
-    return f'{node} cannot be reached by ssh: {last[0]}'
+    return f'{node} cannot be reached by ssh: {last[0]}', False

@@ -76,7 +76,7 @@ pipelining = true
 [ssh_connection]
 pipelining = true
 ssh_args = -F {folder}/ssh_config -o ControlMaster=auto \
--o ControlPersist=60 -o ControlPath={folder}/c/%n
+-o ControlPersist=600 -o ControlPath={folder}/c/%n
 """
 
 

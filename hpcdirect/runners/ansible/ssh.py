@@ -58,7 +58,7 @@ Host *
 _SHARED = """\
   ControlMaster auto
   ControlPath {folder}/c/%n
-  ControlPersist 60
+  ControlPersist 600
 """
 
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]*')

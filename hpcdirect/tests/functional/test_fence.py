@@ -15,7 +15,10 @@
 import contextlib
 import os
 import pathlib
+import select
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import textwrap
@@ -42,6 +45,53 @@ class Printer(sshd_nodes.Recorder):
 runner = AnsibleRunner(case.configured())
 runner.carry_out(batch, Printer(), lambda: False)
 """
+
+
+class Door:
+    """A way to a port that closes on its first callers."""
+
+    SLAMMED = 3
+
+    def __init__(self, port, said):
+        self._to, self._said = port, said
+        self._socket = socket.create_server(('127.0.0.1', 0))
+        self.port, self.callers = self._socket.getsockname()[1], 0
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._socket.close()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                caller = self._socket.accept()[0]
+                self.callers += 1
+                if self.callers > self.SLAMMED:
+                    threading.Thread(target=self._pass, args=(
+                        caller,)).start()
+                    continue
+                with caller:
+                    caller.sendall(self._said)
+                    # Not orderly: it is reset.
+                    caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                      struct.pack('ii', 1, 0))
+
+    def _pass(self, caller):
+        with contextlib.suppress(OSError), caller, \
+                socket.create_connection(('127.0.0.1', self._to)) as to:
+            other = {caller: to, to: caller}
+            while True:
+                for each in select.select(list(other), [], [])[0]:
+                    said = each.recv(65536)
+                    if not said:
+                        return
+                    other[each].sendall(said)
 
 
 class FenceTest(NodesCase):
@@ -114,6 +164,17 @@ class FenceTest(NodesCase):
         outcome = next(iter(told.outcomes.values()))
         self.assertEqual(['compute-0'], list(outcome.failed))
         self.assertIn('a newer run', told.log)
+
+    def test_sshd_that_takes_new_settings_is_asked_again(self):
+        # A restart drops who is about to log in, on a jump host as well.
+        node = self.nodes['compute-0']
+        for slammed in (b'', b'half a banner'):
+            with Door(node.port, slammed) as door:
+                told = self.carried_out(AnsibleRunner(self.conf), self.batch(
+                    self.marking('asked', 1, 0),
+                    hosts=(node.host(ssh_port=door.port),)))
+                self.assert_succeeded(told)
+                self.assertEqual(Door.SLAMMED + 1, door.callers)
 
     def test_an_older_wish_is_refused(self):
         """And another one of the same generation; whatever the epoch is."""
