@@ -139,8 +139,10 @@ def measure(clusters: int, seconds: float, workers: int) -> None:
             served.folder, served.conf.database.connection, workers))
         stack.callback(conductor.stop)
         pause = threading.Event()
-        # The first ones bring in code, connections and threads for all.
-        warm = min(50, clusters // 2)
+        # The first ones bring in code, connections and threads for all, and
+        # what eight workers need at their busiest, which the allocator keeps.
+        empty = conductor.ask()
+        warm = clusters // 4
         _order(served, conductor, range(warm), seconds)
         few = conductor.ask()
         idents = _order(served, conductor, range(warm, clusters), seconds)
@@ -156,6 +158,9 @@ def measure(clusters: int, seconds: float, workers: int) -> None:
                 deleted = _deleted(served, idents.pop())
         last = conductor.ask()
         _report(clusters - warm, few, first, last, worst, deleted)
+        print(f'the whole process: {empty["rss"] / 1024:.0f} MiB without a '
+              f'cluster, {few["rss"] / 1024:.0f} with {warm}, '
+              f'{last["rss"] / 1024:.0f} with {clusters}')
         log = served.folder / 'log'
         if log.exists() and log.stat().st_size:
             print('the conductor said:', log.read_text()[-4000:])
