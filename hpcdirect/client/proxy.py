@@ -217,6 +217,10 @@ class Proxy(proxy.Proxy):
         """What happened: cluster, deployment, run, level, marker."""
         return self._list(resources.Event, **query)
 
+    def services(self, **query: Any) -> Iterator[resources.Service]:
+        """The processes of the service: binary, host, state (admin only)."""
+        return self._list(resources.Service, **query)
+
     def wait(self, cluster: resources.Cluster, timeout: float = 0
              ) -> resources.Cluster:
         """Wait until a cluster's latest deployment is over.

@@ -257,6 +257,25 @@ class Event(_Resource):
     at = resource.Body('at')
 
 
+class Service(_Resource):
+    """A process of the service, and when it was seen last."""
+
+    base_path = '/services'
+    resources_key = 'services'
+    allow_fetch = False
+    _query_mapping = resource.QueryParameters(
+        'binary', 'host', 'state', 'sort', 'fields')
+
+    binary = resource.Body('binary')
+    host = resource.Body('host')
+    pid = resource.Body('pid', type=int)
+    version = resource.Body('version')
+    state = resource.Body('state')
+    interval = resource.Body('interval', type=float)
+    started_at = resource.Body('started_at')
+    seen_at = resource.Body('seen_at')
+
+
 def plain(one: resource.Resource) -> dict[str, Any]:
     """A resource as the API gave it."""
     found: dict[str, Any] = one.to_dict(computed=False, headers=False)

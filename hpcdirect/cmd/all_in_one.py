@@ -44,14 +44,17 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     conductor = assembly.conductor()
+    heartbeat = assembly.heartbeat('hpcdirect-all-in-one')
     listener = rpc.server(conf, conductor.advance, rpc.IN_PROCESS)
     conductor.start()
     listener.start()
     services = assembly.services(rpc.IN_PROCESS)
     http = server.serve(app.make_app(services), conf)
+    heartbeat.start()
     stopping.wait()
     http.shutdown()
     listener.stop()
     listener.wait()
     conductor.stop()
+    heartbeat.stop()
     return 0

@@ -32,11 +32,15 @@ def main() -> int:
         signal.signal(number, lambda *_: stopping.set())
     try:
         parts.check_exposed(conf, conf.api.host)
-        services = parts.Assembly(conf).services()
+        assembly = parts.Assembly(conf)
+        services = assembly.services()
     except HPCDirectError as exc:
         print(f'hpcdirect-api: {exc}', file=sys.stderr)
         return 1
+    heartbeat = assembly.heartbeat('hpcdirect-api')
     listening = server.serve(app.make_app(services), conf)
+    heartbeat.start()
     stopping.wait()
     listening.shutdown()
+    heartbeat.stop()
     return 0

@@ -49,7 +49,9 @@ class ConductorProcess(cotyledon.Service):
         assembly.database.patience = _PATIENCE
         conductor = assembly.conductor()
         listener = rpc.server(self._conf, conductor.advance)
+        heartbeat = assembly.heartbeat(self.name)
         conductor.start()
+        heartbeat.start()
         # It waits for a broker that is away, and work goes on without one.
         threading.Thread(target=listener.start, daemon=True,
                          name='listener').start()
@@ -57,6 +59,7 @@ class ConductorProcess(cotyledon.Service):
         try:
             # What others wait for are the leases; a message is none's loss.
             conductor.stop()
+            heartbeat.stop()
         finally:
             self._stopped.set()
 

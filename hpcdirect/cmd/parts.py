@@ -34,6 +34,7 @@ from hpcdirect.backends.base import Backend
 from hpcdirect.conductor import service
 from hpcdirect.db.session import Database
 from hpcdirect.exception import Unavailable
+from hpcdirect.heartbeat import Heartbeat
 from hpcdirect.keys import KeyRing
 from hpcdirect.keystone import Keystone
 from hpcdirect.policies import Enforcer
@@ -108,6 +109,13 @@ class Assembly:
             conductor=rpc.ConductorNudge(self.conf, url),
             keystone=Keystone(self.conf)
             if self.conf.api.auth_strategy == 'keystone' else None)
+
+    def heartbeat(self, binary: str) -> Heartbeat:
+        """What keeps this process's row, not started.
+
+        :param binary: the command that it is.
+        """
+        return Heartbeat(self.database, binary, self.conf.heartbeat.interval)
 
     def conductor(self) -> service.Conductor:
         """A conductor, not started."""

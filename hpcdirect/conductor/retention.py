@@ -53,6 +53,7 @@ class Retention:
         old = at - datetime.timedelta(seconds=self.asked)
         with self.database.write() as session:
             more = purge.keys(session, old) | purge.plans(session, old)
+            more |= purge.processes(session)
             if self.deleted:
                 more |= self._deleted(session, at)
         if not more:

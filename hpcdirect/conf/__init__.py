@@ -23,13 +23,14 @@ from hpcdirect.conf import ansible
 from hpcdirect.conf import api
 from hpcdirect.conf import blueprints
 from hpcdirect.conf import conductor
+from hpcdirect.conf import heartbeat
 from hpcdirect.conf import heat
 from hpcdirect.conf import local
 from hpcdirect.conf import paths
 from hpcdirect.conf import service_auth
 
-_MODULES = (paths, api, blueprints, conductor, local, heat, ansible,
-            service_auth)
+_MODULES = (paths, api, blueprints, conductor, heartbeat, local, heat,
+            ansible, service_auth)
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

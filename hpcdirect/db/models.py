@@ -31,8 +31,9 @@ from hpcdirect.db.columns import Text
 from hpcdirect.db.columns import Words
 from hpcdirect.db.columns import new_id
 from hpcdirect.db.columns import now
+from hpcdirect.db.services import Service
 
-__all__ = ['Base', 'Moment', 'new_id', 'now']
+__all__ = ['Base', 'Moment', 'Service', 'new_id', 'now']
 
 
 class Cluster(Base):

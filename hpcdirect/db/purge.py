@@ -24,6 +24,7 @@ from typing import cast
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from hpcdirect.db import services
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Deployment
 from hpcdirect.db.models import Event
@@ -35,6 +36,7 @@ from hpcdirect.db.models import Node
 from hpcdirect.db.models import Plan
 from hpcdirect.db.models import Run
 from hpcdirect.db.models import Secret
+from hpcdirect.db.models import Service
 from hpcdirect.db.models import Step
 from hpcdirect.db.models import Tag
 
@@ -73,6 +75,11 @@ def keys(session: orm.Session, until: datetime.datetime) -> bool:
 def plans(session: orm.Session, until: datetime.datetime) -> bool:
     """Take away some plans that were shown before then; as above."""
     return bool(_some(session, Plan, Plan.created_at < until))
+
+
+def processes(session: orm.Session) -> bool:
+    """Take away some rows of processes that nobody has seen for long."""
+    return bool(_some(session, Service, services.forgotten()))
 
 
 def _some(session: orm.Session, model: type[Any],

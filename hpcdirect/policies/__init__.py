@@ -30,12 +30,14 @@ from hpcdirect.policies import clusters
 from hpcdirect.policies import deployments
 from hpcdirect.policies import plans
 from hpcdirect.policies import projects
+from hpcdirect.policies import services
 
 
 def list_rules() -> Iterable[policy.RuleDefault]:
     """Every rule, for oslopolicy-sample-generator and the enforcer."""
     return itertools.chain(base.RULES, blueprints.RULES, clusters.RULES,
-                           deployments.RULES, plans.RULES, projects.RULES)
+                           deployments.RULES, plans.RULES, projects.RULES,
+                           services.RULES)
 
 
 class Enforcer:

@@ -18,9 +18,21 @@ line is none of ours.
 
 from __future__ import annotations
 
+import atexit
+
 from hpcdirect.api import app
 from hpcdirect.cmd import parts
+from hpcdirect.wsgi.begun import Begun
 
 _conf = parts.configure(())
 parts.check_exposed(_conf, None)
-application = app.make_app(parts.Assembly(_conf).services())
+_assembly = parts.Assembly(_conf)
+
+
+def _begin() -> None:
+    heartbeat = _assembly.heartbeat('hpcdirect-api')
+    heartbeat.start()
+    atexit.register(heartbeat.stop)
+
+
+application = Begun(app.make_app(_assembly.services()), _begin)

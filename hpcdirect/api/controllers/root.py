@@ -31,6 +31,7 @@ from hpcdirect.api.controllers import events
 from hpcdirect.api.controllers import plans
 from hpcdirect.api.controllers import projects
 from hpcdirect.api.controllers import runs
+from hpcdirect.api.controllers import services as processes
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import versions as schema
 from hpcdirect.api.services import Services
@@ -66,7 +67,8 @@ class V1(Resource):
             'openapi.json': Document(services, root),
             'plans': plans.Plans(services),
             'projects': projects.Projects(services),
-            'runs': runs.Runs(services)})
+            'runs': runs.Runs(services),
+            'services': processes.Processes(services)})
 
     @validation.schemas(response=schema.ONE, public=True)
     def get(self) -> dict[str, Any]:

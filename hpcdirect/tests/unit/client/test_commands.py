@@ -125,6 +125,8 @@ class ReadTest(base.ClientTest):
                     'name': 'x', 'version': '1', 'grade': 'A'}),
                 ('element list --long', '/elements', {
                     'name': 'x', 'version': '1'}),
+                ('service list --state down --long', '/services', {
+                    'id': 's', 'binary': 'hpcdirect-api', 'state': 'down'}),
                 ('backend list', '/backends', {
                     'name': 'local', 'capacity': {'machine': 3}}),
                 ('node list demo --group head', '/clusters/demo/nodes', {

@@ -1,0 +1,40 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Options of the table of services."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from oslo_config import cfg
+
+GROUP = 'heartbeat'
+
+OPTIONS: list[cfg.Opt] = [
+    cfg.FloatOpt(
+        'interval', default=10.0, min=0.5, max=3600.0,
+        help='Seconds after which each process of the service says again '
+             'that it is there, by one statement to the database. It is '
+             '"down" in "openstack hpc service list" when it has missed '
+             'three of them.'),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Make the group known to *conf*; doing it twice is well."""
+    conf.register_group(cfg.OptGroup(GROUP, title='The table of services'))
+    conf.register_opts(OPTIONS, group=GROUP)
+
+
+def list_opts() -> list[tuple[str, Iterable[cfg.Opt]]]:
+    """What the sample configuration is made from."""
+    return [(GROUP, OPTIONS)]
