@@ -27,6 +27,7 @@ from stevedore import driver
 from stevedore import exception as stevedore_exc
 
 from hpcdirect import failpoints
+from hpcdirect import metrics
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 
@@ -61,6 +62,8 @@ def load(kind: type[T], namespace: str, enabled: Iterable[str],
             continue
         plugins[name] = failpoints.watch(
             plugin, namespace.removesuffix('s'), kind)
+        if namespace == 'backends':
+            metrics.watch(plugins[name], name, failpoints.calls(kind))
     if findings:
         raise Invalid(findings)
     return plugins

@@ -19,6 +19,7 @@ from collections.abc import Iterable
 import io
 import logging
 import re
+import time
 from typing import Any
 import urllib.parse
 
@@ -28,6 +29,7 @@ from oslo_middleware import request_id
 import pecan
 import webob
 
+from hpcdirect import metrics
 from hpcdirect.api import auth
 from hpcdirect.api import errors
 from hpcdirect.api import microversion
@@ -75,7 +77,7 @@ class Edge:
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]
                  ) -> Iterable[bytes]:
         """Answer a request, whatever becomes of it."""
-        version = microversion.VERSIONS[0]
+        version, began = microversion.VERSIONS[0], time.monotonic()
         try:
             self._prepare(environ)
             version = microversion.extract(environ, self._conf.service_type)
@@ -87,6 +89,8 @@ class Edge:
             response = _restated(response, _request_id(environ))
         response.headers.update(
             microversion.headers(version, self._conf.service_type))
+        metrics.observe_request(environ, response.status_int,
+                                time.monotonic() - began)
         answer: Iterable[bytes] = response(environ, start)
         return answer
 

@@ -61,13 +61,18 @@ class Resource:
 
     def walk(self, path: str = '') -> Iterator[tuple[str, str, Method]]:
         """Every path template below, with verb and method."""
-        for verb in VERBS:
-            if hasattr(self, verb):
-                yield path or '/', verb, getattr(self, verb)
+        for place, resource in self.places(path):
+            for verb in VERBS:
+                if hasattr(resource, verb):
+                    yield place, verb, getattr(resource, verb)
+
+    def places(self, path: str = '') -> Iterator[tuple[str, Resource]]:
+        """Every path template, with the resource that is there."""
+        yield path or '/', self
         for word, child in self.children.items():
-            yield from child.walk(f'{path}/{word}')
+            yield from child.places(f'{path}/{word}')
         if self.item is not None:
-            yield from self.item.walk(f'{path}/{{{self.item.param}}}')
+            yield from self.item.places(f'{path}/{{{self.item.param}}}')
 
     def find(self, words: Sequence[str], idents: Sequence[str] = ()
              ) -> tuple[Resource, Sequence[str]]:
@@ -170,11 +175,13 @@ class Router:
 
     def __init__(self, root: Resource) -> None:
         self._root = root
+        self._templates = {resource: path for path, resource in root.places()}
 
     @pecan.expose()
     def _route(self, args: Sequence[str], request: Any) -> Any:
         words = list(args[:-1] if args and not args[-1] else args)
         found, idents = self._root.find(words)
+        request.environ['hpcdirect.route'] = self._templates[found]
         verb = 'get' if request.method == 'HEAD' else request.method.lower()
         if verb not in VERBS or not hasattr(found, verb):
             allowed = [name.upper() for name in VERBS if hasattr(found, name)]

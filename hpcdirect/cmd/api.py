@@ -37,9 +37,8 @@ def main() -> int:
     except HPCDirectError as exc:
         print(f'hpcdirect-api: {exc}', file=sys.stderr)
         return 1
-    heartbeat = assembly.heartbeat('hpcdirect-api')
     listening = server.serve(app.make_app(services), conf)
-    heartbeat.start()
+    heartbeat = assembly.appear('hpcdirect-api')
     stopping.wait()
     listening.shutdown()
     heartbeat.stop()

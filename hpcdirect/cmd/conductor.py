@@ -49,9 +49,9 @@ class ConductorProcess(cotyledon.Service):
         assembly.database.patience = _PATIENCE
         conductor = assembly.conductor()
         listener = rpc.server(self._conf, conductor.advance)
-        heartbeat = assembly.heartbeat(self.name)
         conductor.start()
-        heartbeat.start()
+        # The API has the first port.
+        heartbeat = assembly.appear(self.name, 1 + self.worker_id)
         # It waits for a broker that is away, and work goes on without one.
         threading.Thread(target=listener.start, daemon=True,
                          name='listener').start()

@@ -27,6 +27,7 @@ from oslo_config import cfg
 from oslo_log import log
 
 from hpcdirect import conf as options
+from hpcdirect import metrics
 from hpcdirect import plugins
 from hpcdirect import rpc
 from hpcdirect.api import app
@@ -110,12 +111,22 @@ class Assembly:
             keystone=Keystone(self.conf)
             if self.conf.api.auth_strategy == 'keystone' else None)
 
-    def heartbeat(self, binary: str) -> Heartbeat:
-        """What keeps this process's row, not started.
+    def appear(self, binary: str, place: int = 0, several: bool = False
+               ) -> Heartbeat:
+        """Let this process be seen, by administrators and by Prometheus.
+
+        Call it in the process that is meant, not before a fork.
 
         :param binary: the command that it is.
+        :param place: which port from ``[metrics] port`` on.
+        :param several: whether it shares that port with its like.
+        :returns: to be stopped at the end.
         """
-        return Heartbeat(self.database, binary, self.conf.heartbeat.interval)
+        metrics.serve(self.conf, binary, place, several)
+        heartbeat = Heartbeat(self.database, binary,
+                              self.conf.heartbeat.interval)
+        heartbeat.start()
+        return heartbeat
 
     def conductor(self) -> service.Conductor:
         """A conductor, not started."""

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 from oslo_db import api as db_api
 from oslo_db import exception as db_exc
 
+from hpcdirect import metrics
 from hpcdirect.conductor.clock import SteadyClock
 from hpcdirect.db import leases
 from hpcdirect.db.ledger import Ledger
@@ -142,6 +143,7 @@ class Holds:
         held = Held(epoch, until)
         with self._lock:
             self._held[cluster_id] = held
+            metrics.HELD.set(len(self._held))
         return held
 
     @_RETRIED
@@ -212,15 +214,18 @@ class Holds:
         held = self._held.get(cluster_id)
         if held is None:
             return
-        held.left = True
+        lost, held.left = held.lost, True
         try:
-            self._released(cluster_id, held.epoch, look_again, leave)
+            ours = self._released(cluster_id, held.epoch, look_again, leave)
+            lost = lost or not ours
         except db_exc.DBError as exc:
             LOG.warning('Cluster %s is not given back, its lease will lapse: '
                         '%s', cluster_id, exc)
         finally:
             with self._lock:
                 self._held.pop(cluster_id, None)
+                metrics.HELD.set(len(self._held))
+            metrics.LEASES_LOST.inc(lost)
 
     def _databases_time(self) -> float | None:
         return None if self._offset is None \
@@ -228,9 +233,10 @@ class Holds:
 
     @_RETRIED
     def _released(self, cluster_id: str, epoch: int, look_again: float,
-                  leave: float) -> None:
+                  leave: float) -> bool:
         with self._database.write() as session:
-            leases.release(session, cluster_id, epoch, look_again, leave)
+            return leases.release(session, cluster_id, epoch, look_again,
+                                  leave)
 
     def _compare_clocks(self, at: float, before: float) -> None:
         """Become wary when the database's clock was set."""

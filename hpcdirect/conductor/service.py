@@ -32,6 +32,7 @@ from typing import Any
 from oslo_config import cfg
 from oslo_db import exception as db_exc
 
+from hpcdirect import metrics
 from hpcdirect import processes
 from hpcdirect import signing
 from hpcdirect.backends.base import Backend
@@ -228,6 +229,7 @@ class Conductor:
         with self._parts.database.read() as session:
             found = leases.due(session, self._rest,
                                lapsed=self._holds.lapsed)
+        metrics.QUEUE_AGE.set(max([0.0, *found.values()]))
         for cluster_id in found:
             self._turns.wake(cluster_id)
 

@@ -22,6 +22,7 @@ from typing import Any
 from oslo_context import context
 from oslo_db import exception as db_exc
 
+from hpcdirect import metrics
 from hpcdirect.conductor import failures
 from hpcdirect.conductor.batch import BatchWork
 from hpcdirect.exception import HPCDirectError
@@ -93,6 +94,8 @@ class Works:
         """A batch's own thread; its log lines say whose work it is."""
         if whose is not None:
             whose.update_store()
+        # A batch carries out its runs one after the other.
+        metrics.RUNS.inc()
         try:
             work.carry_out(self._must_end)
             self._deaths += work.died
@@ -114,5 +117,6 @@ class Works:
                 'The runner ended by an error of hpcdirect itself; the '
                 'conductor\'s log has it.'))
         finally:
+            metrics.RUNS.dec()
             self._running.pop(work, None)
             self._over()

@@ -26,11 +26,12 @@ from hpcdirect.conf import conductor
 from hpcdirect.conf import heartbeat
 from hpcdirect.conf import heat
 from hpcdirect.conf import local
+from hpcdirect.conf import metrics
 from hpcdirect.conf import paths
 from hpcdirect.conf import service_auth
 
 _MODULES = (paths, api, blueprints, conductor, heartbeat, local, heat,
-            ansible, service_auth)
+            ansible, metrics, service_auth)
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

@@ -28,6 +28,7 @@ from sqlalchemy import orm
 
 from hpcdirect.blueprints import hiding
 from hpcdirect.context import RequestContext
+from hpcdirect.db import measures
 from hpcdirect.db import paging
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Deployment
@@ -410,10 +411,11 @@ def _deploy(session: orm.Session, cluster: Cluster, order: Order
             ) -> Deployment:
     """A signed deployment takes the place of those that are not over."""
     if order.operation != Operation.CREATE:
-        session.execute(sa.update(Deployment).where(
+        replaced: Any = session.execute(sa.update(Deployment).where(
             Deployment.cluster_id == cluster.id, Deployment.status.in_((
                 DeploymentStatus.QUEUED, DeploymentStatus.RUNNING)),
         ).values(status=DeploymentStatus.SUPERSEDED, finished_at=now()))
+        measures.superseded(session, replaced.rowcount)
     context = order.context
     # The id and the time are part of what is signed.
     deployment = Deployment(

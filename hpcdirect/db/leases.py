@@ -190,7 +190,7 @@ def pulse(session: orm.Session, owner: str) -> Pulse:
 
 
 def release(session: orm.Session, cluster_id: str, epoch: int,
-            look_again: float = 0.0, leave: float = 0.0) -> None:
+            look_again: float = 0.0, leave: float = 0.0) -> bool:
     """Give a cluster back; the epoch stays.
 
     :param look_again: seconds after which a cluster that rests is due to be
@@ -198,6 +198,7 @@ def release(session: orm.Session, cluster_id: str, epoch: int,
     :param leave: seconds after which it is due when a deployment of it is
         not over: the API may have written one while this conductor was
         ending its work, or it could not go on.
+    :returns: whether it was still to be given.
     """
     resting: tuple[Any, ...] = ((
         Cluster.status.in_(RESTING),
@@ -206,12 +207,12 @@ def release(session: orm.Session, cluster_id: str, epoch: int,
         Deployment.cluster_id == cluster_id,
         Deployment.status.in_((DeploymentStatus.QUEUED,
                                DeploymentStatus.RUNNING)))
-    _changed(session, sa.update(Cluster).where(
+    return bool(_changed(session, sa.update(Cluster).where(
         Cluster.id == cluster_id, Cluster.epoch == epoch,
     ).values(owner='', lease_until=0.0, lease_seconds=0.0,
              due_at=sa.case((open_one, utc_seconds() + leave), *resting,
                             else_=None),
-             updated_at=Cluster.updated_at))
+             updated_at=Cluster.updated_at)))
 
 
 def wake(session: orm.Session) -> bool:
@@ -248,18 +249,23 @@ def reclaim(session: orm.Session, dead: Callable[[str], bool]) -> None:
 
 
 def due(session: orm.Session, rest: float, limit: int = 100, *,
-        lapsed: bool = True) -> list[str]:
+        lapsed: bool = True) -> dict[str, float]:
     """Clusters with work to do that nobody works on, the oldest first.
 
     Those that only rest are not among them: see :func:`reserve`.
 
     :param rest: seconds that nobody lets a cluster rest for longer.
     :param lapsed: those of another owner, too, whose lease is over.
+    :returns: ids, and for how many seconds each has waited: since it is
+        due, or since its lease was over.
     """
-    return list(session.scalars(sa.select(Cluster.id).where(
-        Cluster.deleted == '', _due(rest), _free(lapsed),
-        Cluster.status.not_in(RESTING),
-    ).order_by(Cluster.due_at).limit(limit)))
+    since = sa.case((Cluster.lease_until > Cluster.due_at,
+                     Cluster.lease_until), else_=Cluster.due_at)
+    return dict(session.execute(sa.select(
+        Cluster.id, utc_seconds() - since).where(
+            Cluster.deleted == '', _due(rest), _free(lapsed),
+            Cluster.status.not_in(RESTING),
+        ).order_by(Cluster.due_at).limit(limit)).tuples().all())
 
 
 def reserve(session: orm.Session, rest: float, limit: int, *,

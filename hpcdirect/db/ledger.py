@@ -30,7 +30,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from hpcdirect.db import events as journal
 from hpcdirect.db import leases
+from hpcdirect.db import measures
 from hpcdirect.db import models
 from hpcdirect.db.held_layers import NOBODY
 from hpcdirect.db.held_layers import Closing
@@ -150,6 +152,7 @@ class Ledger:
             deployment.status = DeploymentStatus.RUNNING
             deployment.started_at = models.now()
             deployment.plan = plan
+            measures.begun(session, deployment)
             # It was left to others perhaps, which is over.
             session.get_one(models.Cluster,
                             self.cluster_id).status_reason = ''
@@ -201,6 +204,7 @@ class Ledger:
         else:
             step.started_at = step.started_at or models.now()
             step.finished_at = models.now()
+            measures.step_over(session, step)
         self._event(
             session, deployment_id, kind='step', step_id=step.id,
             element=step.element, verb=step.kind, message=status.value,
@@ -234,6 +238,7 @@ class Ledger:
                 deployment.status = (
                     DeploymentStatus.FAILED if failures
                     else DeploymentStatus.SUCCEEDED)
+                measures.over(session, deployment)
             broken = {failure['step'] for failure in failures}
             for step in self._all(
                     session, models.Step,
@@ -290,6 +295,7 @@ class Ledger:
             deployment.status = DeploymentStatus.SUCCEEDED
             deployment.reason = reason
             deployment.started_at = deployment.finished_at = models.now()
+            measures.over(session, deployment)
             self._event(session, deployment_id, kind='deployment',
                         message=deployment.status.lower())
             if cluster.generation == deployment.generation:
@@ -531,9 +537,12 @@ class Ledger:
         with self._writing() as session:
             project = self._project(session)
             rows = [{'cluster_id': self.cluster_id, 'at': models.now(),
-                     'project_id': project, **event} for event in events]
+                     'project_id': project, 'level': 'info', **event}
+                    for event in events]
             if rows:
                 session.execute(sa.insert(models.Event), rows)
+                journal.count(session, (
+                    (row['kind'], row['level']) for row in rows))
             for run_id in {*logs, *summaries}:
                 run = session.get_one(models.Run, run_id)
                 run.summary = dict(summaries.get(run_id, run.summary))

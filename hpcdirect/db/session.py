@@ -35,6 +35,8 @@ from sqlalchemy import orm
 
 from hpcdirect import failpoints
 
+#: Where a session keeps what is to be done once it is committed.
+_AFTERWARDS = 'hpcdirect.afterwards'
 #: Seconds between two attempts to begin a transaction.
 _PAUSE = 0.5
 
@@ -91,6 +93,14 @@ def _outages() -> Iterator[None]:
 @enginefacade.transaction_context_provider
 class _Transaction:
     """What enginefacade hangs one transaction on."""
+
+
+def afterwards(session: orm.Session, act: Callable[[], object]) -> None:
+    """Have something done once what the session changes is committed.
+
+    :param act: must not fail; it is forgotten when nothing is committed.
+    """
+    session.info.setdefault(_AFTERWARDS, []).append(act)
 
 
 class Database:
@@ -160,6 +170,8 @@ class Database:
                     failpoints.failpoint(f'{place}/before')
         finally:
             self._writing.now = False
+        for act in session.info.pop(_AFTERWARDS, ()):
+            act()
         if place:
             failpoints.failpoint(f'{place}/after')
 

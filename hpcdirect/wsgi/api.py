@@ -29,9 +29,8 @@ parts.check_exposed(_conf, None)
 _assembly = parts.Assembly(_conf)
 
 
-def _begin() -> None:
-    heartbeat = _assembly.heartbeat('hpcdirect-api')
-    heartbeat.start()
+def _begin(several: bool) -> None:
+    heartbeat = _assembly.appear('hpcdirect-api', several=several)
     atexit.register(heartbeat.stop)
 
 

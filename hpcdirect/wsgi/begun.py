@@ -29,10 +29,12 @@ from hpcdirect.api.tokens import WSGIApp
 class Begun:
     """An application; *begin* is called before its first request.
 
-    :param begin: it must not fail.
+    :param begin: is told whether the server says that it has several
+        processes, and must not fail.
     """
 
-    def __init__(self, app: WSGIApp, begin: Callable[[], None]) -> None:
+    def __init__(self, app: WSGIApp, begin: Callable[[bool], None]
+                 ) -> None:
         self._app = app
         self._begin = begin
         self._lock = threading.Lock()
@@ -44,6 +46,6 @@ class Begun:
         if self._pid != os.getpid():
             with self._lock:
                 if self._pid != os.getpid():
-                    self._begin()
+                    self._begin(bool(environ.get('wsgi.multiprocess')))
                     self._pid = os.getpid()
         return self._app(environ, start)

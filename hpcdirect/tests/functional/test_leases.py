@@ -187,7 +187,7 @@ class LeaseTests(databases.SQLite):
 
     def due(self, **options):
         with self.database.read() as session:
-            return leases.due(session, 60.0, **options)
+            return list(leases.due(session, 60.0, **options))
 
     def reserved(self):
         with self.database.write() as session:
@@ -220,6 +220,18 @@ class LeaseTests(databases.SQLite):
         with self.database.write() as session:
             session.get_one(models.Cluster, ident).lease_seconds = 0
         self.assertEqual([], self.due())
+
+    def test_for_how_long_they_have_waited(self):
+        waiting = self.cluster('waiting', status='UPDATING')
+        self.set_times(waiting, due_at=-30)
+        left = self.cluster('left', status='UPDATING', due_at=0.0)
+        self.claim(left, 'dead', 10.0)
+        self.set_times(left, lease_until=-10)
+        with self.database.read() as session:
+            found = leases.due(session, 60.0)
+        self.assertEqual([left, waiting], list(found))
+        for ident, seconds in ((waiting, 30), (left, 10)):
+            self.assertAlmostEqual(seconds, found[ident], delta=5)
 
     def test_leases_that_seem_over_are_left_to_their_owners(self):
         ident = self.cluster(due_at=0.0, status='UPDATING')

@@ -21,6 +21,7 @@ import testtools
 
 from hpcdirect.db import models
 from hpcdirect.db.session import Database
+from hpcdirect.db.session import afterwards
 
 
 class SessionTest(testtools.TestCase):
@@ -62,6 +63,27 @@ class SessionTest(testtools.TestCase):
         with self.database.read() as session:
             self.assertEqual(
                 60, session.get_one(models.Cluster, '1').generation)
+
+    def test_afterwards_is_when_it_is_committed(self):
+        seen = []
+
+        def look():
+            with self.database.read() as session:
+                seen.append(session.get_one(models.Cluster, '1').generation)
+
+        def change(generation):
+            with self.database.write() as session:
+                session.get_one(models.Cluster, '1').generation = generation
+                afterwards(session, look)
+                session.flush()
+                self.assertEqual([], seen)
+                if generation == 7:
+                    raise ValueError
+
+        self.assertRaises(ValueError, change, 7)
+        self.assertEqual([], seen)
+        change(8)
+        self.assertEqual([8], seen)
 
     def test_what_fails_leaves_nothing(self):
         def fail():
