@@ -41,24 +41,26 @@ def columns(services: Services, context: RequestContext, cluster: Cluster,
         return {}
     services.policy.authorize(context, policies.DELETE,
                               {'project_id': cluster.project_id})
-    moment = _moment(body['expires_at'])
-    by = None if moment is None else expiry.signed(
-        services.keys.sign, cluster, moment, context)
-    return {'expires_at': moment, 'expires_by': by, 'expiry_told': None}
+    asked = body['expires_at']
+    until = None if asked is None else moment(asked, '$.expires_at')
+    if until is not None and until <= now():
+        raise Invalid([Finding('that time is past', '$.expires_at')])
+    by = None if until is None else expiry.signed(
+        services.keys.sign, cluster, until, context)
+    return {'expires_at': until, 'expires_by': by, 'expiry_told': None}
 
 
-def _moment(text: str | None) -> datetime.datetime | None:
-    """A time as the database has it: UTC, without saying so."""
-    if text is None:
-        return None
+def moment(text: str, where: str) -> datetime.datetime:
+    """A time that somebody wrote, as the database has it: UTC.
+
+    :param where: JSON path of it.
+    :raises Invalid: it is none.
+    """
     try:
         found = datetime.datetime.fromisoformat(text)
         if found.tzinfo is not None:
             found = found.astimezone(datetime.UTC).replace(tzinfo=None)
     except (ValueError, OverflowError) as exc:
         raise Invalid([Finding(
-            'it takes a time such as 2026-12-01T00:00:00Z, or null',
-            '$.expires_at')]) from exc
-    if found <= now():
-        raise Invalid([Finding('that time is past', '$.expires_at')])
+            'it takes a time such as 2026-12-01T00:00:00Z', where)]) from exc
     return found

@@ -152,7 +152,8 @@ class Resource:
             sort=tuple((name, way == 'desc') for name, _, way in order),
             filters={column: query[key] for key, column in filters.items()
                      if key in query},
-            columns=fields.columns if fields else frozenset())
+            columns=fields.columns if fields else frozenset(),
+            reverse=query.get('page_reverse', False))
 
     def answer(self, name: str, listing: Listing,
                view: Callable[[Any], dict[str, Any]],
@@ -163,7 +164,8 @@ class Resource:
             fields = query['fields'].split(',')
             entries = [{key: value for key, value in entry.items()
                         if key in fields} for entry in entries]
-        return {name: entries, 'links': _links(listing.last)}
+        counted = {} if listing.count is None else {'count': listing.count}
+        return {name: entries, 'links': _links(listing), **counted}
 
 
 class Router:
@@ -197,13 +199,16 @@ class Router:
         return pecan.request.environ['hpcdirect.call']()
 
 
-def _links(last: str) -> list[dict[str, str]]:
+def _links(listing: Listing) -> list[dict[str, str]]:
     request = pecan.request
+    pairs = [pair for pair in urllib.parse.parse_qsl(request.query_string)
+             if pair[0] not in ('marker', 'page_reverse')]
     links = [{'rel': 'self', 'href': request.url}]
-    if last:
-        pairs = urllib.parse.parse_qsl(request.query_string)
-        rest = urllib.parse.urlencode([
-            *(pair for pair in pairs if pair[0] != 'marker'),
-            ('marker', last)])
-        links.append({'rel': 'next', 'href': f'{request.path_url}?{rest}'})
+    for rel, marker, more in (
+            ('next', listing.last, {}),
+            ('previous', listing.first, {'page_reverse': 'true'})):
+        if marker:
+            rest = urllib.parse.urlencode([
+                *pairs, ('marker', marker), *more.items()])
+            links.append({'rel': rel, 'href': f'{request.path_url}?{rest}'})
     return links

@@ -104,7 +104,8 @@ class Cluster(_Resource):
     allow_create = True
     allow_delete = True
     _query_mapping = resource.QueryParameters(
-        'name', 'status', 'blueprint', 'backend', 'tags', 'all_projects',
+        'name', 'q', 'status', 'blueprint', 'backend', 'tags', 'user',
+        'expires_before', 'all_projects', 'page_reverse', 'with_count',
         'sort', 'fields')
 
     project_id = resource.Body('project_id')
@@ -239,7 +240,7 @@ class Event(_Resource):
     resources_key = 'events'
     allow_fetch = False
     _query_mapping = resource.QueryParameters(
-        'cluster', 'deployment', 'run', 'level', 'wait')
+        'cluster', 'deployment', 'run', 'level', 'wait', 'sort', 'fields')
 
     cluster_id = resource.Body('cluster_id')
     deployment_id = resource.Body('deployment_id')

@@ -18,7 +18,9 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
+import datetime
 import functools
+import re
 from typing import Any
 from typing import Protocol
 
@@ -85,17 +87,64 @@ class Order:
     desired: Mapping[str, Any]
 
 
-def listing(session: orm.Session, project_id: str | None, page: paging.Page,
-            tags: Iterable[str] = ()) -> paging.Listing:
-    """One page of clusters.
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """Which clusters a list is of, besides those equal in a column.
 
-    :param tags: only clusters that carry all of these.
+    :param tags: they carry all of these.
+    :param statuses: they are in one of these; () for any.
+    :param part: their names hold it, in any case.
+    :param expiring: they go by themselves before it.
+    :param user: id of who made them; '' for anybody.
     """
-    values = {f'tag_{number}': tag for number, tag in enumerate(tags)}
-    own = {} if project_id is None else {'project_id': project_id}
-    return paging.fetch(session, Cluster, page, paging.Scope(
-        {'deleted': '', **own}, _carrying(len(values)), values,
-        {} if values else _EVERY if project_id is None else _OWN))
+
+    tags: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    part: str = ''
+    expiring: datetime.datetime | None = None
+    user: str = ''
+
+    def scope(self, project_id: str | None) -> paging.Scope:
+        """The same for a query, in one project or (None) in all."""
+        values: dict[str, Any] = {
+            f'tag_{number}': tag for number, tag in enumerate(self.tags)}
+        where = _carrying(len(self.tags))
+        for name, value in (('statuses', self.statuses),
+                            ('expiring', self.expiring),
+                            ('part', _pattern(self.part)),
+                            ('user', self.user)):
+            if value:
+                where += (_WANTED[name],)
+                values[name] = value
+        own = {} if project_id is None else {'project_id': project_id}
+        return paging.Scope(
+            {'deleted': '', **own}, where, values,
+            {} if values else _EVERY if project_id is None else _OWN)
+
+
+_WANTED: Mapping[str, sa.ColumnElement[bool]] = {
+    'statuses': Cluster.status.in_(sa.bindparam('statuses', expanding=True)),
+    'expiring': Cluster.expires_at < sa.bindparam('expiring'),
+    'part': sa.func.lower(Cluster.name).like(sa.bindparam('part'),
+                                             escape='/'),
+    'user': Cluster.user_id == sa.bindparam('user')}
+
+
+def _pattern(part: str) -> str:
+    """What LIKE takes for a text that holds this one."""
+    return part and '%{}%'.format(re.sub('([%_/])', r'/\1', part.lower()))
+
+
+def listing(session: orm.Session, project_id: str | None, page: paging.Page,
+            wanted: Wanted) -> paging.Listing:
+    """One page of clusters."""
+    return paging.fetch(session, Cluster, page, wanted.scope(project_id))
+
+
+def count(session: orm.Session, project_id: str | None, page: paging.Page,
+          wanted: Wanted) -> int:
+    """How many clusters all pages have together."""
+    return paging.count(session, Cluster, page, wanted.scope(project_id))
 
 
 @functools.lru_cache(maxsize=64)

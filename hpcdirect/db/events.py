@@ -37,6 +37,7 @@ _ONE = frozenset(('cluster_id', 'deployment_id', 'run_id'))
 
 _AFTER = Event.id > sa.bindparam('after')
 _UNTIL = Event.id <= sa.bindparam('until')
+_BEFORE = Event.id < sa.bindparam('before')
 
 
 def in_order(page: paging.Page) -> bool:
@@ -57,19 +58,29 @@ def _counted(mapper: object, connection: object, event: Event) -> None:
         count(session, [(event.kind, event.level)])
 
 
+def newest_first(page: paging.Page) -> bool:
+    """Whether the end of what happened is asked for, not the beginning."""
+    return bool(page.sort) and page.sort[0][1]
+
+
 def listing(session: orm.Session, project_id: str | None, page: paging.Page,
             until: int | None = None) -> paging.Listing:
-    """Events after the marker, the oldest first.
+    """Events after the marker, the oldest first; or before it, the newest.
 
     The marker need not be an event that is seen: a reader begins at 0 and
     goes on from the last one it knows.
 
     :param until: the last event that may be told; None for any.
     """
+    newest = newest_first(page)
+    where = [] if until is None else [_UNTIL]
+    if page.marker or not newest:
+        where.append(_BEFORE if newest else _AFTER)
+    marker = int(page.marker or 0)
     return paging.fetch(session, Event, paging.Page(
         limit=page.limit, filters=page.filters, columns=page.columns,
+        sort=(('id', newest),),
     ), paging.Scope(
         {} if project_id is None else {'project_id': project_id},
-        (_AFTER,) if until is None else (_AFTER, _UNTIL),
-        {'after': int(page.marker or 0), 'until': until},
+        tuple(where), {'after': marker, 'before': marker, 'until': until},
         {} if project_id is None else {'id': 'ix_events_project'}))

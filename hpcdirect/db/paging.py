@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import datetime
 import functools
 from typing import Any
 
@@ -27,6 +28,9 @@ from sqlalchemy import orm
 
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
+
+#: Later than any moment that is kept.
+_NEVER = datetime.datetime(9999, 12, 31)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Page:
         entries that are equal otherwise.
     :param filters: column name -> value it has to have.
     :param columns: names of those that are read; all when there are none.
+    :param reverse: the page that ends before the marker, in the same order;
+        without a marker, the last page.
     """
 
     limit: int = 100
@@ -45,6 +51,7 @@ class Page:
     sort: tuple[tuple[str, bool], ...] = ()
     filters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     columns: frozenset[str] = frozenset()
+    reverse: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,17 +75,22 @@ class Scope:
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """One page, and whether there is another.
+    """One page, and whether there are others.
 
     :param last: the marker of the next page; '' when this is the last.
+    :param first: that of the page before; '' when this is the first.
+    :param count: entries on all pages; None when nobody asked.
     """
 
     rows: Sequence[Any]
     last: str = ''
+    first: str = ''
+    count: int | None = None
 
     def map(self, change: Callable[[Any], Any]) -> Listing:
         """The same page with every row changed."""
-        return Listing([change(row) for row in self.rows], self.last)
+        return dataclasses.replace(
+            self, rows=[change(row) for row in self.rows])
 
 
 def fetch(session: orm.Session, model: type[Any], page: Page, scope: Scope
@@ -91,7 +103,9 @@ def fetch(session: orm.Session, model: type[Any], page: Page, scope: Scope
     plain = not page.filters and len(page.sort) <= 1
     shape = _Shape(
         model, page.columns, tuple(equal), scope.where,
-        page.sort or (('id', False),), bool(page.marker),
+        tuple((name, descends != page.reverse)
+              for name, descends in page.sort or (('id', False),)),
+        bool(page.marker),
         scope.along.get(page.sort[0][0] if page.sort else 'id', '')
         if plain else '')
     values = {**scope.values, 'page_limit': page.limit + 1,
@@ -101,7 +115,23 @@ def fetch(session: orm.Session, model: type[Any], page: Page, scope: Scope
             shape, equal=tuple(scope.equal), index=''), page, values))
     rows = session.connection().execute(_select(shape), values).all()
     kept = rows[:page.limit]
-    return Listing(kept, str(kept[-1].id) if len(rows) > len(kept) else '')
+    # Where the page ends, and where it began: there the marker is.
+    end = str(kept[-1].id) if len(rows) > len(kept) else ''
+    begin = str(kept[0].id) if page.marker and kept else ''
+    return Listing(kept[::-1], begin, end) if page.reverse \
+        else Listing(kept, end, begin)
+
+
+def count(session: orm.Session, model: type[Any], page: Page, scope: Scope
+          ) -> int:
+    """How many entries all pages have together."""
+    equal = {**scope.equal, **page.filters}
+    shape = _Shape(model, frozenset(), tuple(equal), scope.where, (), False,
+                   '')
+    return int(session.connection().execute(_count(shape), {
+        **scope.values,
+        **{f'is_{name}': value for name, value in equal.items()},
+    }).scalar_one())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +154,8 @@ class _Shape:
     def order(self) -> list[tuple[Any, bool]]:
         """Columns and whether each descends; the last one is the id."""
         columns = self.columns()
-        return [*((columns[name], descends) for name, descends in self.sort),
+        return [*((_known(columns[name]), descends)
+                  for name, descends in self.sort),
                 (columns['id'], self.sort[-1][1])]
 
     def conditions(self) -> Iterable[sa.ColumnElement[bool]]:
@@ -132,6 +163,23 @@ class _Shape:
         columns = self.columns()
         return (*self.where, *(columns[name] == sa.bindparam(f'is_{name}')
                                for name in self.equal))
+
+
+def _known(column: Any) -> Any:
+    """A column to sort by; nothing is later than any moment.
+
+    What is compared with NULL is neither before nor after it, and no page
+    would begin there.
+    """
+    if column.nullable and isinstance(column.type, sa.DateTime):
+        return sa.func.coalesce(column, _NEVER)
+    return column
+
+
+@functools.lru_cache(maxsize=512)
+def _count(shape: _Shape) -> sa.Select[Any]:
+    return sa.select(sa.func.count()).select_from(shape.model).where(
+        *shape.conditions())
 
 
 @functools.lru_cache(maxsize=512)

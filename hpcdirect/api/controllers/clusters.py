@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pecan
@@ -66,9 +67,12 @@ class Clusters(Resource):
         project = self._project(query)
         fields = schema.FIELDS.only(query.get('fields', ''))
         page = self.page(query, _FILTERS, 'created_at:desc', fields)
+        wanted = self._wanted(query)
         with self.services.database.read() as session:
-            listing = clusters.listing(session, project, page, filter(
-                None, query.get('tags', '').split(',')))
+            listing = clusters.listing(session, project, page, wanted)
+            if query.get('with_count'):
+                listing = dataclasses.replace(listing, count=clusters.count(
+                    session, project, page, wanted))
             around = surroundings.of(session, self.services.catalogue,
                                      listing.rows, fields)
         base = pecan.request.application_url
@@ -93,6 +97,19 @@ class Clusters(Resource):
         pecan.response.headers['Location'] = (
             f'{pecan.request.application_url}/v1/clusters/{ident}')
         return wishes.show(self.services, ident)
+
+    def _wanted(self, query: dict[str, Any]) -> clusters.Wanted:
+        """Which clusters are asked for."""
+        def words(name: str) -> tuple[str, ...]:
+            return tuple(filter(None, query.get(name, '').split(',')))
+
+        user = query.get('user', '')
+        before = query.get('expires_before')
+        return clusters.Wanted(
+            tags=words('tags'), statuses=words('status'),
+            part=query.get('q', ''),
+            user=str(self.context.user_id) if user == 'me' else user,
+            expiring=before and expiry.moment(before, '$.expires_before'))
 
     def _project(self, query: dict[str, Any]) -> str | None:
         """The project whose clusters are listed; None for all."""

@@ -23,6 +23,9 @@ from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import events as schema
 from hpcdirect.api.services import Services
 from hpcdirect.api.waiting import Waiting
+from hpcdirect.db import events
+from hpcdirect.exception import Finding
+from hpcdirect.exception import Invalid
 from hpcdirect.policies import deployments as policies
 
 _FILTERS = {'cluster': 'cluster_id', 'deployment': 'deployment_id',
@@ -43,7 +46,11 @@ class _Listed(Resource):
         :param more: keys of the query that the path gives.
         """
         fields = schema.FIELDS.only(query.get('fields', ''))
-        page = self.page({**query, **more}, _FILTERS, '', fields)
+        page = self.page({**query, **more}, _FILTERS, 'id:asc', fields)
+        if events.newest_first(page) and query.get('wait'):
+            raise Invalid([Finding(
+                'what comes is waited for with the oldest first; leave out '
+                'wait, or sort', '$.wait')])
         listing = self._waiting.events(project, page, query.get('wait', 0))
         return self.answer('events', listing, fields.view, query)
 

@@ -191,20 +191,32 @@ SHOW = common.closed({
     'links': common.LINKS,
 })
 
-LIST = common.listed('clusters', SHOW, 'Clusters.')
+LIST = common.listed('clusters', SHOW, 'Clusters.', counted=True)
 
+#: What is equal to a column.
 FILTERS = {
-    'name': _NAME, 'status': _STATUS,
+    'name': _NAME,
     'blueprint': common.text('The blueprint.', maxLength=255),
     'backend': common.text('The backend.', maxLength=64),
 }
 LIST_QUERY = common.query(SHOW, {
-    **FILTERS,
+    **FILTERS, **common.BACKWARDS,
+    'q': common.text('Part of the name, in any case.', minLength=1,
+                     maxLength=63),
+    'status': common.text(
+        'How it stands; several, with commas between, for any of them.',
+        pattern=common.sequence(list(ClusterStatus))),
+    'user': common.text('Id of who made it; "me" for who asks.',
+                        minLength=1, maxLength=255),
+    'expires_before': common.text('A moment before which it goes by itself, '
+                                  'ISO 8601.', format='date-time',
+                                  maxLength=40),
     'tags': common.text('All of which it carries, with commas between.',
                         pattern=f'^{TAG}(,{TAG}){{0,49}}$'),
     'all_projects': {'type': 'boolean',
                      'description': 'Every project\'s; for the operator.'},
-}, ('created_at', 'updated_at', 'name', 'status', 'blueprint', 'backend'))
+}, ('created_at', 'updated_at', 'name', 'status', 'blueprint', 'backend',
+    'expires_at'))
 
 
 @dataclasses.dataclass(frozen=True)

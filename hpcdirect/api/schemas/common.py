@@ -134,7 +134,7 @@ MOMENT = text('A time, ISO 8601, UTC, with microseconds.',
 ID = text('A UUID.', maxLength=36)
 
 LINKS: Schema = items(closed({
-    'rel': text('What it leads to: self, next.'),
+    'rel': text('What it leads to: self, next, previous.'),
     'href': text('An absolute URL.'),
 }), 'Where to go from here.')
 
@@ -146,11 +146,27 @@ _PAGE: Schema = {
 }
 
 
-def listed(name: str, entry: Schema, description: str) -> Schema:
-    """The response to a list: entries may lack fields not asked for."""
+#: What a list may be asked for that can be read from its end, and counted.
+BACKWARDS: Schema = {
+    'page_reverse': {'type': 'boolean', 'description': 'The page before the '
+                     'marker; without one, the last page.'},
+    'with_count': {'type': 'boolean', 'description': 'Tell how many there '
+                   'are on all pages.'},
+}
+
+
+def listed(name: str, entry: Schema, description: str,
+           counted: bool = False) -> Schema:
+    """The response to a list: entries may lack fields not asked for.
+
+    :param counted: it can say how many there are.
+    """
     partial = {key: value for key, value in entry.items()
                if key != 'required'}
-    return closed({name: items(partial, description), 'links': LINKS})
+    shown = {name: items(partial, description), 'links': LINKS}
+    more = {'count': number('On all pages; told with with_count.')} \
+        if counted else {}
+    return closed({**shown, **more}, shown)
 
 
 MARKER = {'marker': text('Name of the last entry of the page before.',
@@ -166,18 +182,19 @@ def query(entry: Schema, filters: Mapping[str, Schema],
     """
     properties = {**_PAGE, **filters, 'fields': text(
         'Names of the fields to show, with commas between.',
-        pattern=_sequence(_either(entry['properties'])))}
+        pattern=sequence(entry['properties']))}
     keys = list(sortable)
     if keys:
         properties['sort'] = text(
             'Fields to sort by, each with :asc or :desc, with commas '
-            'between.', pattern=_sequence(f'{_either(keys)}(:(asc|desc))?'))
+            'between.', pattern=sequence(keys, '(:(asc|desc))?'))
     return closed(properties, ())
 
 
-def _either(names: Iterable[str]) -> str:
-    return f'({"|".join(names)})'
+def sequence(names: Iterable[str], ending: str = '') -> str:
+    """The pattern of some of these names with commas between.
 
-
-def _sequence(one: str) -> str:
+    :param ending: pattern of what may follow each.
+    """
+    one = f'({"|".join(names)}){ending}'
     return f'^{one}(,{one}){{0,40}}$'

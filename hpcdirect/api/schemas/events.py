@@ -38,7 +38,8 @@ _ENTRY = common.closed({
     'at': common.MOMENT,
 })
 
-LIST = common.listed('events', _ENTRY, 'What happened, the oldest first.')
+LIST = common.listed('events', _ENTRY, 'What happened, the oldest first '
+                     'unless sort says otherwise.')
 
 _RELATED = {
     'deployment': common.text('Id of the deployment.', maxLength=36),
@@ -46,16 +47,17 @@ _RELATED = {
     'kind': common.text('cluster, deployment, step, node or task.',
                         maxLength=16),
     'level': _LEVEL,
-    'marker': common.number('Only events after this one.', minimum=0,
-                            maximum=2 ** 48),
+    'marker': common.number('Only events after this one; with sort=id:desc, '
+                            'before it.', minimum=0, maximum=2 ** 48),
     'wait': {'type': 'number', 'minimum': 0, 'maximum': 300,
              'description': 'Seconds to wait when there is nothing to '
-                            'tell; the service may wait for less.'},
+                            'tell; the service may wait for less. Goes '
+                            'with the oldest first.'},
 }
-CLUSTER_QUERY = common.query(_ENTRY, _RELATED)
+CLUSTER_QUERY = common.query(_ENTRY, _RELATED, ('id',))
 LIST_QUERY = common.query(_ENTRY, {**_RELATED, 'cluster': common.text(
     'Name of the cluster, or its id, also when it is gone.',
-        maxLength=63)})
+        maxLength=63)}, ('id',))
 
 
 FIELDS = common.Fields({

@@ -119,7 +119,8 @@ class Lister(Base, command.Lister):
                             help='List more columns')
         self._add_pages(parser)
         for name, help_text in self.filters.items():
-            parser.add_argument(f'--{name}', metavar=f'<{name}>',
+            words = name.replace('_', '-')
+            parser.add_argument(f'--{words}', metavar=f'<{words}>',
                                 help=help_text)
         return parser
 

@@ -46,7 +46,11 @@ class ListCluster(base.Lister):
         'Project': 'project_id', 'Created': 'created_at'}
     filters: ClassVar = {
         'name': 'Only the cluster of this name',
-        'status': 'Only clusters in this status',
+        'q': 'Only clusters whose name holds this, in any case',
+        'status': 'Only clusters in one of these, comma separated',
+        'user': 'Only clusters that this user made, by id, or "me"',
+        'expires_before': 'Only clusters that go by themselves before this '
+                          'moment, ISO 8601',
         'blueprint': 'Only clusters of this blueprint',
         'backend': 'Only clusters of this backend',
         'tags': 'Only clusters that carry all of these, comma separated'}

@@ -28,7 +28,6 @@ from hpcdirect.client.osc import progress
 class ListEvent(base.Lister):
     """List what happened, or follow it as it happens"""
 
-    paged = ('limit', 'marker')
     columns: ClassVar = {
         'At': 'at', 'Kind': 'kind', 'Node': 'node', 'Verb': 'verb',
         'Element': 'element', 'Task': 'task', 'Result': 'result',

@@ -73,6 +73,94 @@ class FilterTests(Case):
         self.refused('/v1/events?run=x', '$.run')
 
 
+class ClusterListTests(Case):
+    """Clusters: which, in what order, and how many"""
+
+    def setUp(self):
+        super().setUp()
+        for name, user, expires in (
+                ('Alpha_1', 'ann', '2100-01-03T00:00:00Z'),
+                ('alpha21', 'bob', None),
+                ('beta', 'ann', '2100-01-02T00:00:00Z'),
+                ('beta2', 'bob', '2100-01-01T01:00:00+01:00')):
+            answer = self.api.call('POST', '/v1/clusters', {
+                'name': name, 'blueprint': 'small', 'expires_at': expires,
+            }, X_USER_ID=user)
+            self.assertEqual(202, answer.status, answer.body)
+        self.api.create('theirs', project='theirs')
+
+    def names(self, query):
+        return [one['name'] for one in
+                self.get(f'/v1/clusters?{query}')['clusters']]
+
+    def test_which(self):
+        for query, names in {
+                'q=ALPHA': ['Alpha_1', 'alpha21'],
+                'q=a_1': ['Alpha_1'], 'q=%25': [], 'q=/': [],
+                'q=2': ['alpha21', 'beta2'],
+                'q=e': ['beta', 'beta2'],
+                'user=ann': ['Alpha_1', 'beta'],
+                'user=me': [],
+                'status=ACTIVE,CREATING': ['Alpha_1', 'alpha21', 'beta',
+                                           'beta2'],
+                'status=ACTIVE,ERROR': [],
+                'expires_before=2100-01-02T00:00:00Z': ['beta2'],
+                'expires_before=2100-01-03T00:00:00Z': ['beta', 'beta2'],
+                'q=beta&user=bob&expires_before=2200-01-01T00:00:00Z': [
+                    'beta2'],
+        }.items():
+            self.assertEqual(names, self.names(f'sort=name&{query}'), query)
+
+    def test_soonest_first(self):
+        expected = ['beta2', 'beta', 'Alpha_1', 'alpha21']
+        for way, names in (('asc', expected), ('desc', expected[::-1])):
+            url, found = f'/v1/clusters?sort=expires_at:{way}&limit=1', []
+            while url:
+                page = self.get(url)
+                found += [one['name'] for one in page['clusters']]
+                url = self.link(page, 'next')
+            self.assertEqual(names, found)
+
+    def link(self, page, rel):
+        return ''.join(one['href'].removeprefix('http://api')
+                       for one in page['links'] if one['rel'] == rel)
+
+    def test_there_and_back(self):
+        first = self.get('/v1/clusters?sort=name&limit=2')
+        self.assertEqual('', self.link(first, 'previous'))
+        second = self.get(self.link(first, 'next'))
+        self.assertEqual('', self.link(second, 'next'))
+        self.assertEqual(['beta', 'beta2'], [
+            one['name'] for one in second['clusters']])
+        back = self.get(self.link(second, 'previous'))
+        self.assertEqual(first['clusters'], back['clusters'])
+        self.assertEqual('', self.link(back, 'previous'))
+        self.assertEqual(second['clusters'], self.get(
+            self.link(back, 'next'))['clusters'])
+        last = self.get('/v1/clusters?sort=name&limit=3&page_reverse=true')
+        self.assertEqual(['alpha21', 'beta', 'beta2'], [
+            one['name'] for one in last['clusters']])
+        self.assertEqual(['Alpha_1'], [
+            one['name'] for one in self.get(
+                self.link(last, 'previous'))['clusters']])
+
+    def test_how_many(self):
+        for query, number in (('', 4), ('q=beta&', 2), ('limit=1&', 4),
+                              ('status=ERROR&', 0), ('name=beta&', 1)):
+            self.assertEqual(number, self.get(
+                f'/v1/clusters?{query}with_count=true')['count'], query)
+        self.assertNotIn('count', self.get('/v1/clusters'))
+
+    def test_what_is_no_question(self):
+        for query, where in (
+                ('status=ACTIVE,WELL', '$.status'), ('q=', '$.q'),
+                ('expires_before=soon', '$.expires_before'),
+                ('expires_before=2026-13-01', '$.expires_before')):
+            answer = self.api.call('GET', f'/v1/clusters?{query}')
+            self.assertEqual((400, [where]), (
+                answer.status, list(answer.findings)), query)
+
+
 class PageTests(Case):
     """Blueprints, elements and backends by the page"""
 

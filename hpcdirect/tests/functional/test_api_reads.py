@@ -337,6 +337,20 @@ class EventTests(Case):
         self.assertEqual(every[3:], self.get(
             '/v1/events?level=error')['events'])
 
+    def test_the_newest_first(self):
+        every = self.get('/v1/events')['events']
+        for path in ('/v1/events?sort=id:desc',
+                     '/v1/clusters/demo/events?sort=id:desc'):
+            self.assertEqual(every[::-1], self.get(path)['events'])
+            page = self.get(f'{path}&limit=3')
+            self.assertEqual(every[:0:-1], page['events'])
+            follow = page['links'][1]['href']
+            self.assertEqual(every[:1], self.get(
+                follow[follow.index('/v1'):])['events'])
+            self.assertEqual([], self.get(
+                f'{path}&marker={every[0]["id"]}')['events'])
+            self.refused(f'{path}&wait=1', '$.wait')
+
     def add(self):
         with self.api.database.write() as session:
             session.add(models.Event(
