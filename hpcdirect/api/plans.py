@@ -31,9 +31,11 @@ from hpcdirect.blueprints import hiding
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import VolumeUse
 from hpcdirect.context import RequestContext
+from hpcdirect.db import clusters
 from hpcdirect.db import models
 from hpcdirect.db import plans
 from hpcdirect.exception import ClusterProtected
+from hpcdirect.exception import DuplicateName
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
@@ -66,13 +68,24 @@ class _World:
 def of_creation(services: Services, context: RequestContext,
                 body: Mapping[str, Any]) -> dict[str, Any]:
     """What a POST of this body would do; nothing of it is kept."""
+    findings = _taken(services, context, body['name'])
     try:
         blueprint, cluster, state = creation.prepared(services, context, body)
     except Invalid as exc:
-        return _refused(exc)
+        findings += exc.findings
+    if findings:
+        return _refused(Invalid(findings))
     return _shown(services, str(context.project_id), _Case(
         blueprint, blueprint, state, _volumes(services, cluster, blueprint)),
         _World())
+
+
+def _taken(services: Services, context: RequestContext, name: str
+           ) -> list[Finding]:
+    """That the project has a cluster of this name already."""
+    with services.database.read() as session:
+        there = clusters.has_name(session, str(context.project_id), name)
+    return [Finding(str(DuplicateName(name=name)), '$.name')] if there else []
 
 
 def of_deletion(services: Services, cluster: models.Cluster

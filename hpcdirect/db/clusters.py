@@ -178,6 +178,13 @@ def get(session: orm.Session, context: RequestContext,
     return found
 
 
+def has_name(session: orm.Session, project_id: str, name: str) -> bool:
+    """Whether a project has a cluster of this name."""
+    return session.scalar(sa.select(Cluster.id).where(
+        Cluster.project_id == project_id, Cluster.name == name,
+        Cluster.deleted == '')) is not None
+
+
 def row(session: orm.Session, context: RequestContext,
         project_id: str | None, ident: str, columns: frozenset[str]) -> Any:
     """The same, but only these columns of it, as a row."""

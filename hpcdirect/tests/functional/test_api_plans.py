@@ -50,6 +50,16 @@ class PlanTests(Case):
             {'$.parameters.compute_count', '$.parameters.nonsense'},
             {one['subject'] for one in shown['changes']})
 
+    def test_a_name_that_is_taken(self):
+        self.api.create('theirs', project='theirs')
+        for name, wrong in (('demo', {'$.name'}), ('theirs', set())):
+            shown = self.plan(create={'name': name, 'blueprint': 'small'})
+            self.assertEqual(bool(wrong), shown.json['refused'], name)
+        shown = self.plan(create={'name': 'demo', 'blueprint': 'small',
+                                  'parameters': {'nonsense': 1}}).json
+        self.assertEqual({'$.name', '$.parameters.nonsense'}, {
+            one['subject'] for one in shown['changes']})
+
     def test_a_deletion(self):
         rows.converged(self.api.database, self.ident)
         shown = self.plan(cluster='demo', delete=True).json
