@@ -126,6 +126,7 @@ class Cluster(_Resource):
     login = resource.Body('login', type=dict)
     deployment = resource.Body('deployment', type=dict)
     failures = resource.Body('failures', type=list)
+    allowed = resource.Body('allowed', type=dict)
     updated_at = resource.Body('updated_at')
 
 

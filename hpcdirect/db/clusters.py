@@ -277,11 +277,7 @@ def change(session: orm.Session, seen: Cluster, order: Order) -> Cluster:
     :raises NotAsSigned: nobody signed what it was made from. To go back to a
         generation is not made from that.
     """
-    cluster = locked(session, seen.id)
-    if (ClusterStatus(cluster.status).busy
-            or cluster.generation != seen.generation):
-        raise ClusterBusy(ident=cluster.name, status=cluster.status)
-    _refuse_leaving(cluster)
+    cluster = _at_rest(session, seen, order.operation)
     if order.operation != Operation.ROLLBACK:
         _approve(session, seen, order)
     _want(session, cluster, order, ClusterStatus.UPDATING)
@@ -296,8 +292,7 @@ def delete(session: orm.Session, cluster_id: str, order: Order) -> Cluster:
     :raises ClusterProtected: its owner wants it to stay.
     """
     cluster = locked(session, cluster_id)
-    if cluster.protected and not cluster.desired['deleted']:
-        raise ClusterProtected(ident=cluster.name)
+    _pass(refusal(cluster, order.operation))
     if cluster.status != ClusterStatus.DELETING:
         try:
             _approve(session, cluster, order)
@@ -321,10 +316,7 @@ def retry(session: orm.Session, seen: Cluster, order: Order) -> Deployment:
     :raises Conflict: nothing is left to check.
     :raises NotAsSigned: nobody signed what is wanted.
     """
-    cluster = locked(session, seen.id)
-    if (ClusterStatus(cluster.status).busy
-            or cluster.generation != seen.generation):
-        raise ClusterBusy(ident=cluster.name, status=cluster.status)
+    cluster = _at_rest(session, seen, order.operation)
     _approve(session, cluster, order)
     if order.operation in (Operation.CHECK, Operation.REPAIR):
         # Both look at what stands there, be it recorded as right or not.
@@ -332,7 +324,6 @@ def retry(session: orm.Session, seen: Cluster, order: Order) -> Deployment:
             Layer.cluster_id == cluster.id,
             Layer.state == LayerState.APPLIED).values(verified=False))
     if order.operation == Operation.CHECK:
-        _refuse_leaving(cluster)
         status = ClusterStatus.CHECKING
     else:
         status = (ClusterStatus.DELETING if cluster.desired['deleted']
@@ -357,14 +348,10 @@ def cancel(session: orm.Session, seen: Cluster, order: Order) -> Deployment:
     :raises NotAsSigned: nobody signed what is wanted.
     """
     cluster = locked(session, seen.id)
-    _refuse_leaving(cluster)
+    _pass(refusal(cluster, Operation.CANCEL))
     _approve(session, cluster, order)
-    status = ClusterStatus(cluster.status)
-    if not status.busy:
-        raise Conflict(reason=f'Nothing is under way on cluster '
-                       f'{cluster.name}.')
     return _want(session, cluster, dataclasses.replace(
-        order, desired=cluster.desired), status)
+        order, desired=cluster.desired), ClusterStatus(cluster.status))
 
 
 def catch_up(session: orm.Session, cluster_id: str, past: int, order: Order
@@ -377,9 +364,7 @@ def catch_up(session: orm.Session, cluster_id: str, past: int, order: Order
     :raises NotAsSigned: nobody signed what is recorded.
     """
     cluster = locked(session, cluster_id)
-    if ClusterStatus(cluster.status).busy:
-        raise ClusterBusy(ident=cluster.name, status=cluster.status)
-    _refuse_leaving(cluster)
+    _pass(refusal(cluster, Operation.UPDATE))
     _approve(session, cluster, order)
     cluster.generation = max(cluster.generation, past)
     # Leases were taken, too, of which the database does not know any more.
@@ -398,7 +383,7 @@ def label(session: orm.Session, cluster_id: str, labels: Mapping[str, Any]
     """
     cluster = locked(session, cluster_id)
     if labels.get('protected'):
-        _refuse_leaving(cluster)
+        _pass(leaving(cluster))
     for name in LABELS & labels.keys():
         setattr(cluster, name, labels[name])
     try:
@@ -427,10 +412,49 @@ def locked(session: orm.Session, cluster_id: str) -> Cluster:
     return cluster
 
 
-def _refuse_leaving(cluster: Cluster) -> None:
-    if cluster.desired['deleted']:
-        raise Conflict(reason=f'Cluster {cluster.name} is to be deleted; '
-                       'delete it again, or retry.')
+def refusal(cluster: Any, operation: Operation) -> Conflict | None:
+    """Why a cluster as it stands does not allow an operation; None if it does.
+
+    :param cluster: its row, or one of :data:`STANDING`.
+    """
+    busy = ClusterStatus(cluster.status).busy
+    if operation == Operation.DELETE:
+        return ClusterProtected(ident=cluster.name) \
+            if cluster.protected and not leaving(cluster) else None
+    if operation == Operation.CANCEL:
+        return leaving(cluster) or (None if busy else Conflict(
+            reason=f'Nothing is under way on cluster {cluster.name}.'))
+    if busy:
+        return ClusterBusy(ident=cluster.name, status=cluster.status)
+    # What is to go and did not can be tried again.
+    return None if operation in (Operation.RETRY, Operation.REPAIR) \
+        else leaving(cluster)
+
+
+#: The columns that :func:`refusal` reads.
+STANDING = ('name', 'status', 'protected', 'desired')
+
+
+def leaving(cluster: Any) -> Conflict | None:
+    """The same for what a cluster that is to go does not allow."""
+    return Conflict(
+        reason=f'Cluster {cluster.name} is to be deleted; delete it again, '
+        'or retry.') if cluster.desired['deleted'] else None
+
+
+def _pass(refused: Conflict | None) -> None:
+    if refused is not None:
+        raise refused
+
+
+def _at_rest(session: orm.Session, seen: Cluster, operation: Operation
+             ) -> Cluster:
+    """The cluster, locked; as it was seen, and nothing is under way."""
+    cluster = locked(session, seen.id)
+    _pass(refusal(cluster, operation))
+    if cluster.generation != seen.generation:
+        raise ClusterBusy(ident=cluster.name, status=cluster.status)
+    return cluster
 
 
 def _approve(session: orm.Session, cluster: Cluster, order: Order) -> None:

@@ -73,7 +73,7 @@ class Clusters(Resource):
             if query.get('with_count'):
                 listing = dataclasses.replace(listing, count=clusters.count(
                     session, project, page, wanted))
-            around = surroundings.of(session, self.services.catalogue,
+            around = surroundings.of(session, self.services,
                                      listing.rows, fields)
         base = pecan.request.application_url
         return self.answer(
@@ -141,7 +141,7 @@ class Cluster(Resource):
         with self.services.database.read() as session:
             row = clusters.row(session, self.context, self.reach, cluster,
                                schema.FIELDS.columns)
-            around = surroundings.of(session, self.services.catalogue, [row],
+            around = surroundings.of(session, self.services, [row],
                                      schema.FIELDS)
         self.context.resource_uuid = row.id
         self.authorize(policies.SHOW, row.project_id)

@@ -71,7 +71,7 @@ def show(services: Services, ident: str) -> dict[str, Any]:
     """A cluster as it is now, be it gone meanwhile."""
     with services.database.read() as session:
         row = session.get_one(models.Cluster, ident)
-        around = surroundings.of(session, services.catalogue, [row],
+        around = surroundings.of(session, services, [row],
                                  schema.FIELDS)
     return schema.FIELDS.view(row, around[row.id],
                               pecan.request.application_url)

@@ -14,14 +14,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
+from hpcdirect.api import allowed
 from hpcdirect.api.schemas import common
 from hpcdirect.api.schemas import deployments
 from hpcdirect.api.schemas.common import Field
 from hpcdirect.api.schemas.common import when
 from hpcdirect.blueprints import hiding
+from hpcdirect.db.clusters import STANDING
 from hpcdirect.db.surroundings import Found
 from hpcdirect.states import ClusterStatus
 
@@ -167,6 +170,13 @@ _DEPLOYMENT = common.maybe(common.closed({
     'finished_at': common.maybe(common.MOMENT),
 }, description='The latest deployment.'))
 
+_ALLOWED = common.closed({
+    word: common.text('Why it would be refused, a sentence; or "".')
+    for word in allowed.WORDS
+}, description='What the caller may do with it now. label stands for name, '
+   'description and tags, protect for its protection, expire for expires_at, '
+   'update for all other changes, users too.')
+
 SHOW = common.closed({
     'id': common.ID, 'name': _NAME, 'description': _DESCRIPTION,
     'protected': _PROTECTED, 'tags': _TAGS, 'expires_at': _EXPIRES,
@@ -186,7 +196,7 @@ SHOW = common.closed({
     }), 'Machines that are alike.'),
     'outputs': common.anything('What its elements tell.'),
     'login': _LOGIN, 'deployment': _DEPLOYMENT,
-    'failures': deployments.FAILURES,
+    'failures': deployments.FAILURES, 'allowed': _ALLOWED,
     'created_at': common.MOMENT, 'updated_at': common.MOMENT,
     'links': common.LINKS,
 })
@@ -224,12 +234,14 @@ class Around:
     """What is shown of a cluster and lies elsewhere.
 
     :param found: in other tables.
+    :param allowed: what the caller may do; {} when nobody wants to know.
     :param group: the node group people log in to.
     :param mask: hides the secret ones of its parameters; None when nobody
         knows any more which those are.
     """
 
     found: Found
+    allowed: Mapping[str, str]
     group: str = ''
     mask: hiding.Mask | None = None
 
@@ -292,6 +304,8 @@ FIELDS = common.Fields({
     'login': Field(_login, (*_BLUEPRINT, 'desired'), ('login',)),
     'deployment': Field(_deployment, (), ('deployment', 'progress')),
     'failures': Field(_failures, (), ('deployment',)),
+    'allowed': Field(lambda row, around, base: around.allowed,
+                     ('project_id', *STANDING), ('allowed',)),
     'created_at': common.moment('created_at'),
     'updated_at': common.moment('updated_at'),
     'links': Field(lambda row, around, base: [

@@ -1,0 +1,87 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the API says that a caller may do is what it lets the caller do."""
+
+import itertools
+
+import testtools
+
+from hpcdirect.db import models
+from hpcdirect.tests.functional import rows
+from hpcdirect.tests.functional.api import Api
+
+CLUSTER = '/v1/clusters/demo'
+CALLS = {
+    'update': ('PATCH', CLUSTER, {'node_groups': {'compute': {'count': 1}}}),
+    'label': ('PATCH', CLUSTER, {'description': 'new'}),
+    'protect': ('PATCH', CLUSTER, {'protected': True}),
+    'expire': ('PATCH', CLUSTER, {'expires_at': '2100-01-01T00:00:00Z'}),
+    'delete': ('DELETE', CLUSTER, None),
+    **{word: ('POST', f'{CLUSTER}/deployments', {'operation': word})
+       for word in ('retry', 'check', 'repair', 'cancel')},
+}
+#: Who asks, and whether policy lets them change something.
+CALLERS = {'admin': True, 'manager': True, 'member': True, 'reader': False,
+           'service': False}
+#: Status, whether it is to go, whether it is protected.
+STATES = [*itertools.product(
+    ('CREATING', 'UPDATING', 'ACTIVE', 'DEGRADED', 'ERROR', 'CHECKING'),
+    (False,), (False, True)), ('DELETING', True, False),
+    ('ERROR', True, False), ('ERROR', True, True)]
+
+
+class AllowedTest(testtools.TestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.api = self.useFixture(Api())
+        self.ident = self.api.create()['id']
+        rows.converged(self.api.database, self.ident)
+        with self.api.database.read() as session:
+            self.desired = dict(session.get_one(
+                models.Cluster, self.ident).desired)
+
+    def put(self, status, leaving, protected):
+        """The cluster as a conductor and its owner left it."""
+        with self.api.database.write() as session:
+            row = session.get_one(models.Cluster, self.ident)
+            row.status, row.protected = status, protected
+            row.description, row.expires_at = '', None
+            rows.sign(session, self.api.services.keys, row,
+                      {**self.desired, 'deleted': leaving})
+
+    def said(self, roles):
+        answer = self.api.call('GET', CLUSTER, roles=roles)
+        self.assertEqual(200, answer.status, answer.body)
+        (listed,) = self.api.call('GET', '/v1/clusters?fields=allowed',
+                                  roles=roles).json['clusters']
+        self.assertEqual(answer.json['allowed'], listed['allowed'])
+        return answer.json['allowed']
+
+    def test_as_the_api_answers(self):
+        for state in STATES:
+            self.put(*state)
+            for roles, may in CALLERS.items():
+                said = self.said(roles)
+                self.assertEqual(set(CALLS), set(said))
+                for word, (method, path, body) in CALLS.items():
+                    answer = self.api.call(method, path, body, roles=roles)
+                    case = (state, roles, word, answer.body)
+                    if answer.status < 300:
+                        self.assertEqual('', said[word], case)
+                        self.put(*state)
+                    else:
+                        self.assertIn(answer.status, (403, 409), case)
+                        self.assertEqual(answer.json['errors'][0]['detail'],
+                                         said[word], case)
+                        self.assertEqual(may, answer.status == 409, case)
