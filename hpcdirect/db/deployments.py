@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
+import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -33,11 +35,76 @@ class Progress:
     """How far a deployment is, in steps.
 
     :param running: ``VERB ELEMENT`` of a step under way, or ''.
+    :param weight: seconds that all steps together take, as far as is known.
+    :param weight_done: of these, those of steps that are done.
+    :param unknown: steps not done of which nobody knows how long they take.
+    :param moved_at: when a step ended last.
     """
 
     total: int = 0
     done: int = 0
     running: str = ''
+    weight: float = 0.0
+    weight_done: float = 0.0
+    unknown: int = 0
+    moved_at: datetime.datetime | None = None
+
+    @property
+    def fraction(self) -> float:
+        """How much of the work is done, 0 to 1, longer steps count more."""
+        return self.weight_done / self.weight if self.weight else 0.0
+
+    def seconds_left(self, started_at: datetime.datetime | None,
+                     at: datetime.datetime) -> float | None:
+        """How long the rest takes, by how fast what is done went.
+
+        Steps of different nodes go side by side, so that all take less than
+        their sum; how much less is seen as they end.
+
+        :returns: None when that cannot be told.
+        """
+        if not self.total or self.unknown or started_at is None:
+            return None
+        pace = 1.0
+        if self.moved_at and self.weight_done:
+            pace = (self.moved_at - started_at).total_seconds() \
+                / self.weight_done
+        elapsed = (at - started_at).total_seconds()
+        return max(0.0, self.weight * pace - elapsed)
+
+
+#: Seconds that a step counts for of which nothing is known.
+_SOME = 5.0
+_DONE = Step.status == WorkStatus.SUCCEEDED.value
+_WEIGHT = sa.func.coalesce(Step.expected, _SOME)
+
+
+def _text(value: Any, length: int = 30) -> sa.ColumnElement[str]:
+    return sa.cast(value, sa.String(length))
+
+
+def _sum(condition: Any, value: Any = 1) -> sa.ColumnElement[str]:
+    return _text(sa.func.sum(sa.case((condition, value), else_=0)))
+
+
+#: Of the steps of one deployment: what is running, all else in one text
+#: (drivers take long over columns), and how many there are. read() reads it.
+COUNTED: tuple[Any, ...] = (
+    sa.func.min(sa.case((Step.status == WorkStatus.RUNNING.value,
+                         Step.kind + ' ' + Step.element))),
+    _sum(_DONE) + ';' + _sum(sa.true(), _WEIGHT) + ';' + _sum(_DONE, _WEIGHT)
+    + ';' + _sum(sa.and_(sa.not_(_DONE), Step.expected.is_(None))) + ';'
+    + sa.func.coalesce(_text(sa.func.max(Step.finished_at)), ''),
+    sa.func.count())
+
+
+def read(running: str | None, detail: str, total: int) -> Progress:
+    """What a query for :data:`COUNTED` found."""
+    done, weight, weight_done, unknown, moved_at = detail.split(';')
+    return Progress(
+        total, int(done), (running or '').strip(), float(weight),
+        float(weight_done), int(unknown),
+        datetime.datetime.fromisoformat(moved_at) if moved_at else None)
 
 
 def scope(project_id: str | None) -> list[sa.ColumnElement[bool]]:
@@ -93,14 +160,7 @@ def latest(session: orm.Session, cluster_ids: Iterable[str]
 def progress(session: orm.Session, deployment_ids: Iterable[str]
              ) -> Mapping[str, Progress]:
     """How far each of these deployments is; none for one without steps."""
-    done = Step.status == WorkStatus.SUCCEEDED
-    running = Step.status == WorkStatus.RUNNING
-    rows = session.execute(sa.select(
-        Step.deployment_id, sa.func.count(),
-        sa.func.sum(sa.case((done, 1), else_=0)),
-        sa.func.min(sa.case(
-            (running, Step.kind + ' ' + Step.element))),
-    ).where(Step.deployment_id.in_(list(deployment_ids)),
-            ).group_by(Step.deployment_id))
-    return {ident: Progress(total, int(finished), (doing or '').strip())
-            for ident, total, finished, doing in rows}
+    rows = session.execute(sa.select(Step.deployment_id, *COUNTED).where(
+        Step.deployment_id.in_(list(deployment_ids)),
+    ).group_by(Step.deployment_id))
+    return {ident: read(*counted) for ident, *counted in rows}

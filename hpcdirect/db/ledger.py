@@ -34,6 +34,7 @@ from hpcdirect.db import events as journal
 from hpcdirect.db import leases
 from hpcdirect.db import measures
 from hpcdirect.db import models
+from hpcdirect.db import plans
 from hpcdirect.db.held_layers import NOBODY
 from hpcdirect.db.held_layers import Closing
 from hpcdirect.db.held_layers import Layer
@@ -159,7 +160,7 @@ class Ledger:
             self._event(session, deployment_id, kind='deployment',
                         message=f'{deployment.operation} begins: '
                         f'{len(plan)} steps')
-            return self._add_steps(session, deployment_id, 0, plan)
+            return self._add_steps(session, deployment, 0, plan)
 
     def add_steps(self, deployment_id: str, position: int,
                   plan: list[dict[str, Any]]) -> list[models.Step]:
@@ -170,15 +171,20 @@ class Ledger:
         if not plan:
             return []
         with self._writing() as session:
-            return self._add_steps(session, deployment_id, position, plan)
+            return self._add_steps(session, session.get_one(
+                models.Deployment, deployment_id), position, plan)
 
     @staticmethod
-    def _add_steps(session: orm.Session, deployment_id: str, position: int,
-                   plan: list[dict[str, Any]]) -> list[models.Step]:
+    def _add_steps(session: orm.Session, deployment: models.Deployment,
+                   position: int, plan: list[dict[str, Any]]
+                   ) -> list[models.Step]:
+        usual = plans.usual(session, deployment.project_id, [
+            (step['kind'], step['element']) for step in plan])
         rows = [models.Step(
-            deployment_id=deployment_id, position=position + index,
+            deployment_id=deployment.id, position=position + index,
             kind=step['kind'], element=step['element'], nodes=step['nodes'],
-            reason=step['reason'], status=WorkStatus.WAITING)
+            reason=step['reason'], status=WorkStatus.WAITING,
+            expected=usual.get((step['kind'], step['element'])))
             for index, step in enumerate(plan)]
         session.add_all(rows)
         session.flush()

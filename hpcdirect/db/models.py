@@ -194,6 +194,8 @@ class Step(Base):
     nodes: orm.Mapped[list[Any]]
     status: orm.Mapped[str] = orm.mapped_column(sa.String(16))
     reason: orm.Mapped[str] = orm.mapped_column(Sentence, default='')
+    # Seconds; None when none of its kind has ever ended well.
+    expected: orm.Mapped[float | None] = orm.mapped_column(sa.Double)
     started_at: orm.Mapped[datetime.datetime | None]
     finished_at: orm.Mapped[datetime.datetime | None]
 

@@ -24,6 +24,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from hpcdirect.db import deployments
 from hpcdirect.db.deployments import Progress
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Deployment
@@ -31,7 +32,6 @@ from hpcdirect.db.models import Node
 from hpcdirect.db.models import Step
 from hpcdirect.db.models import Tag
 from hpcdirect.states import NodeStatus
-from hpcdirect.states import WorkStatus
 
 #: What one statement finds together.
 SMALL = frozenset(('login', 'ready', 'tags', 'progress'))
@@ -99,8 +99,7 @@ def _add(found: Found, row: Any, login: str) -> None:
     elif row.kind == 'tags':
         found.tags = sorted(row.detail.split(','))
     elif row.kind == 'progress':
-        found.progress = Progress(row.number, int(row.detail),
-                                  (row.name or '').strip())
+        found.progress = deployments.read(row.name, row.detail, row.number)
     elif row.name == login:
         found.login = Login(row.name, row.detail, row.ssh)
 
@@ -151,13 +150,8 @@ _PARTS: Mapping[str, tuple[Iterable[Any], Iterable[Any], Iterable[Any]]] = {
         Node.ssh), (
             *_UP, Node.name.in_(sa.bindparam('names', expanding=True))), ()),
     'progress': ((
-        _NEWEST.c.cluster_id, _text('progress'), sa.func.min(sa.case((
-            Step.status == WorkStatus.RUNNING.value,
-            Step.kind + ' ' + Step.element))),
-        sa.cast(sa.func.sum(sa.case((
-            Step.status == WorkStatus.SUCCEEDED.value, 1), else_=0)),
-            sa.String(20)),
-        sa.func.count(), *_NOTHING[1:]), (
+        _NEWEST.c.cluster_id, _text('progress'), *deployments.COUNTED,
+        *_NOTHING[1:]), (
             Step.deployment_id == _NEWEST.c.id,), (_NEWEST.c.cluster_id,)),
     'ready': ((
         _COUNTED.c.cluster_id, _text('ready'), _text(''),

@@ -275,7 +275,7 @@ def _deployment(row: Any, around: Around, base: str) -> dict[str, Any] | None:
     return None if latest is None else {
         'id': latest.id, 'operation': latest.operation,
         'status': latest.status, 'generation': latest.generation,
-        'progress': deployments.progress(around.found.progress),
+        'progress': deployments.progress(latest, around.found.progress),
         'created_at': when(latest.created_at),
         'started_at': when(latest.started_at),
         'finished_at': when(latest.finished_at)}

@@ -21,6 +21,7 @@ from hpcdirect.api.schemas import common
 from hpcdirect.api.schemas.common import when
 from hpcdirect.db.deployments import Progress
 from hpcdirect.db.models import Step
+from hpcdirect.db.models import now
 from hpcdirect.states import DeploymentStatus
 from hpcdirect.states import Operation
 from hpcdirect.states import StepKind
@@ -49,6 +50,12 @@ PROGRESS = common.closed({
     'total': common.number('Steps of the plan.'),
     'done': common.number('Steps that are done.'),
     'running': common.text('A step under way, or "".'),
+    'fraction': {'type': 'number', 'minimum': 0, 'maximum': 1,
+                 'description': 'How much of the work is done; steps that '
+                 'usually take longer count more.'},
+    'seconds_left': {'type': ['number', 'null'], 'description':
+                     'How long the rest takes, as far as can be told; null '
+                     'when it is over, or nobody knows.'},
 }, description='How far it is.')
 
 STATUS = common.text('How it stands.', enum=list(DeploymentStatus))
@@ -73,6 +80,9 @@ _STEP = common.closed({
     'nodes': common.words('The nodes.'),
     'status': common.text('How it stands.', enum=list(WorkStatus)),
     'reason': common.text('Why it is done.'),
+    'expected': {'type': ['number', 'null'], 'description':
+                 'Seconds that such a step took before, the median; null '
+                 'when none has ended well.'},
     'started_at': common.maybe(common.MOMENT),
     'finished_at': common.maybe(common.MOMENT),
 })
@@ -110,10 +120,16 @@ AGAIN = common.closed({
 })
 
 
-def progress(found: Progress) -> dict[str, Any]:
-    """How far it is."""
+def progress(row: Any, found: Progress) -> dict[str, Any]:
+    """How far a deployment is.
+
+    :param row: with its ``status`` and ``started_at``.
+    """
+    over = DeploymentStatus(row.status).over
+    left = None if over else found.seconds_left(row.started_at, now())
     return {'total': found.total, 'done': found.done,
-            'running': found.running}
+            'running': found.running, 'fraction': round(found.fraction, 4),
+            'seconds_left': None if left is None else round(left, 1)}
 
 
 #: Of one line of the list; each is given the row and its progress.
@@ -121,7 +137,7 @@ FIELDS = common.Fields({
     **{name: common.column(name) for name in (
         'id', 'cluster_id', 'operation', 'generation', 'status', 'reason',
         'user_id', 'failures')},
-    'progress': common.Field(lambda row, found: progress(found), ('id',),
+    'progress': common.Field(progress, ('id', 'status', 'started_at'),
                              ('progress',)),
     **{name: common.moment(name) for name in (
         'created_at', 'started_at', 'finished_at')},
@@ -138,6 +154,7 @@ def _step(row: Step) -> dict[str, Any]:
     return {
         'id': row.id, 'position': row.position, 'kind': row.kind,
         'element': row.element, 'nodes': row.nodes, 'status': row.status,
-        'reason': row.reason, 'started_at': when(row.started_at),
+        'reason': row.reason, 'expected': row.expected,
+        'started_at': when(row.started_at),
         'finished_at': when(row.finished_at),
     }

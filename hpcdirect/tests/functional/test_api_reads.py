@@ -12,6 +12,7 @@
 
 """Everything that is read through the front door."""
 
+import datetime
 import threading
 import time
 import urllib.parse
@@ -212,7 +213,8 @@ class ViewTests(Case):
         for path in ('demo', self.ident):
             view = self.get(f'/v1/clusters/{path}')
             self.assertEqual(
-                {'total': 2, 'done': 1, 'running': 'apply munge'},
+                {'total': 2, 'done': 1, 'running': 'apply munge',
+                 'fraction': 0.5, 'seconds_left': None},
                 view['deployment']['progress'])
             self.assertEqual([1, 1], [one['ready']
                                       for one in view['node_groups']])
@@ -222,6 +224,36 @@ class ViewTests(Case):
             }, view['login'])
         listed = self.get('/v1/clusters')['clusters']
         self.assertEqual([view], listed)
+
+    def test_how_far_it_is(self):
+        def ago(seconds):
+            return models.now() - datetime.timedelta(seconds=seconds)
+
+        def left(expected):
+            with self.api.database.write() as session:
+                row = session.query(models.Deployment).filter_by(
+                    cluster_id=self.ident).one()
+                row.status, row.started_at = 'RUNNING', ago(30)
+                done, running = session.query(models.Step).order_by(
+                    models.Step.position)
+                done.expected, running.expected = 20.0, expected
+                done.finished_at = ago(20)
+            found = [
+                self.get('/v1/clusters/demo')['deployment'],
+                self.get('/v1/clusters')['clusters'][0]['deployment'],
+                self.get(f'/v1/deployments/{row.id}'),
+                self.get('/v1/deployments?cluster=demo')['deployments'][0]]
+            steps = found[2]['steps']
+            self.assertEqual([20.0, expected],
+                             [one['expected'] for one in steps])
+            return [(one['progress']['fraction'],
+                     one['progress']['seconds_left']) for one in found]
+
+        # Ten seconds for twenty seconds' worth.
+        for fraction, seconds in left(60.0):
+            self.assertEqual(0.25, fraction)
+            self.assertTrue(0 <= seconds <= 10.5, seconds)
+        self.assertEqual({(0.8, None)}, set(left(None)))
 
     def test_login_of_which_only_the_address_is_known(self):
         with self.api.database.write() as session:

@@ -162,6 +162,12 @@ class WatchTest(testtools.TestCase):
         # The new machine gets its layers; nobody else is touched.
         for step in done['steps']:
             self.assertEqual(['node-1'], step['nodes'])
+            # Such a step ended well before.
+            self.assertIsNotNone(step['expected'], step)
+        first = self.service.get('/v1/deployments/{id}'.format(
+            **self.cluster['deployment']))
+        self.assertEqual({None}, {
+            step['expected'] for step in first['steps']})
         self.assertIn('apply', {step['kind'] for step in done['steps']})
 
     def test_all_of_it_vanishes(self):
