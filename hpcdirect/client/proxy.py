@@ -200,6 +200,14 @@ class Proxy(proxy.Proxy):
         """An attempt with its plan and steps."""
         return self._get(resources.Deployment, ident)
 
+    def get_progress(self, deployment: str, **query: Any) -> dict[str, Any]:
+        """What has moved in a deployment, all in one answer.
+
+        :param query: ``since``, what the last answer gave as ``next``;
+            ``run`` and ``offset``, whose log and from where.
+        """
+        return self.read(f'/deployments/{deployment}/progress', **query)
+
     def runs(self, **query: Any) -> Iterator[resources.Run]:
         """What runners did."""
         return self._list(resources.Run, **query)

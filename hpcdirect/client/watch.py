@@ -16,7 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 import dataclasses
+import datetime
 import time
 from typing import Any
 from typing import Protocol
@@ -176,6 +178,16 @@ class Deployment:
 
     def _read(self) -> dict[str, Any]:
         return self._reader.read(f'/deployments/{self._ident}')
+
+
+def seconds(step: Mapping[str, Any]) -> float | None:
+    """How long a step took; None for one that has not ended."""
+    try:
+        begin, end = (datetime.datetime.fromisoformat(step[name])
+                      for name in ('started_at', 'finished_at'))
+    except (KeyError, TypeError, ValueError):
+        return None
+    return (end - begin).total_seconds()
 
 
 def log(reader: Reader, run: str, follow: bool, poll_interval: float

@@ -17,10 +17,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hpcdirect.api import motion
 from hpcdirect.api import related
 from hpcdirect.api import validation
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import deployments as schema
+from hpcdirect.api.schemas import motion as motion_schema
 from hpcdirect.api.services import Services
 from hpcdirect.api.validation import Body
 from hpcdirect.db import clusters
@@ -74,6 +76,9 @@ class Deployment(Resource):
 
     param = 'deployment'
 
+    def __init__(self, services: Services) -> None:
+        super().__init__(services, {'progress': Motion(services)})
+
     @validation.schemas(response=schema.SHOW)
     def get(self, deployment: str) -> dict[str, Any]:
         """Show a deployment with its plan and its steps."""
@@ -83,6 +88,25 @@ class Deployment(Resource):
             progress = deployments.progress(session, [row.id])
             steps = deployments.steps(session, row.id)
         return schema.view(row, progress.get(row.id, Progress()), steps)
+
+
+class Motion(Resource):
+    """How one deployment goes on."""
+
+    @validation.schemas(query=motion_schema.QUERY,
+                        response=motion_schema.SHOW)
+    def get(self, deployment: str, query: dict[str, Any]) -> dict[str, Any]:
+        """Show what has moved since the last look, in one answer.
+
+        The first look has all that is so far, and of events and log the end.
+        """
+        self.authorize(policies.DEPLOYMENTS)
+        self.authorize(policies.EVENTS)
+        if 'run' in query:
+            self.authorize(policies.RUNS)
+        with self.services.database.read() as session:
+            row = deployments.get(session, self.reach, deployment)
+            return motion.show(session, row, query)
 
 
 class ClusterDeployments(_Listed):

@@ -18,7 +18,7 @@ from hpcdirect.api.schemas import common
 
 _LEVEL = common.text('How bad it is.', enum=['info', 'warning', 'error'])
 
-_ENTRY = common.closed({
+ENTRY = common.closed({
     'id': common.number('The marker of what comes after it.'),
     'cluster_id': common.ID,
     'deployment_id': common.text('The deployment, or "".'),
@@ -38,7 +38,7 @@ _ENTRY = common.closed({
     'at': common.MOMENT,
 })
 
-LIST = common.listed('events', _ENTRY, 'What happened, the oldest first '
+LIST = common.listed('events', ENTRY, 'What happened, the oldest first '
                      'unless sort says otherwise.')
 
 _RELATED = {
@@ -54,13 +54,13 @@ _RELATED = {
                             'tell; the service may wait for less. Goes '
                             'with the oldest first.'},
 }
-CLUSTER_QUERY = common.query(_ENTRY, _RELATED, ('id',))
-LIST_QUERY = common.query(_ENTRY, {**_RELATED, 'cluster': common.text(
+CLUSTER_QUERY = common.query(ENTRY, _RELATED, ('id',))
+LIST_QUERY = common.query(ENTRY, {**_RELATED, 'cluster': common.text(
     'Name of the cluster, or its id, also when it is gone.',
         maxLength=63)}, ('id',))
 
 
 FIELDS = common.Fields({
-    **{name: common.column(name) for name in _ENTRY['properties']},
+    **{name: common.column(name) for name in ENTRY['properties']},
     'at': common.moment('at'),
 })

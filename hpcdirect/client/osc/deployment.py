@@ -17,8 +17,11 @@ from __future__ import annotations
 import argparse
 from typing import ClassVar
 
+from osc_lib.command import command
+
 from hpcdirect.client import errors
 from hpcdirect.client import resources
+from hpcdirect.client import watch
 from hpcdirect.client.osc import base
 
 _SHOWN = ('id', 'cluster_id', 'operation', 'generation', 'status', 'reason',
@@ -64,3 +67,39 @@ class ShowDeployment(base.ShowOne):
             self.say(text)
         return base.pairs(found, (
             *_SHOWN, *(['plan'] if parsed_args.plan else [])))
+
+
+class ShowProgress(base.Base, command.Lister):
+    """Show the steps of an attempt: on how many nodes, and how long
+
+    What is expected is how long such a step took in the project before.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Which one."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument('deployment', metavar='<id>',
+                            help='As hpc deployment list shows it')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """One request."""
+        found = self.api.get_progress(parsed_args.deployment)
+        progress = found['progress']
+        left = progress['seconds_left']
+        self.say(' '.join((
+            f'{found["operation"]}: {found["status"]},',
+            f'{progress["fraction"]:.0%} done',
+            '' if left is None else f'(about {left:.0f} s left)')).rstrip())
+        return (
+            'Step', 'Element', 'Status', 'Nodes', 'Running on', 'Failed on',
+            'Seconds', 'Expected'), [(
+                step['kind'], step['element'], step['status'],
+                f'{step["done"]}/{step["nodes"]}',
+                base.cell(step['running']), base.cell(step['failed']),
+                _rounded(watch.seconds(step)), _rounded(step['expected']))
+            for step in found['steps']]
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)

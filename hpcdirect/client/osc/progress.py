@@ -165,7 +165,7 @@ class Screen:
         nodes = step.get('nodes') or []
         on = ', '.join(nodes[:4]) + (
             f' and {len(nodes) - 4} more' if len(nodes) > 4 else '')
-        took = _seconds(step) if took is None else took
+        took = watch.seconds(step) if took is None else took
         self.line(' '.join(filter(None, (
             f'[{list(steps).index(step["id"]) + 1}/{len(steps)}]',
             step['kind'], step.get('element'), f'on {on}' if on else '',
@@ -200,15 +200,3 @@ def describe(event: Mapping[str, Any]) -> str:
 def _clock(began: float) -> str:
     minutes, seconds = divmod(int(time.monotonic() - began), 60)
     return f'{minutes:02d}:{seconds:02d}'
-
-
-def _seconds(step: Mapping[str, Any]) -> float | None:
-    """How long a finished step took."""
-    import datetime
-
-    try:
-        begin, end = (datetime.datetime.fromisoformat(step[name])
-                      for name in ('started_at', 'finished_at'))
-    except (KeyError, TypeError, ValueError):
-        return None
-    return (end - begin).total_seconds()

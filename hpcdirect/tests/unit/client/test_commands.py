@@ -118,6 +118,26 @@ class ReadTest(base.ClientTest):
                 for name in set(found) & set(body):
                     self.assertEqual(body[name], found[name], name)
 
+    def test_progress_of_a_deployment(self):
+        step = {'id': 's', 'kind': 'apply', 'element': 'slurm',
+                'status': 'SUCCEEDED', 'nodes': 3, 'done': 3, 'running': [],
+                'failed': [], 'expected': 2.04, 'started_at': stub.AT,
+                'finished_at': stub.AT.replace('00.0', '01.5')}
+        self.stub.answer('GET', '/deployments/dep/progress', {
+            'operation': 'create', 'status': 'RUNNING', 'progress': {
+                'fraction': 0.254, 'seconds_left': 12.3},
+            'steps': [step, {
+                **step, 'status': 'RUNNING', 'done': 1, 'expected': None,
+                'running': ['compute-1'], 'failed': ['compute-0'],
+                'finished_at': None}]})
+        found = self.table('hpc', 'deployment', 'progress', 'dep')
+        self.assertEqual(['GET /deployments/dep/progress'],
+                         self.stub.requests())
+        self.assertEqual([('3/3', 1.5, 2.0, []),
+                          ('1/3', None, None, ['compute-1'])], [
+            (one['Nodes'], one['Seconds'], one['Expected'],
+             one['Running on']) for one in found])
+
     def test_lists_take_one_request(self):
         for words, path, body in (
                 ('blueprint list', '/blueprints', BLUEPRINT),
