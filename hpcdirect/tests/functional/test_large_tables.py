@@ -99,6 +99,8 @@ class PlanTests(testtools.TestCase):
             more = '&all_projects=true' if name == 'clusters' else ''
             self.pages(f'/v1/{name}?limit=20', name, OWN)
             self.pages(f'/v1/{name}?limit=20{more}', name, every)
+        for caller in (OWN, EVERY):
+            self.pages('/v1/events?limit=20&sort=id:desc', 'events', caller)
 
     def test_orders(self):
         for order in ('name:asc', 'updated_at:desc'):
@@ -112,6 +114,11 @@ class PlanTests(testtools.TestCase):
                      'runs?cluster=c7', 'runs?deployment=d7', 'runs?step=s7',
                      'deployments?cluster=c7', 'events?cluster=c7',
                      'events?level=error', 'events?run=r7',
+                     'events?deployment=d7&sort=id:desc',
+                     'clusters?status=CREATING,ACTIVE&with_count=true',
+                     'clusters?q=n7&user=u7&page_reverse=true',
+                     'clusters?expires_before=2100-01-01T00:00:00Z',
+                     'deployments/d7/progress',
                      'clusters/c7', 'clusters/n7', 'runs/r7'):
             with self.watched(path, sorts=True):
                 self.get(f'/v1/{path}', OWN)
