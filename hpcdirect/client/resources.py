@@ -34,7 +34,7 @@ class Blueprint(_Resource):
 
     base_path = '/blueprints'
     resources_key = 'blueprints'
-    _query_mapping = resource.QueryParameters('sort', 'fields')
+    _query_mapping = resource.QueryParameters('q', 'sort', 'fields')
     name = resource.Body('name', alternate_id=True)
     version = resource.Body('version')
     label = resource.Body('label')
@@ -46,6 +46,8 @@ class Blueprint(_Resource):
     parameters = resource.Body('parameters', type=dict)
     readme = resource.Body('readme')
     login = resource.Body('login')
+    typical = resource.Body('typical', type=dict)
+    in_use = resource.Body('in_use', type=int)
     digest = resource.Body('digest')
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from hpcdirect.api import catalogued
 from hpcdirect.api import creation
 from hpcdirect.api import validation
+from hpcdirect.api.experience import Experience
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import blueprints as schema
 from hpcdirect.api.services import Services
@@ -29,16 +30,20 @@ class Blueprints(Resource):
     """What clusters are made from."""
 
     def __init__(self, services: Services) -> None:
-        super().__init__(services, item=Blueprint(services))
+        self._experience = Experience(services)
+        super().__init__(services, item=Blueprint(services, self._experience))
 
     @validation.schemas(query=schema.LIST_QUERY, response=schema.LIST)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List blueprints, the highest version of each."""
         self.authorize(policies.BLUEPRINTS)
         catalogue = self.services.catalogue
+        told = self._experience.of(self.project)
+        part = query.get('q', '').casefold()
         found = catalogued.listing(
-            (schema.entry(one, catalogue.versions(one.name))
-             for one in catalogue.blueprints()),
+            (schema.entry(one, catalogue.versions(one.name), told(one.name))
+             for one in catalogue.blueprints() if part in '\n'.join(
+                 (one.name, one.label, one.description)).casefold()),
             self.page(query, {}, 'name:asc'))
         return self.answer('blueprints', found, dict, query)
 
@@ -48,7 +53,8 @@ class Blueprint(Resource):
 
     param = 'blueprint'
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, told: Experience) -> None:
+        self._experience = told
         super().__init__(services, {'template': Template(services)})
 
     @validation.schemas(response=schema.SHOW)
@@ -57,7 +63,8 @@ class Blueprint(Resource):
         self.authorize(policies.BLUEPRINTS)
         found = self.services.catalogue.blueprint(blueprint)
         return schema.view(found,
-                           self.services.catalogue.versions(found.name))
+                           self.services.catalogue.versions(found.name),
+                           self._experience.of(self.project)(found.name))
 
 
 class Template(Resource):

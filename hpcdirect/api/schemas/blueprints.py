@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from hpcdirect.api.schemas import common
@@ -29,6 +30,17 @@ _BRIEF = {
     'description': common.text('What it is, one sentence.'),
     'versions': common.words('Versions there are, the highest first.'),
     'backends': common.words('Backends it can be built on.'),
+    'typical': common.maybe(common.closed({
+        'seconds': {'type': ['number', 'null'], 'description':
+                    'Seconds from the order until a cluster was there, the '
+                    'median; null when none ever was.'},
+        'p90': {'type': ['number', 'null'],
+                'description': 'Nine of ten took no longer.'},
+        'count': common.number('Creations that are over.'),
+        'succeeded': common.number('Those that went well at once.'),
+    }, description='How the latest creations from it went, in all projects; '
+       'null when there were none.')),
+    'in_use': common.number('Clusters of it that the project has.'),
 }
 
 _ENTRY = common.closed({
@@ -38,7 +50,10 @@ _ENTRY = common.closed({
 })
 
 LIST = common.listed('blueprints', _ENTRY, 'The highest version of each.')
-LIST_QUERY = common.query(_ENTRY, common.MARKER,
+LIST_QUERY = common.query(_ENTRY, {
+    **common.MARKER, 'q': common.text(
+        'Part of the name, the label or the description, in any case.',
+        minLength=1, maxLength=255)},
                           ('name', 'version', 'label'))
 
 SHOW = common.closed({
@@ -83,23 +98,29 @@ TEMPLATE_QUERY = common.closed({
 }, ())
 
 
-def _brief(blueprint: Blueprint, versions: Iterable[str]) -> dict[str, Any]:
+def _brief(blueprint: Blueprint, versions: Iterable[str],
+           told: Mapping[str, Any]) -> dict[str, Any]:
     return {'name': blueprint.name, 'version': blueprint.version,
             'label': blueprint.label, 'description': blueprint.description,
             'versions': list(versions),
-            'backends': sorted(blueprint.infrastructure)}
+            'backends': sorted(blueprint.infrastructure), **told}
 
 
-def entry(blueprint: Blueprint, versions: Iterable[str]) -> dict[str, Any]:
-    """One line of the list."""
-    return {**_brief(blueprint, versions),
+def entry(blueprint: Blueprint, versions: Iterable[str],
+          told: Mapping[str, Any]) -> dict[str, Any]:
+    """One line of the list.
+
+    :param told: what came of it before, and what the project has of it.
+    """
+    return {**_brief(blueprint, versions, told),
             'elements': [use.element.name for use in blueprint.elements],
             'node_groups': [group.name for group in blueprint.node_groups]}
 
 
-def view(blueprint: Blueprint, versions: Iterable[str]) -> dict[str, Any]:
-    """All of a blueprint."""
-    return {**_brief(blueprint, versions),
+def view(blueprint: Blueprint, versions: Iterable[str],
+         told: Mapping[str, Any]) -> dict[str, Any]:
+    """All of a blueprint; *told* as for an entry."""
+    return {**_brief(blueprint, versions, told),
             'elements': [_use(use) for use in blueprint.elements],
             'node_groups': [_group(group)
                             for group in blueprint.node_groups],

@@ -25,7 +25,8 @@ from hpcdirect.client.osc import base
 from hpcdirect.client.osc import values
 
 _SHOWN = ('name', 'version', 'label', 'description', 'versions', 'backends',
-          'node_groups', 'elements', 'login', 'parameters', 'digest')
+          'node_groups', 'elements', 'login', 'typical', 'in_use',
+          'parameters', 'digest')
 
 
 class ListBlueprint(base.Lister):
@@ -36,7 +37,11 @@ class ListBlueprint(base.Lister):
     more: ClassVar = {
         'Description': 'description', 'Versions': 'versions',
         'Backends': 'backends', 'Node Groups': 'node_groups',
-        'Elements': 'elements'}
+        'Elements': 'elements', 'Usually': 'typical',
+        'In Use': 'in_use'}
+    filters: ClassVar = {
+        'q': 'Only those whose name, label or description holds this, in any '
+             'case'}
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""

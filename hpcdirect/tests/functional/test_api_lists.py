@@ -12,6 +12,8 @@
 
 """Lists: filters by names, and pages of what is not in the database."""
 
+import datetime
+
 import testtools
 
 from hpcdirect.exception import BackendError
@@ -159,6 +161,48 @@ class ClusterListTests(Case):
             answer = self.api.call('GET', f'/v1/clusters?{query}')
             self.assertEqual((400, [where]), (
                 answer.status, list(answer.findings)), query)
+
+
+class ExperienceTests(Case):
+    """Blueprints: found by words, and what came of them before"""
+
+    def created(self, status, seconds, **more):
+        ident = self.api.create(**more)['id']
+        with self.api.database.write() as session:
+            row = session.query(rows.models.Deployment).filter_by(
+                cluster_id=ident).one()
+            row.status = status
+            row.finished_at = row.created_at + datetime.timedelta(
+                seconds=seconds)
+
+    def small(self):
+        (found,) = self.get('/v1/blueprints?q=SMALL')['blueprints']
+        shown = self.get('/v1/blueprints/small')
+        for name in ('typical', 'in_use'):
+            self.assertEqual(found[name], shown[name])
+        return found['typical'], found['in_use']
+
+    def test_nothing_came_of_it_yet(self):
+        self.assertEqual((None, 0), self.small())
+
+    def test_all_projects_and_the_own_one(self):
+        for number in range(1, 11):
+            self.created('SUCCEEDED', number, name=f'c{number}',
+                         project='ours' if number < 4 else 'theirs')
+        self.created('FAILED', 1, name='failed')
+        self.created('RUNNING', 1, name='running')
+        self.assertEqual(({'seconds': 5.5, 'p90': 9.0, 'count': 11,
+                           'succeeded': 10}, 5), self.small())
+        # For a while the same is told, but not of one's own clusters.
+        self.created('SUCCEEDED', 99, name='later')
+        typical, in_use = self.small()
+        self.assertEqual((11, 6), (typical['count'], in_use))
+
+    def test_by_words(self):
+        for words, found in (('small', 1), ('nothing like it', 0)):
+            self.assertEqual(found, len(self.get(
+                f'/v1/blueprints?q={words.replace(" ", "%20")}',
+            )['blueprints']), words)
 
 
 class PageTests(Case):

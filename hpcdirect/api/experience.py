@@ -1,0 +1,60 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What people may expect of blueprints, from what came of them before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import dataclasses
+import threading
+import time
+from typing import Any
+
+from hpcdirect.api.services import Services
+from hpcdirect.db import experience
+from hpcdirect.db.experience import Typical
+
+#: Seconds for which what was found is told again: thousands of rows are read.
+_KEPT = 60.0
+
+
+class Experience:
+    """Is asked with every list of blueprints, and asks now and then."""
+
+    def __init__(self, services: Services,
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        self._database, self._clock = services.database, clock
+        self._lock = threading.Lock()
+        self._until, self._known = 0.0, dict[str, Typical]()
+
+    def of(self, project_id: str | None) -> Callable[[str], dict[str, Any]]:
+        """What is told of a blueprint by its name, to a project."""
+        known = self._typical()
+        with self._database.read() as session:
+            mine = experience.in_use(session, project_id or '')
+
+        def told(name: str) -> dict[str, Any]:
+            found = known.get(name)
+            return {'typical': dataclasses.asdict(found) if found else None,
+                    'in_use': mine.get(name, 0)}
+        return told
+
+    def _typical(self) -> dict[str, Typical]:
+        # One asks, the others wait for it.
+        with self._lock:
+            if self._clock() >= self._until:
+                with self._database.read() as session:
+                    self._known = experience.typical(session)
+                self._until = self._clock() + _KEPT
+            return self._known
