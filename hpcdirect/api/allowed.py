@@ -72,6 +72,10 @@ class Allowed:
                 refusal(cluster) or '')
         return found
 
+    def create(self, project_id: str | None) -> str:
+        """Why no cluster may be made in a project, a sentence; or ''."""
+        return self._forbidden(policies.CREATE, project_id or '')
+
     def _refused(self, rule: str, project_id: str) -> str:
         try:
             self._policy.authorize(self._context, rule,

@@ -118,6 +118,13 @@ class Proxy(proxy.Proxy):
         """What a project could have now, of every backend."""
         return self.read('/capacity', project_id=project_id)
 
+    def summary(self, **query: Any) -> dict[str, Any]:
+        """How the project's clusters stand, at a glance.
+
+        :param query: ``all_projects``.
+        """
+        return self.read('/summary', **query)
+
     def clusters(self, **query: Any) -> Iterator[resources.Cluster]:
         """The project's clusters."""
         return self._list(resources.Cluster, **query)

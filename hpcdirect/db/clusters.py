@@ -147,6 +147,15 @@ def count(session: orm.Session, project_id: str | None, page: paging.Page,
     return paging.count(session, Cluster, page, wanted.scope(project_id))
 
 
+def counts(session: orm.Session, project_id: str | None) -> dict[str, int]:
+    """Status -> how many clusters are in it, but for none."""
+    own = [] if project_id is None else [Cluster.project_id == project_id]
+    return dict(session.execute(sa.select(
+        Cluster.status, sa.func.count()).where(
+            Cluster.deleted == '', *own).group_by(Cluster.status)
+    ).tuples().all())
+
+
 @functools.lru_cache(maxsize=64)
 def _carrying(number: int) -> tuple[sa.ColumnElement[bool], ...]:
     """That a cluster carries so many tags."""

@@ -24,6 +24,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from hpcdirect.db import paging
+from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Deployment
 from hpcdirect.db.models import Step
 from hpcdirect.exception import NotFound
@@ -120,6 +121,21 @@ def listing(session: orm.Session, project_id: str | None, page: paging.Page
         {} if project_id is None else {'project_id': project_id},
         along={'created_at': 'ix_deployments_all' if project_id is None
                else 'ix_deployments_page'}))
+
+
+def lately(session: orm.Session, project_id: str | None, number: int
+           ) -> list[Any]:
+    """The newest deployments, each with the name of its cluster."""
+    page = listing(session, project_id, paging.Page(
+        limit=number, sort=(('created_at', True),),
+        columns=frozenset(('id',))))
+    return list(session.execute(sa.select(
+        *(getattr(Deployment, name) for name in (
+            'id', 'cluster_id', 'operation', 'status', 'reason', 'user_id',
+            'created_at', 'finished_at')), Cluster.name.label('cluster'),
+    ).join(Cluster, Cluster.id == Deployment.cluster_id).where(
+        Deployment.id.in_([row.id for row in page.rows]),
+    ).order_by(Deployment.created_at.desc(), Deployment.id.desc())))
 
 
 def get(session: orm.Session, project_id: str | None, ident: str

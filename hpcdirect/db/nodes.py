@@ -14,12 +14,16 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import sqlalchemy as sa
 from sqlalchemy import orm
 
 from hpcdirect.db import paging
+from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Node
 from hpcdirect.exception import NotFound
+from hpcdirect.states import NodeStatus
 
 
 def listing(session: orm.Session, cluster_id: str, page: paging.Page
@@ -27,6 +31,23 @@ def listing(session: orm.Session, cluster_id: str, page: paging.Page
     """One page of a cluster's nodes."""
     return paging.fetch(session, Node, page, paging.Scope(
         {'cluster_id': cluster_id}))
+
+
+class Counts(NamedTuple):
+    """How many nodes there are, and how many of them are up."""
+
+    total: int
+    up: int
+
+
+def counts(session: orm.Session, project_id: str | None) -> Counts:
+    """The nodes of a project's clusters, or (None) of all."""
+    own = [] if project_id is None else [Cluster.project_id == project_id]
+    total, up = session.execute(sa.select(sa.func.count(), sa.func.sum(
+        sa.case((Node.status == NodeStatus.UP.value, 1), else_=0))).join(
+            Cluster, Cluster.id == Node.cluster_id).where(
+                Cluster.deleted == '', *own)).one()
+    return Counts(total, int(up or 0))
 
 
 def get(session: orm.Session, cluster_id: str, name: str) -> Node:

@@ -24,7 +24,7 @@ DELETE = 'hpcdirect:clusters:delete'
 
 RULES = [
     base.rule(LIST, base.READER, 'List the clusters of a project.',
-              'GET /v1/clusters', system=True),
+              'GET /v1/clusters', 'GET /v1/summary', system=True),
     base.rule(SHOW, base.READER,
               'See a cluster with its nodes and its layers.',
               'GET /v1/clusters/{cluster}',

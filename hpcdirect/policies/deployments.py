@@ -24,6 +24,7 @@ RULES = [
     base.rule(DEPLOYMENTS, base.READER,
               'See deployments with their plans and steps.',
               'GET /v1/deployments', 'GET /v1/deployments/{deployment}',
+              'GET /v1/deployments/{deployment}/progress',
               'GET /v1/clusters/{cluster}/deployments', system=True),
     base.rule(RUNS, base.READER, 'See runs and their logs.',
               'GET /v1/runs', 'GET /v1/runs/{run}', 'GET /v1/runs/{run}/log',

@@ -32,6 +32,7 @@ from hpcdirect.api.controllers import plans
 from hpcdirect.api.controllers import projects
 from hpcdirect.api.controllers import runs
 from hpcdirect.api.controllers import services as processes
+from hpcdirect.api.controllers import summary
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import versions as schema
 from hpcdirect.api.services import Services
@@ -68,7 +69,8 @@ class V1(Resource):
             'plans': plans.Plans(services),
             'projects': projects.Projects(services),
             'runs': runs.Runs(services),
-            'services': processes.Processes(services)})
+            'services': processes.Processes(services),
+            'summary': summary.Summary(services)})
 
     @validation.schemas(response=schema.ONE, public=True)
     def get(self) -> dict[str, Any]:

@@ -138,6 +138,29 @@ class ReadTest(base.ClientTest):
             (one['Nodes'], one['Seconds'], one['Expected'],
              one['Running on']) for one in found])
 
+    def test_summary(self):
+        broken = stub.cluster('broken', status='ERROR', failures=[
+            {'message': 'disk full'}])
+        busy = stub.cluster('made', status='CREATING')
+        busy['deployment']['progress'].update(
+            running='apply slurm', fraction=0.5, seconds_left=12.4)
+        self.stub.answer('GET', '/summary', {
+            'clusters': {'ERROR': 1, 'CREATING': 1},
+            'nodes': {'total': 6, 'up': 4}, 'failing': [broken],
+            'busy': [busy], 'expiring': [
+                stub.cluster('soon', expires_at=stub.AT)],
+            'lately': [{'created_at': stub.AT, 'cluster': 'made',
+                        'operation': 'create', 'status': 'RUNNING',
+                        'reason': ''}], 'allowed': {'create': ''}})
+        found = self.table('hpc', 'summary', 'show')
+        self.assertEqual(['GET /summary'], self.stub.requests())
+        self.assertEqual(
+            ({'broken': 'disk full'}, {'soon': stub.AT},
+             {'made': 'CREATING 50% apply slurm (about 12 s left)'},
+             ['2026-11-22T20:00:00 made create RUNNING']),
+            (found['failing'], found['expiring'], found['busy'],
+             found['lately']))
+
     def test_lists_take_one_request(self):
         for words, path, body in (
                 ('blueprint list', '/blueprints', BLUEPRINT),
