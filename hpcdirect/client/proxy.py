@@ -176,6 +176,57 @@ class Proxy(proxy.Proxy):
         found: dict[str, Any] = response.json()
         return found
 
+    def get_plan(self, ident: str) -> dict[str, Any]:
+        """A plan that was shown, and whether it still holds."""
+        return self.read(f'/plans/{ident}')
+
+    def cluster_elements(self, cluster: str) -> list[dict[str, Any]]:
+        """What is to be on a cluster, in the order it is put on."""
+        found: list[dict[str, Any]] = self.read(
+            f'/clusters/{cluster}/elements')['elements']
+        return found
+
+    def users(self, cluster: str, gone: bool = False
+              ) -> list[dict[str, Any]]:
+        """People's accounts on a cluster.
+
+        :param gone: those that were taken off as well.
+        """
+        found: list[dict[str, Any]] = self.read(
+            f'/clusters/{cluster}/users',
+            gone='true' if gone else None)['users']
+        return found
+
+    def get_user(self, cluster: str, name: str) -> dict[str, Any]:
+        """A user of a cluster."""
+        return self.read(f'/clusters/{cluster}/users/{name}')
+
+    def create_user(self, cluster: str, name: str, **account: Any
+                    ) -> resources.Cluster:
+        """Ask for an account on every node of a cluster.
+
+        :param account: keys, groups, sudo and so on. Many users at once are
+            one change of the cluster: ``change_cluster(users={...})``.
+        """
+        return self._send('POST', f'/clusters/{cluster}/users',
+                          {'name': name, **account})
+
+    def change_user(self, cluster: str, name: str, **account: Any
+                    ) -> resources.Cluster:
+        """Ask for another account; what is not said stays."""
+        return self._send('PATCH', f'/clusters/{cluster}/users/{name}',
+                          account)
+
+    def delete_user(self, cluster: str, name: str, **how: Any
+                    ) -> resources.Cluster:
+        """Ask for a user to go; sessions end at once.
+
+        :param how: ``home``, keep, archive or purge; ``end_jobs``.
+        """
+        return self._send('DELETE', f'/clusters/{cluster}/users/{name}',
+                          params={key: str(value).lower()
+                                  for key, value in how.items()})
+
     def delete_cluster(self, name: str) -> resources.Cluster:
         """Ask for a cluster to go."""
         return self._send('DELETE', f'/clusters/{name}')

@@ -44,8 +44,7 @@ class ListClusterElement(base.Lister):
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
         def fetch(**query: Any) -> Any:
-            found = self.api.read(
-                f'/clusters/{parsed_args.cluster}/elements')['elements']
+            found = self.api.cluster_elements(parsed_args.cluster)
             return (argparse.Namespace(**entry) for entry in found)
 
         return self.table(parsed_args, fetch)

@@ -33,4 +33,4 @@ class ShowPlan(base.ShowOne):
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
-        return change.shown(self.api.read(f'/plans/{parsed_args.plan}'))
+        return change.shown(self.api.get_plan(parsed_args.plan))

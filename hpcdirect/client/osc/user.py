@@ -49,9 +49,7 @@ class ListUser(base.Lister):
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
         def fetch(**query: Any) -> Any:
-            found = self.api.read(
-                f'/clusters/{parsed_args.cluster}/users',
-                gone='true' if parsed_args.gone else None)['users']
+            found = self.api.users(parsed_args.cluster, parsed_args.gone)
             return (argparse.Namespace(**entry) for entry in found)
 
         return self.table(parsed_args, fetch)
@@ -69,9 +67,8 @@ class ShowUser(base.ShowOne):
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
-        return base.pairs(self.api.read(
-            f'/clusters/{parsed_args.cluster}/users/{parsed_args.user}'),
-            _SHOWN)
+        return base.pairs(self.api.get_user(
+            parsed_args.cluster, parsed_args.user), _SHOWN)
 
 
 class _Put(change.Change):
@@ -156,8 +153,8 @@ class CreateUser(_Put):
         users = {parsed_args.user: said} if parsed_args.user else {
             name: {**said, **row} for name, row in user_table.read(
                 parsed_args.from_csv).items()}
-        there = {one['name'] for one in self.api.read(
-            f'/clusters/{parsed_args.cluster}/users')['users']}
+        there = {one['name']
+                 for one in self.api.users(parsed_args.cluster)}
         known = sorted(there & set(users))
         if known:
             raise exceptions.CommandError(
@@ -185,8 +182,7 @@ class SetUser(_Put):
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """Two requests: is there such a user, and what is to be."""
-        self.api.read(
-            f'/clusters/{parsed_args.cluster}/users/{parsed_args.user}')
+        self.api.get_user(parsed_args.cluster, parsed_args.user)
         said = self.said(parsed_args)
         if parsed_args.state:
             said['state'] = parsed_args.state
