@@ -72,7 +72,8 @@ SHOW = common.closed({
                            'first; only the end when it is too much.'),
     'left_out': {'type': 'boolean', 'description': 'Whether events are left '
                  'out before these.'},
-    'log': common.maybe(runs.LOG),
+    'log': common.maybe({**runs.LOG, 'description': 'The next stretch of the '
+                         'log of the run that was asked for, or null.'}),
     'next': common.text('What to send as since at the next look.'),
     'poll_seconds': common.number('When that is worth while.'),
 })
