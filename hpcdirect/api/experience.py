@@ -17,13 +17,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import dataclasses
+import logging
 import threading
 import time
 from typing import Any
 
+from oslo_db import exception as db_exc
+
 from hpcdirect.api.services import Services
 from hpcdirect.db import experience
 from hpcdirect.db.experience import Typical
+
+LOG = logging.getLogger(__name__)
 
 #: Seconds for which what was found is told again: thousands of rows are read.
 _KEPT = 60.0
@@ -39,15 +44,23 @@ class Experience:
         self._until, self._known = 0.0, dict[str, Typical]()
 
     def of(self, project_id: str | None) -> Callable[[str], dict[str, Any]]:
-        """What is told of a blueprint by its name, to a project."""
-        known = self._typical()
-        with self._database.read() as session:
-            mine = experience.in_use(session, project_id or '')
+        """What is told of a blueprint by its name, to a project.
+
+        The catalogue is there without a database, too; then it tells less.
+        """
+        known: dict[str, Typical] = {}
+        mine: dict[str, int] | None = None
+        try:
+            known = self._typical()
+            with self._database.read() as session:
+                mine = experience.in_use(session, project_id or '')
+        except db_exc.DBError as exc:
+            LOG.warning('What came of blueprints is not known: %s', exc)
 
         def told(name: str) -> dict[str, Any]:
             found = known.get(name)
             return {'typical': dataclasses.asdict(found) if found else None,
-                    'in_use': mine.get(name, 0)}
+                    'in_use': None if mine is None else mine.get(name, 0)}
         return told
 
     def _typical(self) -> dict[str, Typical]:

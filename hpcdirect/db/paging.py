@@ -171,7 +171,7 @@ def _known(column: Any) -> Any:
     What is compared with NULL is neither before nor after it, and no page
     would begin there.
     """
-    if column.nullable and isinstance(column.type, sa.DateTime):
+    if isinstance(column.type, sa.DateTime) and column.nullable:
         return sa.func.coalesce(column, _NEVER)
     return column
 

@@ -40,7 +40,9 @@ _BRIEF = {
         'succeeded': common.number('Those that went well at once.'),
     }, description='How the latest creations from it went, in all projects; '
        'null when there were none.')),
-    'in_use': common.number('Clusters of it that the project has.'),
+    'in_use': common.maybe(common.number(
+        'Clusters of it that the project has; null when the database does '
+        'not answer.')),
 }
 
 _ENTRY = common.closed({

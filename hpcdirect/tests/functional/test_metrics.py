@@ -300,6 +300,7 @@ class PortsTest(Case):
         other = service.free_port()
         one.start(HOME=str(one.folder), **environment,
                   HPCDIRECT_PORTS=f'{one.port} {other}')
+        self.addCleanup(service.kill, one.process)
         return one, f'http://127.0.0.1:{other}'
 
     def answered(self, path='/v1/clusters'):

@@ -134,6 +134,7 @@ class ProcessesTest(testtools.TestCase):
         other = service.free_port()
         one.start(HOME=str(one.folder),
                   HPCDIRECT_PORTS=f'{one.port} {other}')
+        self.addCleanup(service.kill, one.process)
         first, = self.awaited(one, ('hpcdirect-api', 'up'))
         self.assertNotEqual(one.process.pid, first['pid'])
         # The other one has answered nobody yet.
