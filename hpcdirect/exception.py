@@ -203,6 +203,12 @@ class Unavailable(HPCDirectError):
     template = '{reason}'
 
 
+class Unread(Unavailable):
+    """Something of the catalogue is there and cannot be read just now."""
+
+    template = '{what} cannot be read just now.'
+
+
 class LostLease(HPCDirectError):
     """Another conductor has taken the cluster over: write nothing more."""
 

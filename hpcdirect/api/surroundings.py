@@ -32,6 +32,7 @@ from hpcdirect.api.services import Services
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.db import surroundings
 from hpcdirect.exception import NotFound
+from hpcdirect.exception import Unread
 from hpcdirect.sources.catalogue import Catalogue
 
 
@@ -65,7 +66,7 @@ def _ref(row: Any) -> str:
 
 def _blueprints(catalogue: Catalogue, rows: Sequence[Any]
                 ) -> dict[str, Blueprint | None]:
-    """Reference -> blueprint, None for what is in no source any more.
+    """Reference -> blueprint, None for what is in no source (just now).
 
     The cluster goes on without its blueprint.
     """
@@ -73,7 +74,7 @@ def _blueprints(catalogue: Catalogue, rows: Sequence[Any]
     for ref in {_ref(row) for row in rows}:
         try:
             found[ref] = catalogue.blueprint(ref)
-        except NotFound:
+        except (NotFound, Unread):
             found[ref] = None
     return found
 

@@ -53,6 +53,7 @@ from hpcdirect.exception import LostLease
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import PluginError
 from hpcdirect.exception import Refused
+from hpcdirect.exception import Unread
 from hpcdirect.planning.batches import next_batch
 from hpcdirect.planning.composition import ElementOf
 from hpcdirect.planning.plan import Plan
@@ -194,7 +195,7 @@ class Deployer:
         try:
             if self._conclusion is None:
                 return self._turn(ident, recorded, busy)
-        except BackendUnavailable as exc:
+        except (BackendUnavailable, Unread) as exc:
             self._conclusion = self._patient(ident, exc)
             if self._conclusion is None:
                 return _SILENCE
@@ -321,9 +322,9 @@ class Deployer:
         if found:
             raise Failed(found)
 
-    def _patient(self, ident: str, problem: BackendUnavailable
+    def _patient(self, ident: str, problem: BackendUnavailable | Unread
                  ) -> list[dict[str, Any]] | None:
-        """A cloud that does not answer is asked again for a while.
+        """A cloud or a catalogue that is away is asked again for a while.
 
         What runs on the machines goes on; it ends when it ends.
 

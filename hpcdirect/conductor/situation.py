@@ -40,6 +40,7 @@ from hpcdirect.exception import LostLease
 from hpcdirect.exception import NotAsOrdered
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import Replayed
+from hpcdirect.exception import Unread
 from hpcdirect.planning import composition
 from hpcdirect.planning import recorded as records
 from hpcdirect.planning import wanted as wanting
@@ -218,6 +219,7 @@ class Lookout:
         it goes.
 
         :raises NotAsOrdered: it is another one here.
+        :raises Unread: it cannot be read just now.
         """
         ref = f'{state["blueprint"]}@{state["version"]}'
         try:
@@ -227,7 +229,7 @@ class Lookout:
             if moved:
                 raise NotAsOrdered(reason=f'{moved} when it was ordered')
             return composition.composed(blueprint, state, self._element_of)
-        except NotFound:
+        except (NotFound, Unread):
             if not state['deleted']:
                 raise
             return _nothing(state)

@@ -90,8 +90,10 @@ class Catalogue:
         """The blueprint of a ``name`` or ``name@version``.
 
         :raises NotFound: there is none.
+        :raises Unread: it is there, and cannot be read just now.
         """
-        return _pick('Blueprint', self._now().blueprints, ref)
+        state = self._now()
+        return self._picked(state, 'Blueprint', state.blueprints, ref)
 
     def elements(self) -> list[Element]:
         """The highest version of every element, by name."""
@@ -102,8 +104,10 @@ class Catalogue:
         """The element of a ``name`` or ``name@version``.
 
         :raises NotFound: there is none.
+        :raises Unread: it is there, and cannot be read just now.
         """
-        return _pick('Element', self._now().elements, ref)
+        state = self._now()
+        return self._picked(state, 'Element', state.elements, ref)
 
     def versions(self, name: str) -> list[str]:
         """The versions of a blueprint, the highest first."""
@@ -112,6 +116,20 @@ class Catalogue:
     def problems(self) -> list[Problem]:
         """What is there but broken."""
         return list(self._now().problems)
+
+    @staticmethod
+    def _picked(state: _State, kind: str, found: dict[str, list[T]], ref: str
+                ) -> T:
+        try:
+            return _pick(kind, found, ref)
+        except exception.NotFound:
+            # What cannot be read for a moment must not pass for gone: work
+            # would fail, and people would be told to delete their clusters.
+            name, _ = folders.split(ref)
+            if state.unread and (kind.lower(), name) in {
+                    (one.ref.kind, one.ref.name) for one in state.problems}:
+                raise exception.Unread(what=f'{kind} {name}') from None
+            raise
 
     def _now(self) -> _State:
         """What the sources held a second ago at most."""

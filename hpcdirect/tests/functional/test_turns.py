@@ -18,6 +18,7 @@ import pathlib
 import subprocess
 import sys
 import threading
+from unittest import mock
 
 import fixtures
 from oslo_db import exception as db_exc
@@ -234,6 +235,23 @@ class QueueTest(Case):
 
 class CourseTest(Case):
     options = (('provision_timeout', 2), ('watch_interval', 0.2))
+
+    def test_catalogue_that_cannot_be_read_for_a_moment(self):
+        ident = self.create()
+        catalogue = self.api.services.catalogue
+        (source,) = catalogue._sources
+        with mock.patch.object(source, 'load_element', autospec=True,
+                               side_effect=OSError(5, 'Input error')):
+            catalogue._state = None
+            self.conductor()
+            local_bed.wait_for(lambda: 'cannot be read just now' in str(
+                self.get(ident, '/events')))
+            # It does not pass for gone.
+            self.assertEqual('CREATING', self.get(ident)['status'])
+            answer = self.api.call('GET', f'/v1/clusters/{ident}/elements')
+            self.assertEqual((503, 'unavailable'), (
+                answer.status, answer.code))
+        self.assertEqual('ACTIVE', self.settled(ident)['status'])
 
     def test_time_for_machines_begins_when_they_are_asked_for(self):
         ident = self.create(count=2, seconds=0.7)

@@ -181,7 +181,11 @@ class CatalogueTest(SourceTest):
         found = catalogue.Catalogue([source])
         with mock.patch.object(source, 'load_element', autospec=True,
                                side_effect=OSError(5, 'Input error')):
-            self.assertRaises(exception.NotFound, found.blueprint, 'small')
+            # They are there all the same: nobody is told that they are gone.
+            for get, name in ((found.blueprint, 'small'),
+                              (found.element, 'munge')):
+                self.assertRaises(exception.Unread, get, name)
+            self.assertRaises(exception.NotFound, found.element, 'none')
         # No file is another one; the next look finds it all the same.
         found._look_at = 0.0
         self.assertEqual('small', found.blueprint('small').name)
