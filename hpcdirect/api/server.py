@@ -161,8 +161,9 @@ class Server(server.TcpWSGIServer):
         """
         if self._ending.is_set():
             return
-        self._ending.set()
-        self.pull_trigger()
+        # The loop notes it when it wakes: it closes what wakes it, which must
+        # not be before it was pulled.
+        self.trigger.pull_trigger(self._ending.set)
         self._thread.join()
         self.task_dispatcher.set_thread_count(0)
 

@@ -226,6 +226,20 @@ class SlowTests(Case):
         self.assertTrue(connection.makefile('rb').read().endswith(b'ok'))
         ending.join()
 
+    def test_an_end_while_the_loop_wakes_by_itself(self):
+        self.serve()
+        trigger, thread = self.server.trigger, self.server._thread
+        pull = trigger._physical_pull
+
+        def late():
+            # A turn of the loop takes a second at most.
+            thread.join(1.5)
+            pull()
+
+        trigger._physical_pull = late
+        self.server.shutdown()
+        self.assertFalse(thread.is_alive())
+
     def wait_until_refused(self):
         end = time.monotonic() + 60
         with contextlib.suppress(ConnectionError):
