@@ -64,10 +64,13 @@ class Experience:
         return told
 
     def _typical(self) -> dict[str, Typical]:
-        # One asks, the others wait for it.
-        with self._lock:
-            if self._clock() >= self._until:
+        # One asks, the others go on with what is known: a database that does
+        # not answer keeps them waiting no longer than it has to.
+        if self._clock() >= self._until and self._lock.acquire(blocking=False):
+            try:
                 with self._database.read() as session:
                     self._known = experience.typical(session)
                 self._until = self._clock() + _KEPT
-            return self._known
+            finally:
+                self._lock.release()
+        return self._known

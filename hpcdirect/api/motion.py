@@ -100,12 +100,11 @@ def _stamp(at: datetime.datetime) -> int:
 def _events(session: orm.Session, row: Deployment, marker: int
             ) -> tuple[list[Any], bool]:
     """The latest events after a marker, and whether there are more."""
-    page = Page(limit=_EVENTS, sort=(('id', True),),
+    page = Page(limit=_EVENTS + 1, sort=(('id', True),),
                 filters={'deployment_id': row.id})
-    listing = events.listing(session, None, page)
-    found = [one for one in listing.rows if one.id > marker]
-    more = bool(listing.last) and len(found) == len(listing.rows)
-    return found[::-1], more
+    found = [one for one in events.listing(session, None, page).rows
+             if one.id > marker]
+    return found[:_EVENTS][::-1], len(found) > _EVENTS
 
 
 def _log(session: orm.Session, row: Deployment, query: Mapping[str, Any]

@@ -73,7 +73,7 @@ _BRIEF = {
     'finished_at': common.maybe(common.MOMENT),
 }
 
-_STEP = common.closed({
+STEP = common.closed({
     'id': common.ID, 'position': common.number('Its place.'),
     'kind': common.text('What is done.', enum=list(StepKind)),
     'element': common.text('The element, or "".'),
@@ -96,7 +96,7 @@ SHOW = common.closed({
         'nodes': common.words('The nodes.'),
         'reason': common.text('Why.'),
     }), 'What was to be done, as planned at the start.'),
-    'steps': common.items(_STEP, 'What was done.'),
+    'steps': common.items(STEP, 'What was done.'),
 })
 
 LIST = common.listed('deployments', _ENTRY, 'Deployments.')

@@ -26,23 +26,15 @@ from hpcdirect.db.motion import Stack
 from hpcdirect.db.motion import Stride
 from hpcdirect.states import LayerState
 from hpcdirect.states import NodeStatus
-from hpcdirect.states import StepKind
-from hpcdirect.states import WorkStatus
 
 _STEP = common.closed({
-    'id': common.ID,
-    'kind': common.text('What is done.', enum=list(StepKind)),
-    'element': common.text('The element, or "".'),
-    'status': common.text('How it stands.', enum=list(WorkStatus)),
+    **{name: deployments.STEP['properties'][name] for name in (
+        'id', 'kind', 'element', 'status', 'expected', 'started_at',
+        'finished_at')},
     'nodes': common.number('Nodes it is done on.'),
     'done': common.number('Nodes on which it is done.'),
     'running': common.words('Nodes on which it runs.'),
     'failed': common.words('Nodes on which it failed.'),
-    'expected': {'type': ['number', 'null'], 'description':
-                 'Seconds that such a step took before; null when none has '
-                 'ended well.'},
-    'started_at': common.maybe(common.MOMENT),
-    'finished_at': common.maybe(common.MOMENT),
 })
 
 _NODE = common.closed({

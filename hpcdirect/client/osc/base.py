@@ -43,6 +43,9 @@ _ID = re.compile('[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 #: Characters of a line in a cell of a table, and failures that it names.
 WIDEST, _FAILURES = 90, 3
 
+#: Options of filters that the service knows by another word.
+_OPTIONS = {'q': 'search'}
+
 Columns = tuple[tuple[str, ...], Any]
 
 
@@ -119,9 +122,9 @@ class Lister(Base, command.Lister):
                             help='List more columns')
         self._add_pages(parser)
         for name, help_text in self.filters.items():
-            words = name.replace('_', '-')
-            parser.add_argument(f'--{words}', metavar=f'<{words}>',
-                                help=help_text)
+            words = _OPTIONS.get(name, name).replace('_', '-')
+            parser.add_argument(f'--{words}', dest=name,
+                                metavar=f'<{words}>', help=help_text)
         return parser
 
     def _add_pages(self, parser: argparse.ArgumentParser) -> None:
@@ -160,6 +163,19 @@ class Lister(Base, command.Lister):
         rows = ([cell(getattr(one, name)) for name in shown.values()]
                 for one in found)
         return tuple(shown), rows
+
+
+def add_all_projects(parser: argparse.ArgumentParser
+                     ) -> argparse.ArgumentParser:
+    """The option to ask for every project's."""
+    parser.add_argument('--all-projects', action='store_true',
+                        help='Of every project (admin only)')
+    return parser
+
+
+def all_projects(parsed_args: argparse.Namespace) -> dict[str, str]:
+    """What to ask the service for, by that option."""
+    return {'all_projects': 'true'} if parsed_args.all_projects else {}
 
 
 def cell(value: Any) -> Any:

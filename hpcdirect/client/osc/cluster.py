@@ -57,17 +57,14 @@ class ListCluster(base.Lister):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Adds --all-projects."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument('--all-projects', action='store_true',
-                            help='Of every project (admin only)')
-        return parser
+        return base.add_all_projects(super().get_parser(prog_name))
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request for each page."""
-        query = {'all_projects': 'true'} if parsed_args.all_projects else {}
         return self.table(
             parsed_args,
-            lambda **asked: map(_Row, self.api.clusters(**asked)), **query)
+            lambda **asked: map(_Row, self.api.clusters(**asked)),
+            **base.all_projects(parsed_args))
 
 
 class _Row:

@@ -23,6 +23,7 @@ from hpcdirect.client import errors
 from hpcdirect.client import resources
 from hpcdirect.client import watch
 from hpcdirect.client.osc import base
+from hpcdirect.client.osc import progress
 
 _SHOWN = ('id', 'cluster_id', 'operation', 'generation', 'status', 'reason',
           'progress', 'steps', 'failures', 'user_id', 'created_at',
@@ -85,12 +86,8 @@ class ShowProgress(base.Base, command.Lister):
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
         found = self.api.get_progress(parsed_args.deployment)
-        progress = found['progress']
-        left = progress['seconds_left']
-        self.say(' '.join((
-            f'{found["operation"]}: {found["status"]},',
-            f'{progress["fraction"]:.0%} done',
-            '' if left is None else f'(about {left:.0f} s left)')).rstrip())
+        self.say(f'{found["operation"]}: {found["status"]}, '
+                 f'{progress.how_far(found["progress"])}')
         return (
             'Step', 'Element', 'Status', 'Nodes', 'Running on', 'Failed on',
             'Seconds', 'Expected'), [(

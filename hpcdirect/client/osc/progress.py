@@ -186,6 +186,13 @@ class Screen:
         self._stream.flush()
 
 
+def how_far(progress: Mapping[str, Any]) -> str:
+    """How much of a deployment is done, and how long the rest takes."""
+    left = progress.get('seconds_left')
+    return f'{progress.get("fraction", 0):.0%} done' + (
+        '' if left is None else f', about {left:.0f} s left')
+
+
 def describe(event: Mapping[str, Any]) -> str:
     """An event in one line."""
     seconds = event.get('seconds')

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpcdirect.client.osc import base
+from hpcdirect.client.osc import progress
 
 
 class ShowSummary(base.ShowOne):
@@ -28,14 +29,11 @@ class ShowSummary(base.ShowOne):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Adds --all-projects."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('--all-projects', action='store_true',
-                            help='Of every project (admin only)')
-        return parser
+        return base.add_all_projects(parser)
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
-        query = {'all_projects': 'true'} if parsed_args.all_projects else {}
-        found = self.api.summary(**query)
+        found = self.api.summary(**base.all_projects(parsed_args))
         shown = {
             'clusters': found['clusters'], 'nodes': found['nodes'],
             'failing': {one['name']: _why(one) for one in found['failing']},
@@ -55,10 +53,6 @@ def _why(cluster: Mapping[str, Any]) -> str:
 
 
 def _how_far(cluster: Mapping[str, Any]) -> str:
-    deployment = cluster['deployment'] or {}
-    progress = deployment.get('progress') or {}
-    left = progress.get('seconds_left')
-    return ' '.join(filter(None, (
-        cluster['status'], f'{progress.get("fraction", 0):.0%}',
-        progress.get('running'),
-        '' if left is None else f'(about {left:.0f} s left)')))
+    found = (cluster['deployment'] or {}).get('progress') or {}
+    return ', '.join(filter(None, (
+        cluster['status'], found.get('running'), progress.how_far(found))))

@@ -125,8 +125,14 @@ class MotionTest(testtools.TestCase):
         self.assertEqual((True, 200, '449'), (
             first['left_out'], len(first['events']),
             first['events'][-1]['message']))
+        # As many as are told at a time, and no more.
+        self.write(*(self.event(message=f'{number}')
+                     for number in range(200)))
+        whole = self.seen(f'?since={first["next"]}')
+        self.assertEqual((False, 200), (whole['left_out'],
+                                        len(whole['events'])))
         self.write(self.event(message='last'))
-        then = self.seen(f'?since={first["next"]}')
+        then = self.seen(f'?since={whole["next"]}')
         self.assertEqual((False, ['last']), (then['left_out'], [
             one['message'] for one in then['events']]))
 

@@ -156,7 +156,7 @@ class ReadTest(base.ClientTest):
         self.assertEqual(['GET /summary'], self.stub.requests())
         self.assertEqual(
             ({'broken': 'disk full'}, {'soon': stub.AT},
-             {'made': 'CREATING 50% apply slurm (about 12 s left)'},
+             {'made': 'CREATING, apply slurm, 50% done, about 12 s left'},
              ['2026-11-22T20:00:00 made create RUNNING']),
             (found['failing'], found['expiring'], found['busy'],
              found['lately']))
