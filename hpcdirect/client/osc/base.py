@@ -187,6 +187,18 @@ def cell(value: Any) -> Any:
         errors.clean(value) if isinstance(value, str) else value)
 
 
+class Number(columns.FormattableColumn[float | None]):
+    """A number: itself in JSON, ``-`` in a table when there is none."""
+
+    def human_readable(self) -> str:
+        """The number or a dash."""
+        return '-' if self._value is None else str(self._value)
+
+    def machine_readable(self) -> float | None:
+        """The number or null."""
+        return self._value
+
+
 class Text(columns.FormattableColumn[str]):
     """A long text: itself in JSON, lines that can be read in a table."""
 

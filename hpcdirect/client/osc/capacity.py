@@ -18,24 +18,9 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from cliff import columns
-
 from hpcdirect.client import errors
 from hpcdirect.client import grants
 from hpcdirect.client.osc import base
-
-
-class _Number(columns.FormattableColumn[int | None]):
-    """A number: itself in JSON, ``-`` in a table when there is none."""
-
-    def human_readable(self) -> str:
-        """The number or a dash."""
-        return '-' if self._value is None else str(self._value)
-
-    def machine_readable(self) -> int | None:
-        """The number or null."""
-        return self._value
-
 
 _COLUMNS = ('Backend', 'Kind', 'Name', 'Free', 'Used', 'Total')
 
@@ -77,17 +62,17 @@ class ShowCapacity(base.Lister):
 def _rows(backend: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
     for kind in backend['node_types']:
         yield (backend['name'], 'machines', kind['name'],
-               _Number(kind['free']),
-               _less(kind['total'], kind['free']), _Number(kind['total']),
+               base.Number(kind['free']),
+               _less(kind['total'], kind['free']), base.Number(kind['total']),
                kind['traits'])
     for quota in backend['quotas']:
         yield (backend['name'], 'quota', quota['name'],
                _less(quota['limit'], quota['used']),
-               _Number(quota['used']), _Number(quota['limit']), [])
+               base.Number(quota['used']), base.Number(quota['limit']), [])
 
 
-def _less(most: int | None, some: int | None) -> _Number:
+def _less(most: int | None, some: int | None) -> base.Number:
     """The rest, when both are known; nothing is less than none."""
     if most is None or some is None:
-        return _Number(None)
-    return _Number(max(0, most - some))
+        return base.Number(None)
+    return base.Number(max(0, most - some))

@@ -98,5 +98,5 @@ class ShowProgress(base.Base, command.Lister):
             for step in found['steps']]
 
 
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 1)
+def _rounded(seconds: float | None) -> base.Number:
+    return base.Number(None if seconds is None else round(seconds, 1))
