@@ -18,9 +18,7 @@ leave the process. The database is made and brought up to date at the start.
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 
 from hpcdirect import rpc
 from hpcdirect.api import app
@@ -40,9 +38,7 @@ def main() -> int:
     except HPCDirectError as exc:
         print(f'hpcdirect-all-in-one: {exc}', file=sys.stderr)
         return 1
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    until_told = parts.until_told()
     conductor = assembly.conductor()
     listener = rpc.server(conf, conductor.advance, rpc.IN_PROCESS)
     conductor.start()
@@ -50,7 +46,7 @@ def main() -> int:
     services = assembly.services(rpc.IN_PROCESS)
     http = server.serve(app.make_app(services), conf)
     heartbeat = assembly.appear('hpcdirect-all-in-one')
-    stopping.wait()
+    until_told()
     http.shutdown()
     listener.stop()
     listener.wait()

@@ -14,9 +14,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 
 from hpcdirect.api import app
 from hpcdirect.api import server
@@ -27,9 +25,7 @@ from hpcdirect.exception import HPCDirectError
 def main() -> int:
     """Serve until SIGTERM or SIGINT."""
     conf = parts.configure(sys.argv[1:])
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    until_told = parts.until_told()
     try:
         parts.check_exposed(conf, conf.api.host)
         assembly = parts.Assembly(conf)
@@ -39,7 +35,7 @@ def main() -> int:
         return 1
     listening = server.serve(app.make_app(services), conf)
     heartbeat = assembly.appear('hpcdirect-api')
-    stopping.wait()
+    until_told()
     listening.shutdown()
     heartbeat.stop()
     return 0

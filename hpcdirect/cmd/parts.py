@@ -18,9 +18,11 @@ part is handed what it needs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import ipaddress
 import logging
+import signal
 import socket
 
 from oslo_config import cfg
@@ -57,6 +59,29 @@ def configure(argv: Sequence[str]) -> cfg.ConfigOpts:
     conf(list(argv), project='hpcdirect', prog='hpcdirect')
     log.setup(conf, 'hpcdirect')
     return conf
+
+
+def until_told() -> Callable[[], None]:
+    """Mind SIGTERM and SIGINT from now on, instead of ending at once.
+
+    :returns: waits until one of them came; it may have come before.
+    """
+    # A handler runs when the main thread gets to it. One that waits for a lock
+    # does not, if the signal came just before, or if another thread took it;
+    # and setting an Event there may wait for itself. What the signal
+    # writes to a socket is there to be read, whoever took it.
+    told, tell = socket.socketpair()
+    tell.setblocking(False)
+    signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        signal.signal(number, lambda *_: None)
+
+    def wait() -> None:
+        # The socket that is written to lives as long as this does.
+        while tell and told.recv(1)[0] not in numbers:
+            pass
+    return wait
 
 
 def check_exposed(conf: cfg.ConfigOpts, host: str | None) -> None:

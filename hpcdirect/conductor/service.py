@@ -357,7 +357,7 @@ class Conductor:
             return None
         if held.deployer is None:
             deployer.interrupt(
-                ledger, recorded, self._parts.runners.__getitem__,
+                ledger, recorded, self._runner,
                 signing.Notes(self._parts.keys, ledger.cluster_id))
             permit = permission.Permit(self._parts.keys, self._parts.policy)
             permit.check(recorded)
@@ -385,10 +385,20 @@ class Conductor:
                            'enabled_backends')
         return self._parts.backends[name]
 
+    def _runner(self, name: str) -> ElementRunner:
+        """The runner of a name.
+
+        :raises NotForUs: it is not one of this conductor's.
+        """
+        if name not in self._parts.runners:
+            raise NotForUs(reason=f'runner "{name}" is not among its '
+                           'enabled_runners')
+        return self._parts.runners[name]
+
     def _deployer(self, ledger: Ledger, held: Held, backend: Backend,
                   permit: permission.Permit) -> deployer.Deployer:
         return deployer.Deployer(ledger, deployer.Tools(
-            backend, self._parts.runners.__getitem__, self._parts.load,
+            backend, self._runner, self._parts.load,
             self._parts.element_of,
             Vault(self._parts.keys, ledger.cluster_id), permit,
             machines.Limits(self._conf.provision_timeout,

@@ -166,5 +166,9 @@ def explain(node: str, said: str, seconds: int) -> tuple[str, bool]:
     for words, sentence, passes in _SAYINGS:
         if words in said:
             return sentence.format(node=node, seconds=seconds), passes
-    last = said.strip().splitlines()[-1:] or ['ssh gave no reason']
+    last = said.strip().splitlines()[-1:]
+    if not last:
+        # A reset while ssh sends its own banner is told at debug level only
+        # (OpenSSH, kex.c, kex_exchange_identification).
+        return f'{node} dropped the ssh connection; ssh says no more.', True
     return f'{node} cannot be reached by ssh: {last[0]}', False

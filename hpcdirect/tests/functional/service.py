@@ -151,9 +151,9 @@ class Service(fixtures.Fixture):
         self.process = subprocess.Popen(
             [sys.executable, '-c', self.program, '--config-file',
              str(self.folder / 'hpcdirect.conf')],
-            env={**os.environ, **environment}, stdout=output,
-            stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            start_new_session=True)
+            env={**os.environ, 'PYTHONFAULTHANDLER': '1', **environment},
+            stdout=output, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, start_new_session=True)
         output.close()
         end = time.monotonic() + 60
         while time.monotonic() < end:
@@ -185,14 +185,16 @@ class Service(fixtures.Fixture):
             raise AssertionError(f'it ended with {code}:\n' + self.log())
 
     def stop(self):
-        """SIGTERM, and wait; what does not end is killed and told."""
+        """SIGTERM, and wait; what does not end tells where it is."""
         if self.process is None or self.process.poll() is not None:
             return
         self.process.terminate()
         try:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
-            self.kill()
+            # Each thread's stack goes to what it wrote.
+            self.process.send_signal(signal.SIGABRT)
+            self.process.wait()
             raise AssertionError('SIGTERM did not end it:\n'
                                  + self.log()) from None
 

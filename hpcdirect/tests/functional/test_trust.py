@@ -397,23 +397,37 @@ class StrangerTest(Case):
         self.ask('DELETE', '/v1/clusters/demo')
         self.assertIsNone(self.service.settled('demo'))
 
-    def test_a_backend_that_was_taken_out(self):
+    @contextlib.contextmanager
+    def without(self, kind, enabled, others):
+        """A cluster, then a service that lacks a plugin; mends it again."""
         self.service.start()
         self.service.create('demo', 'tiny', count=1)
         self.settled()
         self.service.stop()
         file = self.service.folder / 'hpcdirect.conf'
-        before = file.read_text()
-        file.write_text(before.replace('enabled_backends = fake',
-                                       'enabled_backends = local'))
+        before, option = file.read_text(), f'enabled_{kind}s'
+        lacking = before.replace(f'{option} = {enabled}',
+                                 f'{option} = {others}')
+        self.assertNotEqual(before, lacking)
+        file.write_text(lacking)
         self.service.start()
-        self.ask('DELETE', '/v1/clusters/demo')
-        self.left('backend "fake" is not among its enabled_backends')
+        yield
+        self.left(f'{kind} "fake" is not among its {option}')
         self.service.stop()
         self.assertNotIn('this is a bug', self.service.log())
         file.write_text(before)
         self.service.start()
+
+    def test_a_backend_that_was_taken_out(self):
+        with self.without('backend', 'fake', 'local'):
+            self.ask('DELETE', '/v1/clusters/demo')
         self.assertIsNone(self.service.settled('demo'))
+
+    def test_a_runner_that_was_taken_out(self):
+        with self.without('runner', 'fake,ansible', 'ansible'):
+            self.ask('PATCH', '/v1/clusters/demo', {'parameters': {
+                'count': 2}})
+        self.assertEqual('', self.settled()['status_reason'])
 
 
 class LostKeyTest(Case):
