@@ -110,6 +110,10 @@ class Proxy(proxy.Proxy):
         """What makes machines."""
         return self._list(resources.Backend, **query)
 
+    def get_backend(self, name: str) -> resources.Backend:
+        """A backend by its name, and what the project could have of it."""
+        return self._get(resources.Backend, name)
+
     def get_project(self, ident: str) -> resources.Project:
         """Whether the service may act in a project, by its id."""
         return self._get(resources.Project, ident)

@@ -83,6 +83,7 @@ class Backend(_Resource):
     _query_mapping = resource.QueryParameters('sort', 'fields')
     name = resource.Body('name', alternate_id=True)
     capacity = resource.Body('capacity', type=dict)
+    reason = resource.Body('reason')
 
 
 class Project(_Resource):

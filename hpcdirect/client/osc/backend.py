@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 from typing import ClassVar
 
+from hpcdirect.client import resources
 from hpcdirect.client.osc import base
 
 
@@ -24,8 +25,24 @@ class ListBackend(base.Lister):
     """List what makes machines, and how many could be had now"""
 
     columns: ClassVar = {
-        'Name': 'name', 'Capacity': 'capacity'}
+        'Name': 'name', 'Capacity': 'capacity', 'Reason': 'reason'}
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
         return self.table(parsed_args, self.api.backends)
+
+
+class ShowBackend(base.ShowOne):
+    """Show what makes machines, and how many could be had now"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Which one."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument('backend', metavar='<name>',
+                            help='Name of the backend')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """One request."""
+        found = resources.plain(self.api.get_backend(parsed_args.backend))
+        return base.pairs(found, ('name', 'capacity', 'reason'))
