@@ -1,0 +1,524 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A form for any JSON Schema that a blueprint may have.
+
+::
+
+    typed(schema, values)  ->  what a browser would send of a form that shows
+                               the values
+    sections(schema, data) ->  the form to draw, of what a browser sent
+    read(schema, data)     ->  the values, of what a browser sent
+
+So a form that is shown anew after an error shows what was typed, to the
+letter. Nothing is judged here but what cannot be read at all: whether values
+are right is said by the service, which is asked with a plan of them before
+anything happens, and :class:`Reading` knows which field its findings mean.
+
+A field is of the plainest kind that can hold its value; what none can hold is
+shown as JSON. Its kind is a part of its name, as in ``users.0.name:line``, so
+that what was sent can be read without what was shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+import dataclasses
+import json
+import re
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+Schema = Mapping[str, Any]
+#: What a browser sends: field -> text.
+Data = Mapping[str, str]
+
+#: Rows of a table, and letters of a number, that are read; more are refused.
+_MOST_ROWS, _MOST_DIGITS = 10_000, 1000
+_PLAIN_NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_-]{0,80}')
+_NUMBER = re.compile(r'-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?')
+
+
+class _Absent:
+    """What a field holds that was left empty."""
+
+    def __repr__(self) -> str:
+        return 'ABSENT'
+
+
+ABSENT = _Absent()
+
+
+class _Unreadable(ValueError):
+    """What was typed is not of a field's kind; says why."""
+
+
+def canonical(value: Any) -> str:
+    """JSON that two values share only when they are the same."""
+    return json.dumps(value, sort_keys=True)
+
+
+# -- kinds of fields --------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kind:
+    """How a value becomes text, and text a value.
+
+    :param show: the text; '' stands for nothing.
+    :param read: the value of a text that is not empty.
+    :raises _Unreadable: by ``read``; it is not of this kind.
+    :param empty: the value of an empty field whose schema has a default;
+        whoever empties such a field means that.
+    """
+
+    show: Callable[[Any], str]
+    read: Callable[[Schema, str], Any]
+    empty: Any = ABSENT
+
+
+def _read_number(_schema: Schema, text: str) -> int | float:
+    text = text.strip()
+    if not _NUMBER.fullmatch(text) or len(text) > _MOST_DIGITS:
+        raise _Unreadable(_('This is not a number.'))
+    found: int | float = json.loads(re.sub(r'^(-?)0+(?=[0-9])', r'\1', text))
+    if isinstance(found, float) and abs(found) == float('inf'):
+        raise _Unreadable(_('This number is too large.'))
+    return found
+
+
+def _read_choice(schema: Schema, text: str) -> Any:
+    for value in _choices(schema):
+        if canonical(value) == text:
+            return value
+    raise _Unreadable(_('This is not one of the choices.'))
+
+
+def _read_json(_schema: Schema, text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_no_json)
+    except RecursionError:
+        raise _Unreadable(_('This is nested too deeply.')) from None
+    except json.JSONDecodeError as exc:
+        raise _Unreadable(_(
+            'This is not JSON: line %(line)d, column %(column)d: %(what)s.'
+        ) % {'line': exc.lineno, 'column': exc.colno, 'what': exc.msg}
+        ) from None
+    except ValueError as exc:
+        # A number of more digits than Python reads.
+        raise _Unreadable(_('This is not JSON: %s.') % exc) from None
+
+
+def _no_json(name: str) -> None:
+    raise _Unreadable(_('This is not JSON: %s.') % name)
+
+
+def _as_typed(_schema: Schema, text: str) -> str:
+    return text
+
+
+def _lines(_schema: Schema, text: str) -> list[str]:
+    return [line.rstrip() for line in text.split('\n') if line.strip()]
+
+
+_KINDS = {
+    'line': _Kind(str, _as_typed, ''),
+    'text': _Kind(str, _as_typed, ''),
+    # What is secret is never shown, to nobody.
+    'secret': _Kind(lambda value: '', _as_typed),
+    'number': _Kind(canonical, _read_number),
+    'flag': _Kind(canonical, lambda schema, text: text == 'true'),
+    'choice': _Kind(canonical, _read_choice),
+    'lines': _Kind('\n'.join, _lines, ()),
+    'json': _Kind(lambda value: json.dumps(value, indent=2), _read_json),
+}
+#: A table: a row for each object of a list, a field for each property.
+_ROWS = 'rows'
+
+
+def _kind_of(schema: Schema) -> str:
+    """The plainest kind for what a schema describes."""
+    if not isinstance(schema, Mapping):
+        return 'json'
+    kind = schema.get('type')
+    if _choices(schema):
+        return 'flag' if kind == 'boolean' and isinstance(
+            schema.get('default'), bool) and 'enum' not in schema \
+            else 'choice'
+    if kind in ('integer', 'number'):
+        return 'number'
+    if kind == 'string':
+        return 'secret' if schema.get('x-secret') is True else 'line'
+    items = schema.get('items')
+    if kind == 'array' and isinstance(items, Mapping):
+        if items.get('type') == 'string':
+            return 'lines'
+        if items.get('type') == 'object' and _properties(items) and all(
+                _PLAIN_NAME.fullmatch(name) for name in _properties(items)):
+            return _ROWS
+    return 'json'
+
+
+def _choices(schema: Schema) -> list[Any]:
+    found = schema.get('enum')
+    if isinstance(found, list):
+        return found
+    return [True, False] if schema.get('type') == 'boolean' else []
+
+
+def _properties(schema: Schema) -> dict[str, Schema]:
+    found = schema.get('properties')
+    return {name: inner if isinstance(inner, Mapping) else {}
+            for name, inner in found.items()
+            } if isinstance(found, Mapping) else {}
+
+
+# -- values -> what a browser would send ------------------------------------
+
+
+def typed(schema: Schema, values: Mapping[str, Any]) -> dict[str, str]:
+    """What a browser would send of a form that shows these values.
+
+    :param values: property -> value; the default stands for what is not
+        there, and a secret is never shown.
+    """
+    data: dict[str, str] = {}
+    for name, inner in _properties(schema).items():
+        data |= _typed(inner, name, values.get(
+            name, inner.get('default', ABSENT)))
+    return data
+
+
+def _typed(schema: Schema, path: str, value: Any) -> dict[str, str]:
+    kind = _kind_of(schema)
+    if value is ABSENT:
+        return {f'{path}:{kind}': ''}
+    if kind == 'line' and isinstance(value, str) and '\n' in value:
+        kind = 'text'
+    try:
+        data = _typed_rows(schema, path, value) if kind == _ROWS else {
+            f'{path}:{kind}': _KINDS[kind].show(value)}
+    except (TypeError, AttributeError):
+        data = {}
+    if (data and kind == 'secret') or _holds(schema, path, data, value):
+        return data
+    return {f'{path}:json': _KINDS['json'].show(value)}
+
+
+def _typed_rows(schema: Schema, path: str, rows: list[Mapping[str, Any]]
+                ) -> dict[str, str]:
+    inner = _properties(schema['items'])
+    data = {f'{path}:{_ROWS}': ''}
+    for number, row in enumerate(rows):
+        for name, cell in inner.items():
+            data |= _typed(cell, f'{path}.{number}.{name}',
+                           row.get(name, cell.get('default', ABSENT)))
+    return data
+
+
+def _holds(schema: Schema, path: str, data: Data, value: Any) -> bool:
+    """Whether a browser would send back just what is shown."""
+    if any('\r' in text or '\0' in text or not _is_text(text)
+           for text in data.values()):
+        return False
+    reading = Reading({}, {}, {})
+    found = _read(schema, path, data, reading, (path,))
+    return not reading.errors and found is not ABSENT and canonical(
+        _lean(schema, found)) == canonical(_lean(schema, value))
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _lean(schema: Schema, value: Any) -> Any:
+    """A table without the cells that are as they are by default."""
+    if _kind_of(schema) != _ROWS or not isinstance(value, list):
+        return value
+    cells = _properties(schema['items'])
+    return [{name: cell for name, cell in row.items()
+             if not _is_default(cells.get(name, {}), cell)}
+            if isinstance(row, Mapping) else row for row in value]
+
+
+def _is_default(schema: Schema, value: Any) -> bool:
+    return 'default' in schema and canonical(value) == canonical(
+        schema['default'])
+
+
+# -- what a browser sent -> values ------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """What a form says.
+
+    :ivar values: property -> value, of those that are not as by default.
+    :ivar errors: field, without its kind -> what is wrong.
+    :ivar places: path of a value, as in findings -> its field.
+    """
+
+    values: dict[str, Any]
+    errors: dict[str, str]
+    places: dict[tuple[str | int, ...], str]
+
+    def field(self, where: str) -> str:
+        """The field that a finding of the service means.
+
+        :param where: such as ``$.parameters.users[0].name``.
+        :returns: its name without the kind; '' when none is meant.
+        """
+        path = tuple(int(number) if number else name for name, number
+                     in re.findall(r'\.([^.\[\]]+)|\[(\d+)\]', where))
+        # Of a cluster's own values, "parameters" is the root.
+        if 'parameters' in path:
+            path = path[path.index('parameters') + 1:]
+        while path:
+            if path in self.places:
+                return self.places[path]
+            path = path[:-1]
+        return ''
+
+
+def read(schema: Schema, data: Data) -> Reading:
+    """The values of what a browser sent.
+
+    :param data: of fields that are not in it nothing is said.
+    """
+    reading = Reading({}, {}, {})
+    for name, inner in _properties(schema).items():
+        value = _read(inner, name, data, reading, (name,))
+        if value is not ABSENT and not _is_default(inner, value):
+            reading.values[name] = value
+    return reading
+
+
+def _read(schema: Schema, path: str, data: Data, reading: Reading,
+          place: tuple[str | int, ...]) -> Any:
+    reading.places[place] = path
+    for name, kind in _KINDS.items():
+        text = data.get(f'{path}:{name}')
+        if text is None:
+            continue
+        # Browsers end lines in two letters.
+        text = text.replace('\r\n', '\n')
+        if not text:
+            return _empty(kind) if 'default' in schema else ABSENT
+        try:
+            return kind.read(schema, text)
+        except _Unreadable as exc:
+            reading.errors[path] = str(exc)
+            return ABSENT
+    if f'{path}:{_ROWS}' in data:
+        rows = _read_rows(schema, path, data, reading, place)
+        return rows if rows or 'default' in schema else ABSENT
+    return ABSENT
+
+
+def _empty(kind: _Kind) -> Any:
+    return list(kind.empty) if isinstance(kind.empty, tuple) else kind.empty
+
+
+def _read_rows(schema: Schema, path: str, data: Data, reading: Reading,
+               place: tuple[str | int, ...]) -> list[dict[str, Any]]:
+    numbers = row_numbers(path, data)
+    if len(numbers) > _MOST_ROWS:
+        reading.errors[path] = _('These are more than %d rows.') % _MOST_ROWS
+        return []
+    rows: list[dict[str, Any]] = []
+    for number in numbers:
+        row = {}
+        wrong = len(reading.errors)
+        for name, cell in _properties(schema['items']).items():
+            value = _read(cell, f'{path}.{number}.{name}', data, reading,
+                          (*place, len(rows), name))
+            if value is not ABSENT and not _is_default(cell, value):
+                row[name] = value
+        # A row that nobody wrote anything in is none.
+        if row or len(reading.errors) > wrong:
+            rows.append(row)
+    return rows
+
+
+def row_numbers(path: str, data: Iterable[str]) -> list[int]:
+    """Which rows of a table were sent."""
+    pattern = re.compile(re.escape(path) + r'\.([0-9]{1,9})\.[^.]*')
+    return sorted({int(found[1]) for found in map(pattern.fullmatch, data)
+                   if found})
+
+
+# -- what a browser sent -> what to draw ------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """One of several values: what is sent of it, and what is shown."""
+
+    text: str
+    label: str
+    chosen: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One thing that a form asks for.
+
+    :ivar path: such as ``users.0.name``; names the place of an error.
+    :ivar kind: line, text, secret, number, flag, choice, lines, json, rows.
+    :ivar text: what stands in it, as it was typed.
+    :ivar bounds: attributes for the browser, such as ``min``.
+    :ivar source: what the cloud offers for it, such as ``flavors``.
+    :ivar rows: of a table: its rows, each with its fields.
+    :ivar blank: of a table: the fields of a row to be added; ``__row__``
+        stands for its number.
+    """
+
+    path: str
+    kind: str
+    title: str
+    help: str = ''
+    advanced: bool = False
+    required: bool = False
+    text: str = ''
+    error: str = ''
+    bounds: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    source: str = ''
+    choices: tuple[Choice, ...] = ()
+    rows: tuple[tuple[Field, ...], ...] = ()
+    blank: tuple[Field, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its name in the form."""
+        return f'{self.path}:{self.kind}'
+
+    @property
+    def wrong(self) -> bool:
+        """Whether it, or anything in it, has an error."""
+        return bool(self.error) or any(
+            field.wrong for row in self.rows for field in row)
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """Fields that belong together.
+
+    :ivar advanced: those that few people need.
+    :ivar opened: whether one of these has an error.
+    """
+
+    title: str
+    fields: tuple[Field, ...]
+    advanced: tuple[Field, ...]
+
+    @property
+    def opened(self) -> bool:
+        return any(field.wrong for field in self.advanced)
+
+
+def sections(schema: Schema, data: Data, errors: Mapping[str, str] | None
+             = None) -> list[Section]:
+    """The form to draw.
+
+    :param data: what stands in it; see :func:`typed`.
+    :param errors: field, without its kind -> what is wrong.
+    """
+    required = schema.get('required')
+    fields = [(str(inner.get('x-group', '')), _field(
+        inner, name, data, errors or {},
+        isinstance(required, list) and name in required))
+        for name, inner in _in_order(_properties(schema))]
+    groups = dict.fromkeys(group for group, field in fields)
+    return [Section(
+        group,
+        tuple(field for of, field in fields
+              if of == group and not field.advanced),
+        tuple(field for of, field in fields
+              if of == group and field.advanced)) for group in groups]
+
+
+def _in_order(properties: Mapping[str, Schema]
+              ) -> Iterator[tuple[str, Schema]]:
+    """By group, in the order of their first members, and within each."""
+    def place(inner: Schema) -> float:
+        order = inner.get('x-order')
+        return float(order) if isinstance(order, (int, float)) \
+            else float('inf')
+
+    groups: dict[str, list[tuple[str, Schema]]] = {}
+    for name, inner in properties.items():
+        groups.setdefault(str(inner.get('x-group', '')), []).append(
+            (name, inner))
+    for members in groups.values():
+        yield from sorted(members, key=lambda one: place(one[1]))
+
+
+def _field(schema: Schema, path: str, data: Data, errors: Mapping[str, str],
+           required: bool) -> Field:
+    kind, text = next((
+        (kind, data[f'{path}:{kind}']) for kind in (*_KINDS, _ROWS)
+        if f'{path}:{kind}' in data), (_kind_of(schema), ''))
+    return Field(
+        path, kind, str(schema.get('title', path.rpartition('.')[2])),
+        str(schema.get('description', '')), schema.get('x-advanced') is True,
+        required and 'default' not in schema,
+        '' if kind == 'secret' else text, errors.get(path, ''),
+        _bounds(schema), str(schema.get('x-source', '')),
+        tuple(Choice(canonical(value), _label(value),
+                     canonical(value) == text)
+              for value in _choices(schema)) if kind == 'choice' else (),
+        tuple(_row(schema, f'{path}.{number}', data, errors)
+              for number in row_numbers(path, data)[:_MOST_ROWS])
+        if kind == _ROWS else (),
+        _row(schema, f'{path}.__row__', _typed_row(
+            schema, f'{path}.__row__'), {}) if kind == _ROWS else ())
+
+
+def _row(schema: Schema, path: str, data: Data, errors: Mapping[str, str]
+         ) -> tuple[Field, ...]:
+    return tuple(_field(cell, f'{path}.{name}', data, errors, False)
+                 for name, cell in _in_order(_properties(schema['items'])))
+
+
+def _typed_row(schema: Schema, path: str) -> dict[str, str]:
+    """A row that nobody wrote anything in."""
+    data: dict[str, str] = {}
+    for name, cell in _properties(schema['items']).items():
+        data |= _typed(cell, f'{path}.{name}', cell.get('default', ABSENT))
+    return data
+
+
+def _label(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(_('yes') if value else _('no'))
+    return str(value) if isinstance(value, str) else canonical(value)
+
+
+def _bounds(schema: Schema) -> dict[str, str]:
+    """What a browser may say at once; the service says it again."""
+    found = {attribute: canonical(schema[word])
+             for attribute, word in (('min', 'minimum'), ('max', 'maximum'),
+                                     ('minlength', 'minLength'),
+                                     ('maxlength', 'maxLength'))
+             if isinstance(schema.get(word), (int, float))
+             and not isinstance(schema[word], bool)}
+    if schema.get('type') == 'number':
+        found['step'] = 'any'
+    return found
