@@ -91,7 +91,7 @@ class InfraRequest:
     wish: Wish = NOBODYS
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Ssh:
     """How a machine is reached.
 
@@ -122,7 +122,7 @@ class MachineStatus(enum.StrEnum):
     LEAVING = 'LEAVING'
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Machine:
     """One machine as the backend sees it.
 
@@ -151,7 +151,7 @@ class InfraStatus(enum.StrEnum):
     GONE = 'GONE'
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Infra:
     """All that is there of a cluster.
 

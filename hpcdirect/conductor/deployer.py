@@ -39,6 +39,7 @@ from hpcdirect.conductor.batch import BatchWork
 from hpcdirect.conductor.batch import Line
 from hpcdirect.conductor.batch import Order
 from hpcdirect.conductor.draft import Draft
+from hpcdirect.conductor.holds import Held
 from hpcdirect.conductor.machines import Limits
 from hpcdirect.conductor.machines import Machines
 from hpcdirect.conductor.permission import Permit
@@ -85,7 +86,7 @@ class Failed(Exception):
         self.failures = failures
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Tools:
     """What carrying out a deployment takes.
 
@@ -102,27 +103,18 @@ class Tools:
     now: Callable[[], datetime.datetime]
 
 
-@dataclasses.dataclass(frozen=True)
-class Signals:
-    """How a deployment and the conductor that holds its cluster talk.
+class Deployer:
+    """Carries one deployment of one cluster to its end.
 
-    :param lost: True once the lease is gone; everything stops then.
-    :param newest: the newest generation that is known of; never waits.
-    :param wake: asks for a turn; never waits.
+    :param held: says when everything must stop, and what is wanted newest.
+    :param wake: asks for a turn of a cluster; never waits.
     """
 
-    lost: Callable[[], bool]
-    newest: Callable[[], int]
-    wake: Callable[[], None]
-
-
-class Deployer:
-    """Carries one deployment of one cluster to its end."""
-
-    def __init__(self, ledger: Ledger, tools: Tools, signals: Signals
-                 ) -> None:
+    def __init__(self, ledger: Ledger, tools: Tools, held: Held,
+                 wake: Callable[[str], None]) -> None:
         self._ledger = ledger
-        self._signals = signals
+        self._held = held
+        self._wake = wake
         self._runner_of = tools.runner_of
         self._element_of = tools.element_of
         self._vault = tools.vault
@@ -134,7 +126,7 @@ class Deployer:
                                 tools.vault, tools.permit)
         self._machines = Machines(ledger, tools.backend, tools.vault,
                                   tools.limits, tools.now)
-        self._works = Works(self._superseded, signals.wake)
+        self._works = Works(self._superseded, self._work_ended)
         self._begun = time.monotonic()
         self._silent_since: float | None = None
         self._generation = 0
@@ -298,8 +290,10 @@ class Deployer:
 
     def _superseded(self) -> bool:
         """Whether a batch must end: lease lost, or something newer wanted."""
-        return self._signals.lost() \
-            or self._signals.newest() > self._generation
+        return self._held.lost or self._held.generation > self._generation
+
+    def _work_ended(self) -> None:
+        self._wake(self._ledger.cluster_id)
 
     def _failed(self, situation: Situation) -> list[dict[str, Any]]:
         """What failed so far, in this direction: on or back."""

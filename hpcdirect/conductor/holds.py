@@ -49,17 +49,19 @@ _RETRIED = db_api.wrap_db_retry(
 _STEADY = 1.0
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class Held:
     """A cluster this conductor holds.
 
     :param until: the lease is ours until then, by the monotonic clock.
+    :param seconds: how long a lease lasts.
     :param generation: the newest one that is wanted, as far as is known.
     :param left: nothing more is to be begun; whatever runs is to end.
     """
 
     epoch: int
     until: float
+    seconds: float
     generation: int = 0
     left: bool = False
     ledger: Ledger | None = None
@@ -71,12 +73,9 @@ class Held:
         """Whether everything that is done for the cluster must stop."""
         return self.left or time.monotonic() >= self.until
 
-    def kept(self, seconds: float, moment: float) -> None:
-        """Something was written that began at a moment: the lease is ours.
-
-        :param seconds: how long a lease lasts.
-        """
-        self.until = max(self.until, moment + leases.KEPT * seconds)
+    def kept(self, moment: float) -> None:
+        """Something was written that began at a moment: the lease is ours."""
+        self.until = max(self.until, moment + leases.KEPT * self.seconds)
 
     @property
     def at_work(self) -> bool:
@@ -140,7 +139,7 @@ class Holds:
         epoch = self._claimed(cluster_id, rest)
         if epoch is None:
             return None
-        held = Held(epoch, until)
+        held = Held(epoch, until, self._seconds)
         with self._lock:
             self._held[cluster_id] = held
             metrics.HELD.set(len(self._held))

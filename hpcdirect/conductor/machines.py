@@ -44,7 +44,7 @@ _DONE = {StepKind.PROVISION: 'up', StepKind.RELEASE: 'gone'}
 _AGAIN = 10.0
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Limits:
     """How long a deployment waits, in seconds.
 

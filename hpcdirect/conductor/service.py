@@ -23,7 +23,6 @@ from collections.abc import Callable
 from collections.abc import Mapping
 import contextlib
 import dataclasses
-import functools
 import logging
 import threading
 import time
@@ -199,7 +198,7 @@ class Conductor:
         return found
 
     def advance(self, cluster_id: str) -> None:
-        """There may be work for this cluster (RPC endpoint; never waits)."""
+        """There may be work for this cluster; never waits."""
         self._aside.pop(cluster_id, None)
         self._turns.wake(cluster_id, asked=True)
 
@@ -280,9 +279,8 @@ class Conductor:
         if held is None:
             return None
         if held.ledger is None:
-            held.ledger = Ledger(
-                self._parts.database, cluster_id, held.epoch,
-                functools.partial(held.kept, self._conf.lease_seconds))
+            held.ledger = Ledger(self._parts.database, cluster_id, held.epoch,
+                                 held.kept)
         ledger = held.ledger
         if held.lost:
             return self._let_go(ledger, held)
@@ -397,17 +395,13 @@ class Conductor:
 
     def _deployer(self, ledger: Ledger, held: Held, backend: Backend,
                   permit: permission.Permit) -> deployer.Deployer:
-        return deployer.Deployer(ledger, deployer.Tools(
-            backend, self._runner, self._parts.load,
-            self._parts.element_of,
+        tools = deployer.Tools(
+            backend, self._runner, self._parts.load, self._parts.element_of,
             Vault(self._parts.keys, ledger.cluster_id), permit,
             machines.Limits(self._conf.provision_timeout,
                             self._conf.gather_seconds,
-                            self._conf.order_lifetime), self._holds.now),
-            deployer.Signals(
-                lambda: held.lost, lambda: held.generation,
-                functools.partial(self._turns.wake, ledger.cluster_id,
-                                  asked=True)))
+                            self._conf.order_lifetime), self._holds.now)
+        return deployer.Deployer(ledger, tools, held, self.advance)
 
     # -- letting go -------------------------------------------------------
 

@@ -21,4 +21,4 @@ import sys
 # Benchmarks use what is here as well, and take as long as they take.
 if not os.environ.get('HPCDIRECT_SOAK') \
         and pathlib.Path(sys.argv[0]).parent.name != 'benchmarks':
-    faulthandler.dump_traceback_later(35 * 60, exit=True)
+    faulthandler.dump_traceback_later(50 * 60, exit=True)
