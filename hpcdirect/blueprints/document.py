@@ -29,6 +29,10 @@ from hpcdirect.exception import Finding
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
 MAX_NODES = 20000
+#: Of a whole number: what a double can hold.
+MAX_BITS = 1023
+#: Letters of a value that a finding shows.
+_SHOWN = 80
 
 _PLAIN = ('tag:yaml.org,2002:map', 'tag:yaml.org,2002:seq')
 
@@ -180,12 +184,23 @@ def _value(loader: _Loader, node: yaml.Node, document: Document, path: Path,
             found[key.value] = _value(loader, item, document,
                                       (*path, key.value), findings)
         return found
-    value = loader.construct_object(node, deep=True)
-    plain = value is None or isinstance(value, (bool, int, float, str))
-    if not plain or (isinstance(value, float) and not math.isfinite(value)):
-        findings.append(Finding(f'"{node.value}" is no JSON value.',
+    try:
+        value = loader.construct_object(node, deep=True)
+    except (ValueError, LookupError, AttributeError):
+        # What PyYAML raises for a tag and a text that do not fit.
+        value = math.nan
+    if not _is_plain(value):
+        findings.append(Finding(f'"{node.value[:_SHOWN]}" is no JSON value.',
                                 f'{document.file}:{node.start_mark.line + 1}'))
     return value
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether every program that reads JSON can read it."""
+    if isinstance(value, int):
+        return value.bit_length() <= MAX_BITS
+    return value is None or isinstance(value, str) or (
+        isinstance(value, float) and math.isfinite(value))
 
 
 def _entries(node: yaml.MappingNode, document: Document,

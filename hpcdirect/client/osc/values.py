@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 from collections.abc import Mapping
+import contextlib
 import json
 import pathlib
 import sys
@@ -70,42 +71,66 @@ def parameters(parsed_args: argparse.Namespace) -> dict[str, Any]:
 
 def parse(text: str, name: str = '') -> Any:
     """A value: JSON and YAML lists and mappings, numbers, or just text."""
-    import yaml
-
-    document = text.lstrip()[:1] in ('[', '{', '"', "'")
+    with contextlib.suppress(ValueError, RecursionError):
+        return _json(text)
+    structured = text.lstrip()[:1] in ('[', '{', '"', "'")
     try:
-        value = yaml.safe_load(text)
-        json.dumps(value)
-    except yaml.YAMLError as exc:
-        if document:
-            raise exceptions.CommandError(
-                f'--parameter {name}: not valid YAML: '
-                f'{" ".join(str(exc).split())}') from None
+        value = _yaml(f'--parameter {name}', text)
+    except exceptions.CommandError:
+        if structured:
+            raise
         return text
-    except TypeError:  # a date, which JSON lacks
-        return text
-    if document or (value is None and text.strip() in ('null', '~')):
+    if structured or (value is None and text.strip() == '~'):
         return value
     odd = isinstance(value, (dict, list)) or value is None or (
         isinstance(value, (int, float)) and ':' in text)
     return text if odd else value
 
 
-def _file(name: str) -> dict[str, Any]:
-    import yaml
+def _json(text: str) -> Any:
+    """What JSON says; not all of it is YAML: 1e20, or a DEL in a text.
 
+    :raises ValueError, RecursionError: it says nothing.
+    """
+    def refuse(name: str) -> None:
+        # NaN and Infinity, which Python reads and JSON lacks.
+        raise ValueError(name)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def _file(name: str) -> dict[str, Any]:
     try:
         text = (sys.stdin.read() if name == '-'
                 else pathlib.Path(name).read_text('utf-8'))
-        found = yaml.safe_load(text)
-        json.dumps(found)
-    except (OSError, UnicodeError, TypeError, yaml.YAMLError) as exc:
+    except (OSError, UnicodeError) as exc:
         raise exceptions.CommandError(
             f'--parameter-file {name}: {exc}') from exc
+    try:
+        found = _json(text)
+    except (ValueError, RecursionError):
+        found = _yaml(f'--parameter-file {name}', text)
     if not isinstance(found, dict):
         raise exceptions.CommandError(
             f'--parameter-file {name}: it must be a mapping of parameters')
     return found
+
+
+def _yaml(where: str, text: str) -> Any:
+    """What YAML says, as plain as JSON.
+
+    :raises CommandError: with where, and everything that is wrong.
+    """
+    from hpcdirect.blueprints import document
+    from hpcdirect.exception import BlueprintInvalid
+
+    try:
+        return document.parse(text.encode(errors='surrogateescape'),
+                              pathlib.Path(where)).data
+    except BlueprintInvalid as exc:
+        raise exceptions.CommandError('\n'.join(
+            f'{finding.where}: {finding.message}'
+            for finding in exc.findings)) from None
 
 
 def users(texts: Iterable[str], schema: Mapping[str, Any],

@@ -57,6 +57,15 @@ class DocumentTest(testtools.TestCase):
              'some/blueprint.yaml:5: "c" is given twice, first in line 4.'],
             self.refused('a: 1\na: 2\nyes: 3\nb: {c: 1,\n  c: 2}\n'))
 
+    def test_texts_that_their_tag_does_not_fit(self):
+        for text in ('!!bool x', '!!int ""', '!!int x', '!!float y', '.inf',
+                     '!!timestamp z', '!!timestamp 2026-13-45',
+                     '!!binary aGk=', '0x' + 'f' * 5000, '9' * 400):
+            (said,) = self.refused(f'a: 1\nb: {text}\n')
+            self.assertIn('some/blueprint.yaml:2: "', said)
+            self.assertIn('" is no JSON value', said)
+            self.assertLess(len(said), 200)
+
     def test_limits(self):
         self.assertIn('32 levels', self.refused('[' * 40 + ']' * 40)[0])
         self.assertIn('32 levels', self.refused('[' * 500000)[0])
