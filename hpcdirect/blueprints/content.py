@@ -31,6 +31,8 @@ from typing import Any
 
 import yaml
 
+from hpcdirect.blueprints.document import UNREADABLE
+
 #: libyaml's, where PyYAML has it: ten times as fast.
 _SafeLoader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 #: The folder in which Ansible looks for modules, beside a playbook.
@@ -98,7 +100,7 @@ def meaning(file: pathlib.Path) -> bytes:
     try:
         said = list(yaml.load_all(content, _Loader))
         return json.dumps(said, sort_keys=True).encode()
-    except (yaml.YAMLError, TypeError, ValueError, RecursionError):
+    except UNREADABLE:
         # Ansible may read what we do not: then every byte counts.
         return content
 
@@ -110,7 +112,7 @@ def _without(content: bytes, name: str) -> bytes:
     """
     try:
         said = yaml.safe_load(content)
-    except yaml.YAMLError:
+    except UNREADABLE:
         return content
     if not isinstance(said, dict):
         return content

@@ -33,6 +33,9 @@ MAX_NODES = 20000
 MAX_BITS = 1023
 #: Letters of a value that a finding shows.
 _SHOWN = 80
+#: What PyYAML raises: also for a tag and a text that do not fit.
+UNREADABLE = (yaml.YAMLError, ValueError, LookupError, AttributeError,
+              TypeError, RecursionError)
 
 _PLAIN = ('tag:yaml.org,2002:map', 'tag:yaml.org,2002:seq')
 
@@ -146,7 +149,7 @@ def parse(content: bytes, file: pathlib.Path) -> Document:
         finding = Finding(
             ' '.join(filter(None, (exc.context, exc.problem))),
             f'{file}:{mark.line + 1 if mark else 1}')
-    except (yaml.YAMLError, ValueError, RecursionError) as exc:
+    except UNREADABLE as exc:
         finding = Finding(f'Not valid YAML: {" ".join(str(exc).split())}',
                           f'{file}:1')
     raise BlueprintInvalid([finding])
@@ -186,8 +189,9 @@ def _value(loader: _Loader, node: yaml.Node, document: Document, path: Path,
         return found
     try:
         value = loader.construct_object(node, deep=True)
-    except (ValueError, LookupError, AttributeError):
-        # What PyYAML raises for a tag and a text that do not fit.
+    except yaml.YAMLError:
+        raise
+    except UNREADABLE:
         value = math.nan
     if not _is_plain(value):
         findings.append(Finding(f'"{node.value[:_SHOWN]}" is no JSON value.',

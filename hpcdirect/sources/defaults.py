@@ -21,10 +21,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Iterator
 import dataclasses
+import pathlib
 from typing import Any
 
-import yaml
-
+from hpcdirect.blueprints import document
 from hpcdirect.blueprints import wording
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.exception import BlueprintInvalid
@@ -93,8 +93,8 @@ class Defaults:
 def _read(line: str, findings: list[Finding]) -> Iterator[_Default]:
     """The defaults of one line; what is wrong with it goes to *findings*."""
     try:
-        said = yaml.safe_load(line)
-    except yaml.YAMLError:
+        said = document.parse(line.encode(), pathlib.Path(_OPTION)).data
+    except BlueprintInvalid:
         said = None
     if not isinstance(said, dict):
         findings.append(Finding(

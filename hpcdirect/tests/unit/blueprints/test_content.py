@@ -56,6 +56,15 @@ class ContentTest(testtools.TestCase):
         self.write('files/key', 'k  \n')
         self.before = content.digest(self.folder)
 
+    def test_what_cannot_be_read_counts_all_the_same(self):
+        for text in ('!!bool x', '!!timestamp z', '!!int ""', '[' * 5000,
+                     'system_accounts: !!bool x'):
+            for name in ('apply.yaml', 'element.yaml'):
+                self.write(name, text)
+                before = content.digest(self.folder)
+                self.write(name, text + 'y')
+                self.assertNotEqual(before, content.digest(self.folder))
+
     def write(self, name, text):
         file = self.folder / name
         file.parent.mkdir(exist_ok=True)

@@ -259,6 +259,17 @@ class CatalogueTest(SourceTest):
 
 class DefaultsTest(SourceTest):
 
+    def test_every_line_that_means_nothing(self):
+        lines = ['word: 2026-01-01', 'one', '!!bool x', 'a: !!int ""',
+                 'a: [', 'slurm.day: 2026-13-45']
+        exc = self.assertRaises(exception.Invalid, defaults.Defaults, lines)
+        self.assertEqual(lines[1:5], [
+            str(finding.message).split('"; ')[0].removeprefix('is "')
+            for finding in exc.findings])
+        found = defaults.Defaults([lines[0], lines[5]])
+        self.assertEqual(['2026-01-01', '2026-13-45'],
+                         [one.value for one in found._all])
+
     def blueprint(self, *lines):
         return catalogue.Catalogue(
             [self.source()], defaults.Defaults(lines)).blueprint('small')
