@@ -132,6 +132,8 @@ def closed(properties: Mapping[str, Schema],
 MOMENT = text('A time, ISO 8601, UTC, with microseconds.',
               format='date-time')
 ID = text('A UUID.', maxLength=36)
+#: Beside the id of a user.
+USER_NAME = text('The name that user had then; "" when it was not kept.')
 
 LINKS: Schema = items(closed({
     'rel': text('What it leads to: self, next, previous.'),

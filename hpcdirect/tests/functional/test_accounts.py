@@ -55,7 +55,8 @@ class ExpiryTests(Case):
                       self.api.services.policy, self.api.services.pins)
 
     def patch(self, path, **body):
-        answer = self.api.call('PATCH', f'{PATH}{path}', body)
+        answer = self.api.call('PATCH', f'{PATH}{path}', body,
+                               X_USER_NAME='Ann')
         self.assertEqual(202, answer.status, answer.body)
         self.api.settle(self.ident)
 
@@ -88,8 +89,8 @@ class ExpiryTests(Case):
         with self.api.database.read() as session:
             row = session.get_one(models.Deployment,
                                   view['deployment']['id'])
-        self.assertEqual(('someone', ['member', 'reader']),
-                         (row.user_id, row.roles))
+        self.assertEqual(('someone', 'Ann', ['member', 'reader']),
+                         (row.user_id, row.user_name, row.roles))
         self.assertTrue(self.api.services.keys.verify(
             row.signed_part, row.signature))
         # Something is under way; later there is nothing to be done.

@@ -33,7 +33,8 @@ def cluster(name='demo', **changes):
     return {
         'id': f'id-{name}', 'name': name, 'description': '',
         'protected': False, 'tags': [], 'expires_at': None,
-        'project_id': 'p', 'user_id': 'u', 'status': 'ACTIVE',
+        'project_id': 'p', 'project_name': 'lab', 'user_id': 'u',
+        'user_name': 'Ann', 'status': 'ACTIVE',
         'status_reason': '', 'blueprint': 'slurm',
         'blueprint_version': '1.0.0', 'backend': 'local',
         'parameters': {'compute_count': 2, 'users': [{'name': 'eve'}]},
@@ -91,8 +92,8 @@ def deployment(status='SUCCEEDED', **changes):
             ('apply', 'slurm', ['head-0'])))]
     return {'id': 'dep', 'cluster_id': 'id-demo', 'operation': 'create',
             'generation': 1, 'status': status, 'reason': '',
-            'user_id': 'u', 'failures': [], 'plan': [], 'steps': steps,
-            'progress': {'total': 2, 'done': done,
+            'user_id': 'u', 'user_name': 'Ann', 'failures': [], 'plan': [],
+            'steps': steps, 'progress': {'total': 2, 'done': done,
                          'running': 'apply slurm'},
             'created_at': AT, 'started_at': AT, 'finished_at': None,
             **changes}
