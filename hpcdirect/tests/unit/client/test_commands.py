@@ -162,6 +162,29 @@ class ReadTest(base.ClientTest):
             (found['failing'], found['expiring'], found['busy'],
              found['lately']))
 
+    def test_candidates(self):
+        one = {'name': 'r-base', 'version': '1', 'label': 'R',
+               'description': 'R.', 'grade': 'A', 'requires': [],
+               'conflicts': [], 'fits': True, 'reasons': [], 'roles': {},
+               'asks': [], 'typical': {'seconds': 12.34, 'p90': 20.0,
+                                       'count': 3, 'succeeded': 3}}
+        other = {**one, 'name': 'x', 'fits': False, 'typical': None,
+                 'reasons': [{'kind': 'missing', 'element': 'y',
+                              'message': 'x needs y.'}]}
+        self.stub.answer('GET', '/clusters/demo/candidates', {
+            'candidates': [one, other]})
+        self.assertEqual(
+            [('r-base', True, 'A', 12.3, ''),
+             ('x', False, 'A', None, 'x needs y.')],
+            [tuple(row[name] for name in ('Name', 'Fits', 'Grade', 'Seconds',
+                                          'Why Not'))
+             for row in self.table('hpc', 'cluster', 'candidate', 'list',
+                                   'demo')])
+        self.table('hpc', 'cluster', 'candidate', 'list', 'demo', '--fits',
+                   '--long')
+        self.assertEqual([{}, {'fits': 'true'}],
+                         [query for _, _, query, _ in self.stub.seen])
+
     def test_people_go_by_their_names(self):
         generation = {'id': 'g', 'generation': 2, 'operation': 'update',
                       'user_id': 'u', 'user_name': 'Ann'}
