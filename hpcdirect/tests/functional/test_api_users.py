@@ -101,6 +101,33 @@ class UsersTests(testtools.TestCase):
         self.assertEqual((bob['uid'], []), (
             self.users()['bob']['uid'], self.users()['bob']['keys']))
 
+    def test_keys_are_known_by_their_fingerprints(self):
+        self.put_on()
+        other = public_keys.line('bob').split()
+        self.call('POST', body={'name': 'bob', 'keys': [
+            f'restrict {KEY}', ' '.join(other[:2])]})
+        found = self.users()['bob']['fingerprints']
+        self.assertEqual([(KEY.split()[0], KEY.split(' ', 2)[2]),
+                          (other[0], '')],
+                         [(one['kind'], one['comment']) for one in found])
+        self.assertEqual([True, True], [
+            one['fingerprint'].startswith('SHA256:') for one in found])
+        # One that was taken before keys were looked at.
+        with self.api.database.write() as session:
+            cluster = session.get_one(models.Cluster, self.uuid)
+            users = cluster.desired['users']
+            cluster.desired = {**cluster.desired, 'users': {
+                **users, 'bob': {**users['bob'], 'keys': ['ssh-dss AAAA']}}}
+        self.assertEqual([{'kind': '', 'fingerprint': '', 'comment': ''}],
+                         self.users()['bob']['fingerprints'])
+
+    def test_where_there_is_no_node_yet(self):
+        self.put_on()
+        self.assertEqual({'wanted': 3, 'done': 0, 'changing': 0},
+                         self.users()['ann']['nodes'])
+        self.assertEqual(self.users()['ann'],
+                         self.call('GET', '/ann', status=200).json)
+
     def test_wrong(self):
         self.put_on()
         answer = self.call('POST', body={

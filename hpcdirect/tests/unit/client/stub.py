@@ -56,7 +56,10 @@ def user(name, **changes):
     """A user of a cluster, as the service lists it."""
     return {'name': name, 'uid': 20001, 'gid': 20001, 'keys': [],
             'groups': [], 'shell': '/bin/bash', 'sudo': False,
-            'expires_at': None, 'state': 'on', 'own': True, **changes}
+            'expires_at': None, 'state': 'on', 'own': True,
+            'fingerprints': [{'kind': 'ssh-ed25519', 'comment': 'x',
+                              'fingerprint': 'SHA256:abc'}],
+            'nodes': {'wanted': 5, 'done': 4, 'changing': 1}, **changes}
 
 
 def nodes(via='root@192.0.2.1:2222', head='', host='192.0.2.1', port=2222):
