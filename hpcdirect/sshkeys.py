@@ -23,6 +23,7 @@ import base64
 import binascii
 from collections.abc import Iterator
 import dataclasses
+import hashlib
 import re
 
 #: The longest line that sshd reads a key from, in characters.
@@ -82,6 +83,12 @@ class PublicKey:
     blob: bytes
     options: str = ''
     comment: str = ''
+
+    @property
+    def fingerprint(self) -> str:
+        """As ``ssh-keygen -l`` shows it: ``SHA256:...``."""
+        text = base64.b64encode(hashlib.sha256(self.blob).digest())
+        return f'SHA256:{text.decode().rstrip("=")}'
 
 
 def parse(line: str) -> PublicKey:

@@ -132,10 +132,18 @@ def _believe(environ: dict[str, Any]) -> RequestContext:
         raise ProtocolError(401, 'Nobody asks.')
     return RequestContext(
         user_id=environ.get('HTTP_X_USER_ID', 'test'),
+        user_name=_text(environ, 'HTTP_X_USER_NAME'),
         project_id=environ.get('HTTP_X_PROJECT_ID', 'test'),
+        project_name=_text(environ, 'HTTP_X_PROJECT_NAME'),
         domain_id=environ.get('HTTP_X_DOMAIN_ID'),
         system_scope=environ.get('HTTP_OPENSTACK_SYSTEM_SCOPE'),
         roles=implied(roles.split(',')), **_identifiers(environ))
+
+
+def _text(environ: dict[str, Any], name: str) -> str:
+    """A header that holds UTF-8, of which WSGI knows only the bytes."""
+    raw: str = environ.get(name, '')
+    return raw.encode('latin-1').decode(errors='replace')
 
 
 def implied(roles: Iterable[str]) -> list[str]:
@@ -180,7 +188,8 @@ class Basic:
             self._attempts.right(name, address)
             self._remember(proof)
         return RequestContext(
-            user_id=user.name, project_id=user.project_id,
+            user_id=user.name, user_name=user.name,
+            project_id=user.project_id, project_name=user.project_id,
             roles=implied(user.roles), **_identifiers(environ))
 
     def _remember(self, proof: bytes) -> None:

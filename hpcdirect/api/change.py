@@ -31,11 +31,13 @@ from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
 from hpcdirect.planning import accounts
+from hpcdirect.planning import candidates
 from hpcdirect.planning import composition
 from hpcdirect.planning import desired
 from hpcdirect.planning import elements
 from hpcdirect.planning import revisions
 from hpcdirect.planning import users
+from hpcdirect.planning.candidates import Candidate
 from hpcdirect.planning.desired import State
 from hpcdirect.planning.updates import Site
 from hpcdirect.states import Operation
@@ -141,8 +143,25 @@ def chosen(services: Services, blueprint: Blueprint, state: State
         return composition.chosen(blueprint, state,
                                   services.catalogue.element)
     except NotFound as exc:
-        raise Conflict(reason=f'{exc} It is on the cluster; bring it back '
-                       'to the catalogue, or delete the cluster.') from exc
+        raise _gone(exc) from exc
+
+
+def _gone(exc: NotFound) -> Conflict:
+    return Conflict(reason=f'{exc} It is on the cluster; bring it back to the '
+                    'catalogue, or delete the cluster.')
+
+
+def candidates_for(services: Services, cluster: Cluster) -> list[Candidate]:
+    """Every element of the catalogue, as it would be on a cluster.
+
+    :raises Conflict: what is on it is not in the catalogue any more.
+    """
+    try:
+        return candidates.of(
+            cluster.desired, blueprint_of(services, cluster),
+            services.catalogue.elements(), services.catalogue.element)
+    except NotFound as exc:
+        raise _gone(exc) from exc
 
 
 def _changed(services: Services, cluster: Cluster, blueprint: Blueprint,

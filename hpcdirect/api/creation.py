@@ -207,7 +207,9 @@ def _row(context: RequestContext, body: Mapping[str, Any],
          blueprint: Blueprint, backend: str) -> Cluster:
     return Cluster(
         id=new_id(), project_id=str(context.project_id),
-        user_id=context.user_id or '', name=body['name'],
+        project_name=context.project_name or '',
+        user_id=context.user_id or '', user_name=context.user_name or '',
+        name=body['name'],
         description=body.get('description', ''),
         protected=body.get('protected', False), blueprint=blueprint.name,
         blueprint_version=blueprint.version, backend=backend)

@@ -11,7 +11,7 @@
 # under the License.
 
 
-"""What people may expect of blueprints, from what came of them before."""
+"""What people may expect, from what came of the same before."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ import time
 from typing import Any
 
 from oslo_db import exception as db_exc
+from sqlalchemy import orm
 
 from hpcdirect.api.services import Services
 from hpcdirect.db import experience
@@ -34,12 +35,17 @@ LOG = logging.getLogger(__name__)
 _KEPT = 60.0
 
 
-class Experience:
-    """Is asked with every list of blueprints, and asks now and then."""
+#: Reads how it went before, by name.
+Find = Callable[[orm.Session], dict[str, Typical]]
 
-    def __init__(self, services: Services,
+
+class Experience:
+    """Is asked with every list, and asks the database now and then."""
+
+    def __init__(self, services: Services, find: Find = experience.created,
                  clock: Callable[[], float] = time.monotonic) -> None:
-        self._database, self._clock = services.database, clock
+        self._database, self._find = services.database, find
+        self._clock = clock
         self._lock = threading.Lock()
         self._until, self._known = 0.0, dict[str, Typical]()
 
@@ -51,7 +57,7 @@ class Experience:
         known: dict[str, Typical] = {}
         mine: dict[str, int] | None = None
         try:
-            known = self._typical()
+            known = self.typical()
             with self._database.read() as session:
                 mine = experience.in_use(session, project_id or '')
         except db_exc.DBError as exc:
@@ -63,13 +69,17 @@ class Experience:
                     'in_use': None if mine is None else mine.get(name, 0)}
         return told
 
-    def _typical(self) -> dict[str, Typical]:
+    def typical(self) -> dict[str, Typical]:
+        """What was found a minute ago at most.
+
+        :raises DBError: the database does not answer.
+        """
         # One asks, the others go on with what is known: a database that does
         # not answer keeps them waiting no longer than it has to.
         if self._clock() >= self._until and self._lock.acquire(blocking=False):
             try:
                 with self._database.read() as session:
-                    self._known = experience.typical(session)
+                    self._known = self._find(session)
                 self._until = self._clock() + _KEPT
             finally:
                 self._lock.release()

@@ -190,6 +190,17 @@ class Proxy(proxy.Proxy):
             f'/clusters/{cluster}/elements')['elements']
         return found
 
+    def candidates(self, cluster: str, **query: Any) -> list[dict[str, Any]]:
+        """Elements there are, and which of them could be put on a cluster.
+
+        :param query: ``fits``, only those that do, or (False) do not.
+        """
+        found: list[dict[str, Any]] = self.read(
+            f'/clusters/{cluster}/candidates', **{
+                name: str(value).lower() for name, value in query.items()}
+        )['candidates']
+        return found
+
     def users(self, cluster: str, gone: bool = False
               ) -> list[dict[str, Any]]:
         """People's accounts on a cluster.

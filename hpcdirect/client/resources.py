@@ -29,6 +29,18 @@ class _Resource(resource.Resource):
     created_at = resource.Body('created_at')
 
 
+class _Asked(_Resource):
+    """What somebody asked for."""
+
+    user_id = resource.Body('user_id')
+    user_name = resource.Body('user_name')
+
+    @property
+    def user(self) -> str:
+        """What people call who asked: the name, the id when it is none."""
+        return str(self.user_name or self.user_id or '')
+
+
 class Blueprint(_Resource):
     """What clusters are made from."""
 
@@ -99,7 +111,7 @@ class Project(_Resource):
     reason = resource.Body('reason')
 
 
-class Cluster(_Resource):
+class Cluster(_Asked):
     """What a project owns."""
 
     base_path = '/clusters'
@@ -112,7 +124,7 @@ class Cluster(_Resource):
         'sort', 'fields')
 
     project_id = resource.Body('project_id')
-    user_id = resource.Body('user_id')
+    project_name = resource.Body('project_name')
     description = resource.Body('description')
     protected = resource.Body('protected', type=bool)
     tags = resource.Body('tags', type=list)
@@ -176,7 +188,7 @@ class Layer(_Resource):
     updated_at = resource.Body('updated_at')
 
 
-class Generation(_Resource):
+class Generation(_Asked):
     """What was wanted of a cluster once."""
 
     base_path = '/clusters/%(cluster)s/generations'
@@ -187,13 +199,12 @@ class Generation(_Resource):
     cluster = resource.URI('cluster')
     generation = resource.Body('generation', type=int)
     operation = resource.Body('operation')
-    user_id = resource.Body('user_id')
     status = resource.Body('status')
     blueprint = resource.Body('blueprint')
     blueprint_version = resource.Body('blueprint_version')
 
 
-class Deployment(_Resource):
+class Deployment(_Asked):
     """One attempt to bring a cluster to what is wanted."""
 
     base_path = '/deployments'
@@ -206,7 +217,6 @@ class Deployment(_Resource):
     generation = resource.Body('generation', type=int)
     status = resource.Body('status')
     reason = resource.Body('reason')
-    user_id = resource.Body('user_id')
     failures = resource.Body('failures', type=list)
     progress = resource.Body('progress', type=dict)
     plan = resource.Body('plan', type=list)

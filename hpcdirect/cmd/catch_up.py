@@ -63,9 +63,9 @@ def run(conf: cfg.ConfigOpts) -> int:
         if last is None:
             raise NotFound(resource='Cluster', ident=command.cluster)
         context = RequestContext(
-            user_id=last.user_id, project_id=last.project_id,
-            roles=list(last.roles), service_user_id=last.service or None,
-            overwrite=False)
+            user_id=last.user_id, user_name=last.user_name,
+            project_id=last.project_id, roles=list(last.roles),
+            service_user_id=last.service or None, overwrite=False)
         made = clusters.catch_up(session, command.cluster, command.past, (
             clusters.Order(context, signing.Pen(keys), Operation.RETRY, {})))
         done = (f'Cluster {command.cluster} is at generation '

@@ -102,9 +102,9 @@ class Expiry:
         for name in names:
             desired['users'][name]['state'] = accounts.OFF
         context = RequestContext(
-            user_id=last.user_id, project_id=last.project_id,
-            roles=list(last.roles), service_user_id=last.service or None,
-            overwrite=False)
+            user_id=last.user_id, user_name=last.user_name,
+            project_id=last.project_id, roles=list(last.roles),
+            service_user_id=last.service or None, overwrite=False)
         with self.database.write() as session:
             clusters.change(session, cluster, clusters.Order(
                 context, signing.Pen(self.keys, CONDUCTOR),

@@ -95,8 +95,9 @@ class Lifetime:
                        'nobody is known to have asked for that.')
             return
         context = RequestContext(
-            user_id=by['user_id'], project_id=cluster.project_id,
-            roles=list(by['roles']), service_user_id=by['service'] or None,
+            user_id=by['user_id'], user_name=by.get('user_name'),
+            project_id=cluster.project_id, roles=list(by['roles']),
+            service_user_id=by['service'] or None,
             request_id=by['request_id'] or None, overwrite=False)
         with self.database.write() as session:
             if expiry.end(session, cluster, Order(

@@ -492,7 +492,8 @@ def _keep(session: orm.Session, cluster: Cluster, order: Order) -> None:
     """What is wanted from now on, kept for later."""
     session.add(Generation(
         cluster_id=cluster.id, generation=cluster.generation,
-        user_id=order.context.user_id or '', operation=order.operation,
+        user_id=order.context.user_id or '',
+        user_name=order.context.user_name or '', operation=order.operation,
         desired=cluster.desired))
 
 
@@ -510,8 +511,8 @@ def _deploy(session: orm.Session, cluster: Cluster, order: Order
     deployment = Deployment(
         id=new_id(), created_at=now(),
         cluster_id=cluster.id, project_id=cluster.project_id,
-        user_id=context.user_id or '', roles=sorted(context.roles),
-        service=context.service_user_id or '',
+        user_id=context.user_id or '', user_name=context.user_name or '',
+        roles=sorted(context.roles), service=context.service_user_id or '',
         request_id=context.request_id or '', operation=order.operation,
         generation=cluster.generation, status=DeploymentStatus.QUEUED,
         desired_digest=hiding.digest_of(cluster.desired), signature='')

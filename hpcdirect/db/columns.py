@@ -79,6 +79,22 @@ class Words(types.TypeDecorator[str]):
         return None if value is None else storable(value)
 
 
+class Called(types.TypeDecorator[str]):
+    """What somebody or something is called elsewhere, such as in Keystone.
+
+    For people to read: nothing is found or decided by it, and what is longer
+    than anybody's name is cut.
+    """
+
+    impl = sa.String(255)
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any
+                           ) -> str | None:
+        """As it is written."""
+        return None if value is None else storable(value)[:255]
+
+
 ID = sa.String(36)
 NAME = sa.String(255)
 # Big and small letters are two. So they are in all other columns too: the

@@ -132,7 +132,8 @@ def lately(session: orm.Session, project_id: str | None, number: int
     return list(session.execute(sa.select(
         *(getattr(Deployment, name) for name in (
             'id', 'cluster_id', 'operation', 'status', 'reason', 'user_id',
-            'created_at', 'finished_at')), Cluster.name.label('cluster'),
+            'user_name', 'created_at', 'finished_at')),
+        Cluster.name.label('cluster'),
     ).join(Cluster, Cluster.id == Deployment.cluster_id).where(
         Deployment.id.in_([row.id for row in page.rows]),
     ).order_by(Deployment.created_at.desc(), Deployment.id.desc())))

@@ -11,33 +11,38 @@
 # under the License.
 
 
-"""What blueprints have been used for: how long they took, and by whom."""
+"""What blueprints and elements have been used for, and how long they took."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 import dataclasses
 import statistics
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Deployment
+from hpcdirect.db.models import Step
 from hpcdirect.states import DeploymentStatus
 from hpcdirect.states import Operation
+from hpcdirect.states import StepKind
+from hpcdirect.states import WorkStatus
 
-#: How many of the latest creations are looked at, of all blueprints.
+#: How many of the latest are looked at, of all blueprints or elements.
 _LATEST = 2000
 
 
 @dataclasses.dataclass(frozen=True)
 class Typical:
-    """How the latest creations from a blueprint went.
+    """How the latest of a kind went: creations, or steps.
 
-    :param seconds: from the order until the cluster was there, the median of
-        those that went well; None when none did.
+    :param seconds: how long one took, the median of those that went well;
+        None when none did.
     :param p90: nine of ten took no longer.
-    :param count: creations that are over.
+    :param count: those that are over.
     :param succeeded: those that went well at once.
     """
 
@@ -47,8 +52,11 @@ class Typical:
     succeeded: int
 
 
-def typical(session: orm.Session) -> dict[str, Typical]:
-    """The same of every blueprint that was used, in all projects."""
+def created(session: orm.Session) -> dict[str, Typical]:
+    """Blueprint -> how creations from it went, in all projects.
+
+    They take from the order until the cluster is there.
+    """
     rows = session.execute(sa.select(
         Cluster.blueprint, Deployment.status, Deployment.created_at,
         Deployment.finished_at,
@@ -58,12 +66,35 @@ def typical(session: orm.Session) -> dict[str, Typical]:
                                DeploymentStatus.FAILED.value)),
     ).order_by(Deployment.created_at.desc(), Deployment.id.desc(),
                ).limit(_LATEST))
+    return _typical(rows.tuples())
+
+
+def applied(session: orm.Session) -> dict[str, Typical]:
+    """Element -> how steps that put it on nodes went, in all projects."""
+    rows = session.execute(sa.select(
+        Step.element, Step.status, Step.started_at, Step.finished_at,
+    ).select_from(Deployment).join(
+        Step, Step.deployment_id == Deployment.id,
+    ).where(
+        Step.kind == StepKind.APPLY.value,
+        Step.status.in_((WorkStatus.SUCCEEDED.value,
+                         WorkStatus.FAILED.value)),
+    ).order_by(Deployment.created_at.desc(), Deployment.id.desc(),
+               ).limit(_LATEST))
+    return _typical(rows.tuples())
+
+
+def _typical(rows: Iterable[tuple[str, str, Any, Any]]) -> dict[str, Typical]:
+    """Name -> how what has it went.
+
+    :param rows: name, how it ended, when it began and when it ended.
+    """
     taken: dict[str, list[float]] = {}
     counts: dict[str, int] = {}
-    for blueprint, status, begun, ended in rows:
-        counts[blueprint] = counts.get(blueprint, 0) + 1
-        well = taken.setdefault(blueprint, [])
-        if status == DeploymentStatus.SUCCEEDED and ended:
+    for name, status, begun, ended in rows:
+        counts[name] = counts.get(name, 0) + 1
+        well = taken.setdefault(name, [])
+        if status == DeploymentStatus.SUCCEEDED and begun and ended:
             well.append((ended - begun).total_seconds())
     return {name: Typical(
         statistics.median(well) if well else None,

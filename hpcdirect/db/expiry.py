@@ -31,6 +31,7 @@ from sqlalchemy import orm
 
 from hpcdirect.context import RequestContext
 from hpcdirect.db import clusters
+from hpcdirect.db import columns
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Event
 
@@ -43,7 +44,9 @@ _MOST = 1000
 def signed(sign: clusters.Sign, cluster: Cluster, moment: datetime.datetime,
            context: RequestContext) -> dict[str, Any]:
     """Who wants a cluster to go at a moment."""
-    by = {'user_id': context.user_id or '', 'roles': sorted(context.roles),
+    by = {'user_id': context.user_id or '',
+          'user_name': columns.storable(context.user_name or ''),
+          'roles': sorted(context.roles),
           'service': context.service_user_id or '',
           'request_id': context.request_id or ''}
     return {**by, 'signature': sign(functools.partial(

@@ -15,12 +15,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 
 from hpcdirect.db import paging
 from hpcdirect.db.models import Layer
+from hpcdirect.db.models import Run
+from hpcdirect.states import WorkStatus
 
 
 def listing(session: orm.Session, cluster_id: str, page: paging.Page
@@ -28,6 +31,31 @@ def listing(session: orm.Session, cluster_id: str, page: paging.Page
     """One page of a cluster's layers."""
     return paging.fetch(session, Layer, page, paging.Scope(
         {'cluster_id': cluster_id}))
+
+
+def of_elements(session: orm.Session, cluster_id: str,
+                elements: Iterable[str]) -> list[Any]:
+    """All layers of some elements on a cluster, each with ``sure``.
+
+    That is whether the run that touched it last went well as a whole.
+    """
+    return list(session.execute(sa.select(
+        *(getattr(Layer, name) for name in (
+            'id', 'node', 'incarnation', 'element', 'role', 'state',
+            'digest')),
+        sa.func.coalesce(Run.status == WorkStatus.SUCCEEDED.value,
+                         sa.false()).label('sure'),
+    ).outerjoin(Run, Run.id == Layer.run_id).where(
+        Layer.cluster_id == cluster_id, Layer.element.in_(list(elements)))))
+
+
+def variables(session: orm.Session, idents: Iterable[str]
+              ) -> dict[str, dict[str, Any]]:
+    """Id of a layer -> what its element was given when it was applied."""
+    return {ident: inputs.get('variables', {})
+            for ident, inputs in session.execute(sa.select(
+                Layer.id, Layer.inputs).where(Layer.id.in_(list(idents)))
+            ).tuples()}
 
 
 def on_nodes(session: orm.Session, cluster_id: str, names: Iterable[str]

@@ -24,6 +24,7 @@ from hpcdirect.db.columns import ID
 from hpcdirect.db.columns import NAME
 from hpcdirect.db.columns import WORD
 from hpcdirect.db.columns import Base
+from hpcdirect.db.columns import Called
 from hpcdirect.db.columns import Moment
 from hpcdirect.db.columns import Sentence
 from hpcdirect.db.columns import Serial
@@ -65,6 +66,9 @@ class Cluster(Base):
                                             default=new_id)
     project_id: orm.Mapped[str] = orm.mapped_column(NAME)
     user_id: orm.Mapped[str] = orm.mapped_column(NAME)
+    # What they were called then; '' when nobody noted it.
+    project_name: orm.Mapped[str] = orm.mapped_column(Called, default='')
+    user_name: orm.Mapped[str] = orm.mapped_column(Called, default='')
     name: orm.Mapped[str] = orm.mapped_column(NAME)
     deleted: orm.Mapped[str] = orm.mapped_column(ID, default='')
     description: orm.Mapped[str] = orm.mapped_column(sa.Text, default='')
@@ -124,6 +128,7 @@ class Generation(Base):
         ID, sa.ForeignKey('clusters.id'))
     generation: orm.Mapped[int]
     user_id: orm.Mapped[str] = orm.mapped_column(NAME)
+    user_name: orm.Mapped[str] = orm.mapped_column(Called, default='')
     operation: orm.Mapped[str] = orm.mapped_column(sa.String(16))
     desired: orm.Mapped[dict[str, Any]]
     created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
@@ -145,6 +150,8 @@ class Deployment(Base):
         ID, sa.ForeignKey('clusters.id'))
     project_id: orm.Mapped[str] = orm.mapped_column(NAME)
     user_id: orm.Mapped[str] = orm.mapped_column(NAME)
+    # Not signed: releases that know no names judge the same signature.
+    user_name: orm.Mapped[str] = orm.mapped_column(Called, default='')
     roles: orm.Mapped[list[Any]]
     service: orm.Mapped[str] = orm.mapped_column(NAME, default='')
     request_id: orm.Mapped[str] = orm.mapped_column(NAME, default='')

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping
 import copy
+import dataclasses
 from typing import Any
 
 from hpcdirect.blueprints import parameters
@@ -36,6 +37,19 @@ from hpcdirect.planning.desired import State
 Changes = Mapping[str, Mapping[str, Any] | None]
 
 
+@dataclasses.dataclass(frozen=True)
+class Misfit(Finding):
+    """Why an element does not fit onto a cluster, whatever it is given.
+
+    :param kind: ``present``, ``missing``, ``nodes`` (what it needs is not on
+        the same ones), ``conflict``, ``role`` or ``account``.
+    :param other: the element that is missing or in the way; '' for none.
+    """
+
+    kind: str = ''
+    other: str = ''
+
+
 def changed(state: State, blueprint: Blueprint, changes: Changes,
             element_of: ElementOf) -> State:
     """The state with some elements put on, taken off, or changed.
@@ -47,17 +61,30 @@ def changed(state: State, blueprint: Blueprint, changes: Changes,
         an empty mapping just puts it on.
     :raises Invalid: with every finding, at ``$.elements.NAME``.
     """
+    new, findings = tried(state, blueprint, changes, element_of)
+    if findings:
+        raise Invalid(findings)
+    return new
+
+
+def tried(state: State, blueprint: Blueprint, changes: Changes,
+          element_of: ElementOf) -> tuple[State, list[Finding]]:
+    """The same state, and all that is wrong with it."""
     new = copy.deepcopy(state)
     entries = {entry['name']: entry for entry in new.get('elements', [])}
     uses = {use.element.name: use for use in blueprint.elements}
     findings: list[Finding] = []
+    known = set()
     for name, said in changes.items():
         try:
             if said is None:
                 _off(entries, uses, name)
             else:
-                entries[name] = _on(entries.get(name, {}), uses.get(name),
-                                    blueprint, name, said, element_of)
+                entries[name], wrong = _on(
+                    entries.get(name, {}), uses.get(name), blueprint, name,
+                    said, element_of)
+                findings += wrong
+            known.add(name)
             switch = _switch(blueprint, name)
             if switch:
                 # It has one of its own already, and one is enough.
@@ -67,16 +94,13 @@ def changed(state: State, blueprint: Blueprint, changes: Changes,
                 entries[name]['on'] = True
         except Invalid as exc:
             findings += exc.findings
-    if findings:
-        raise Invalid(findings)
     new['elements'] = [entry for entry in entries.values()
                        if entry != {'name': entry['name']}]
     if not new['elements']:
         del new['elements']
-    findings = list(_together(new, blueprint, changes, element_of))
-    if findings:
-        raise Invalid(findings)
-    return new
+    if len(known) == len(changes):
+        findings += _together(new, blueprint, changes, element_of)
+    return new, findings
 
 
 def standing(state: State, blueprint: Blueprint, element_of: ElementOf
@@ -128,8 +152,8 @@ def _switch(blueprint: Blueprint, name: str) -> str:
 
 def _on(entry: Mapping[str, Any], use: ElementUse | None,
         blueprint: Blueprint, name: str, said: Mapping[str, Any],
-        element_of: ElementOf) -> dict[str, Any]:
-    """What is kept of one that is to be on."""
+        element_of: ElementOf) -> tuple[dict[str, Any], list[Finding]]:
+    """What is kept of one that is to be on, and what is wrong with it."""
     version = said.get('version', entry.get('version', ''))
     if not version and use is not None:
         element = use.element
@@ -148,10 +172,8 @@ def _on(entry: Mapping[str, Any], use: ElementUse | None,
     given = {key: value for key, value in given.items() if value is not None}
     findings = [*_roles(element, blueprint, new.get('roles', {})),
                 *_values(element, use, given)]
-    if findings:
-        raise Invalid(findings)
     new.pop('parameters', None)
-    return new | {'parameters': given} if given else new
+    return (new | {'parameters': given} if given else new), findings
 
 
 def _element(name: str, version: str, element_of: ElementOf) -> Element:
@@ -201,17 +223,22 @@ def _roles(element: Element, blueprint: Blueprint,
         if known[name].scope == 'cluster' and sum(
                 groups[group].max_count for group in played
                 if group in groups) != 1:
-            yield Finding(f'Exactly one node plays {name} of {element.name}; '
-                          'give it one group whose max_count is 1.', where)
+            yield Misfit(f'Exactly one node plays {name} of {element.name}; '
+                         'give it one group whose max_count is 1.', where,
+                         'role')
+
+
+def required(element: Element, use: ElementUse | None) -> list[str]:
+    """Parameters that have to be given, since a blueprint gives none."""
+    wired = use.variables if use is not None else {}
+    return [name for name in element.parameters.get('required', ())
+            if name not in wired]
 
 
 def _values(element: Element, use: ElementUse | None,
             given: Mapping[str, Any]) -> Iterator[Finding]:
     """What is wrong with parameters that were set for an element itself."""
-    wired = use.variables if use is not None else {}
-    required = [name for name in element.parameters.get('required', ())
-                if name not in wired]
-    schema = {**element.parameters, 'required': required}
+    schema = {**element.parameters, 'required': required(element, use)}
     filled = parameters.fill(schema, given)
     for path, message in wording.findings(schema, filled):
         yield Finding(message, _where(element.name, 'parameters', *path))
@@ -227,21 +254,24 @@ def _together(state: State, blueprint: Blueprint, changes: Changes,
         if changes.get(name) is None or one.off:
             continue
         for other in one.missing:
-            yield Finding(f'{name} needs {other}, which is not on the '
-                          'cluster; add that first.', _where(name))
+            yield Misfit(f'{name} needs {other}, which is not on the '
+                         'cluster; add that first.', _where(name),
+                         'missing', other)
         for other in one.use.element.requires:
             short = _groups(one.use) - _groups(on[other]) \
                 if other in on else set()
             if short:
-                yield Finding(
+                yield Misfit(
                     f'{name} needs {other} on the same nodes; it is not on: '
-                    f'{", ".join(sorted(short))}.', _where(name, 'roles'))
+                    f'{", ".join(sorted(short))}.', _where(name, 'roles'),
+                    'nodes', other)
         for rival in on:
             if rival != name and (
                     rival in one.use.element.conflicts
                     or name in on[rival].element.conflicts):
-                yield Finding(f'{name} and {rival} cannot be on one cluster; '
-                              f'take {rival} off first.', _where(name))
+                yield Misfit(f'{name} and {rival} cannot be on one cluster; '
+                             f'take {rival} off first.', _where(name),
+                             'conflict', rival)
 
 
 def _groups(use: ElementUse) -> set[str]:

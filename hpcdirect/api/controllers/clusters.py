@@ -26,6 +26,7 @@ from hpcdirect.api import matching
 from hpcdirect.api import plans
 from hpcdirect.api import surroundings
 from hpcdirect.api import validation
+from hpcdirect.api.controllers import candidates
 from hpcdirect.api.controllers import cluster_elements
 from hpcdirect.api.controllers import deployments
 from hpcdirect.api.controllers import events
@@ -126,6 +127,7 @@ class Cluster(Resource):
 
     def __init__(self, services: Services, waiting: Waiting) -> None:
         super().__init__(services, {
+            'candidates': candidates.Candidates(services),
             'elements': cluster_elements.ClusterElements(services),
             'deployments': deployments.ClusterDeployments(services),
             'events': events.ClusterEvents(services, waiting),

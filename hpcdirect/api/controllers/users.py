@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpcdirect.api import change
+from hpcdirect.api import people
 from hpcdirect.api import validation
 from hpcdirect.api.controllers import wishes
 from hpcdirect.api.resource import Resource
@@ -44,19 +44,25 @@ class Users(Resource):
     def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
         """List the users of a cluster."""
         found = self.cluster(cluster, policies.SHOW)
+        where = people.presences(self.services, found)
         return {'users': [
-            schema.view(one) for one in _listed(self.services, found)
+            schema.view(one, where.of(one.name))
+            for one in people.listed(self.services, found)
             if query.get('gone') or one.state != accounts.GONE]}
 
     @validation.schemas(body=schema.CREATE, response=cluster_schema.SHOW,
                         status=(202,))
     def post(self, cluster: str, body: Body) -> dict[str, Any]:
-        """Make an account on every node of a cluster that is there."""
+        """Make an account on every node of a cluster that is there.
+
+        Many accounts, made, changed and taken off, are one change, by the
+        users of a PATCH of the cluster.
+        """
         found = self.cluster(cluster, policies.UPDATE)
         asked = body()
         name = asked['name']
         if any(one.name == name and one.state != accounts.GONE
-               for one in _listed(self.services, found)):
+               for one in people.listed(self.services, found)):
             raise Conflict(reason=f'Cluster {found.name} has a user {name} '
                            'already.')
         said = {key: value for key, value in asked.items() if key != 'name'}
@@ -72,7 +78,9 @@ class User(Resource):
     def get(self, cluster: str, user: str) -> dict[str, Any]:
         """Show a user."""
         found = self.cluster(cluster, policies.SHOW)
-        return schema.view(self._user(found, user))
+        account = self._user(found, user)
+        return schema.view(account, people.presences(
+            self.services, found).of(account.name))
 
     @validation.schemas(body=schema.UPDATE, response=cluster_schema.SHOW,
                         status=(202, 200))
@@ -93,13 +101,7 @@ class User(Resource):
             'state': accounts.GONE, **query}}})
 
     def _user(self, found: Cluster, name: str) -> Account:
-        for one in _listed(self.services, found):
+        for one in people.listed(self.services, found):
             if one.name == name and one.state != accounts.GONE:
                 return one
         raise NotFound(resource='User', ident=name)
-
-
-def _listed(services: Services, found: Cluster) -> list[Account]:
-    return accounts.listed(change.composed(
-        services, change.blueprint_of(services, found), found.desired),
-        found.desired)

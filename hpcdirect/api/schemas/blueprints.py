@@ -30,16 +30,9 @@ _BRIEF = {
     'description': common.text('What it is, one sentence.'),
     'versions': common.words('Versions there are, the highest first.'),
     'backends': common.words('Backends it can be built on.'),
-    'typical': common.maybe(common.closed({
-        'seconds': {'type': ['number', 'null'], 'description':
-                    'Seconds from the order until a cluster was there, the '
-                    'median; null when none ever was.'},
-        'p90': {'type': ['number', 'null'],
-                'description': 'Nine of ten took no longer.'},
-        'count': common.number('Creations that are over.'),
-        'succeeded': common.number('Those that went well at once.'),
-    }, description='How the latest creations from it went, in all projects; '
-       'null when there were none.')),
+    'typical': common.typical(
+        'How the latest creations from it went',
+        'Seconds from the order until a cluster was there', 'Creations'),
     'in_use': common.maybe(common.number(
         'Clusters of it that the project has; null when the database does '
         'not answer.')),

@@ -181,7 +181,10 @@ SHOW = common.closed({
     'id': common.ID, 'name': _NAME, 'description': _DESCRIPTION,
     'protected': _PROTECTED, 'tags': _TAGS, 'expires_at': _EXPIRES,
     'project_id': common.text('Whose it is.'),
-    'user_id': common.text('Who made it.'), 'status': _STATUS,
+    'project_name': common.text('The name that project had when the cluster '
+                                'was made; "" when it was not kept.'),
+    'user_id': common.text('Who made it.'), 'user_name': common.USER_NAME,
+    'status': _STATUS,
     'status_reason': common.text('Why, a sentence; may be empty.'),
     'blueprint': common.text('The blueprint.'),
     'blueprint_version': common.text('Its version.'),
@@ -295,8 +298,8 @@ FIELDS = common.Fields({
                   around=('tags',)),
     'expires_at': common.moment('expires_at'),
     **{name: common.column(name) for name in (
-        'project_id', 'user_id', 'status', 'status_reason', 'blueprint',
-        'blueprint_version', 'backend')},
+        'project_id', 'project_name', 'user_id', 'user_name', 'status',
+        'status_reason', 'blueprint', 'blueprint_version', 'backend')},
     'parameters': Field(_parameters, (*_BLUEPRINT, 'desired'), ('mask',)),
     'generation': common.column('generation'),
     'node_groups': Field(_node_groups, ('desired',), ('ready',)),

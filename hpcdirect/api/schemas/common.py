@@ -104,6 +104,24 @@ def maybe(schema: Schema) -> Schema:
     return {**schema, 'type': [kinds, 'null']}
 
 
+def typical(description: str, seconds: str, count: str) -> Schema:
+    """How the same went before; null when it never was.
+
+    :param seconds: what takes them.
+    :param count: what is counted.
+    """
+    return maybe(closed({
+        'seconds': {'type': ['number', 'null'],
+                    'description': f'{seconds}, the median; null when none '
+                    'went well.'},
+        'p90': {'type': ['number', 'null'],
+                'description': 'Nine of ten took no longer.'},
+        'count': number(f'{count} that are over.'),
+        'succeeded': number('Those that went well at once.'),
+    }, description=f'{description}, in all projects; null when there were '
+       'none.'))
+
+
 def words(description: str) -> Schema:
     """A list of strings."""
     return {'type': 'array', 'description': description,
@@ -132,6 +150,8 @@ def closed(properties: Mapping[str, Schema],
 MOMENT = text('A time, ISO 8601, UTC, with microseconds.',
               format='date-time')
 ID = text('A UUID.', maxLength=36)
+#: Beside the id of a user.
+USER_NAME = text('The name that user had then; "" when it was not kept.')
 
 LINKS: Schema = items(closed({
     'rel': text('What it leads to: self, next, previous.'),

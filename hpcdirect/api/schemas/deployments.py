@@ -66,7 +66,7 @@ _BRIEF = {
     'generation': common.number('The generation it converges to.'),
     'status': STATUS,
     'reason': common.text('Why, a sentence; may be empty.'),
-    'user_id': common.text('Who asked.'),
+    'user_id': common.text('Who asked.'), 'user_name': common.USER_NAME,
     'failures': FAILURES, 'progress': PROGRESS,
     'created_at': common.MOMENT,
     'started_at': common.maybe(common.MOMENT),
@@ -136,7 +136,7 @@ def progress(row: Any, found: Progress) -> dict[str, Any]:
 FIELDS = common.Fields({
     **{name: common.column(name) for name in (
         'id', 'cluster_id', 'operation', 'generation', 'status', 'reason',
-        'user_id', 'failures')},
+        'user_id', 'user_name', 'failures')},
     'progress': common.Field(progress, ('id', 'status', 'started_at'),
                              ('progress',)),
     **{name: common.moment(name) for name in (

@@ -28,7 +28,7 @@ _BRIEF = {
     'id': common.ID,
     'generation': common.number('Its number.'),
     'operation': deployments.OPERATION,
-    'user_id': common.text('Who asked.'),
+    'user_id': common.text('Who asked.'), 'user_name': common.USER_NAME,
     'status': common.maybe(common.text(
         'How the latest attempt to reach it stands.',
         enum=[*deployments.STATUS['enum'], None])),
@@ -76,7 +76,7 @@ QUERY = common.closed({'against': common.number(
 #: Of one line of the list; each is given the row and its status.
 FIELDS = common.Fields({
     **{name: common.column(name) for name in (
-        'id', 'generation', 'operation', 'user_id')},
+        'id', 'generation', 'operation', 'user_id', 'user_name')},
     'status': common.Field(lambda row, status: status, ('generation',),
                            ('status',)),
     'blueprint': common.Field(

@@ -43,6 +43,8 @@ SHOW = common.closed({
         'element': common.text('The element.'),
         'version': common.text('Its version.'),
         'state': common.text('How it stands.', enum=list(LayerState)),
+        'verified': {'type': 'boolean', 'description': 'It was seen to work '
+                     'since it was put on, and since the last check began.'},
     }), 'What is on it, the lowest first.'),
     'created_at': common.MOMENT, 'updated_at': common.MOMENT,
 })
@@ -63,7 +65,8 @@ def _ssh(row: Any, layers: Iterable[Any]) -> dict[str, Any]:
 
 def _layers(row: Any, layers: Iterable[Any]) -> list[dict[str, Any]]:
     return [{'element': layer.element, 'version': layer.version,
-             'state': layer.state} for layer in layers]
+             'state': layer.state, 'verified': layer.verified}
+            for layer in layers]
 
 
 #: Each is given the row and the layers on the node.

@@ -23,8 +23,9 @@ from hpcdirect.api.schemas import deployments
 from hpcdirect.api.schemas.common import when
 from hpcdirect.states import ClusterStatus
 
-_NAMES = ('id', 'name', 'project_id', 'status', 'status_reason', 'blueprint',
-          'expires_at', 'deployment', 'failures', 'allowed')
+_NAMES = ('id', 'name', 'project_id', 'project_name', 'status',
+          'status_reason', 'blueprint', 'expires_at', 'deployment',
+          'failures', 'allowed')
 #: Of a cluster; see clusters.FIELDS.
 CLUSTER = clusters.FIELDS.only(','.join(_NAMES))
 _CLUSTER = common.closed({name: clusters.SHOW['properties'][name]
@@ -35,7 +36,7 @@ _DEPLOYMENT = common.closed({
     'cluster': common.text('Name of the cluster.'),
     'operation': deployments.OPERATION, 'status': deployments.STATUS,
     'reason': common.text('Why, a sentence; may be empty.'),
-    'user_id': common.text('Who asked.'),
+    'user_id': common.text('Who asked.'), 'user_name': common.USER_NAME,
     'created_at': common.MOMENT,
     'finished_at': common.maybe(common.MOMENT),
 })
@@ -76,5 +77,5 @@ def deployment(row: Any) -> dict[str, Any]:
     """
     return {**{name: getattr(row, name) for name in (
         'id', 'cluster_id', 'cluster', 'operation', 'status', 'reason',
-        'user_id')}, 'created_at': when(row.created_at),
+        'user_id', 'user_name')}, 'created_at': when(row.created_at),
         'finished_at': when(row.finished_at)}

@@ -13,11 +13,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
+from hpcdirect import sshkeys
 from hpcdirect.api.schemas import clusters
 from hpcdirect.api.schemas import common
 from hpcdirect.planning.accounts import Account
+from hpcdirect.planning.presence import Presence
 
 _NAME = common.text('Login name.', pattern=clusters.LOGIN_NAME)
 _FIELDS = {name: schema for name, schema in clusters.ACCOUNT.items()
@@ -26,6 +29,19 @@ _FIELDS = {name: schema for name, schema in clusters.ACCOUNT.items()
 _ENTRY = common.closed({
     'name': _NAME, **_FIELDS,
     'gid': common.number('Id of the group of its own.'),
+    'fingerprints': common.items(common.closed({
+        'kind': common.text('Type of the key.'),
+        'fingerprint': common.text('SHA256:..., as ssh-keygen -l shows it; '
+                                   '"" when it is no key.'),
+        'comment': common.text('What stands behind the key.'),
+    }), 'Of its keys, in their order.'),
+    'nodes': common.closed({
+        'wanted': common.number('Nodes on which the account is to be as it '
+                                'is shown here; or to be off, or gone.'),
+        'done': common.number('Those on which it is known to be.'),
+        'changing': common.number('Others of them on which accounts are '
+                                  'being changed now.'),
+    }, description='Where it is.'),
     'own': {'type': 'boolean', 'description': 'It was made for this cluster, '
             'not by the parameters of its blueprint.'},
 })
@@ -46,14 +62,26 @@ DELETE_QUERY = common.closed({
     name: clusters.ACCOUNT[name] for name in ('home', 'end_jobs')}, ())
 
 
-def view(account: Account) -> dict[str, Any]:
+def view(account: Account, presence: Presence) -> dict[str, Any]:
     """One user."""
     said = account.said
+    keys = list(said.get('keys', ()))
     return {
         'name': account.name, 'uid': account.uid, 'gid': account.uid,
-        'keys': list(said.get('keys', ())),
+        'keys': keys, 'fingerprints': [_fingerprint(key) for key in keys],
+        'nodes': dataclasses.asdict(presence),
         'groups': list(said.get('groups', ())),
         'shell': said.get('shell', '/bin/bash'),
         'sudo': bool(said.get('sudo')),
         'expires_at': said.get('expires_at'),
         'state': account.state, 'own': account.own}
+
+
+def _fingerprint(line: str) -> dict[str, str]:
+    try:
+        key = sshkeys.parse(line)
+    except ValueError:
+        # Taken by a release that took more.
+        return {'kind': '', 'fingerprint': '', 'comment': ''}
+    return {'kind': key.kind, 'fingerprint': key.fingerprint,
+            'comment': key.comment}

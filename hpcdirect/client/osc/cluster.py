@@ -43,7 +43,8 @@ class ListCluster(base.Lister):
         'Reason': 'status_reason', 'Login': 'login_address',
         'Tags': 'tags', 'Protected': 'protected',
         'Expires': 'expires_at',
-        'Project': 'project_id', 'Created': 'created_at'}
+        'Project': 'project', 'Project ID': 'project_id',
+        'User': 'user', 'User ID': 'user_id', 'Created': 'created_at'}
     filters: ClassVar = {
         'name': 'Only the cluster of this name',
         'q': 'Only clusters whose name holds this, in any case',
@@ -82,6 +83,11 @@ class _Row:
         groups = self._cluster.node_groups or []
         ready = sum(group.get('ready') or 0 for group in groups)
         return f'{ready}/{sum(group.get("count") or 0 for group in groups)}'
+
+    @property
+    def project(self) -> str:
+        """What people call the project: the name, the id if it is none."""
+        return str(self._cluster.project_name or self._cluster.project_id)
 
     @property
     def login_address(self) -> str:

@@ -50,6 +50,43 @@ class ListClusterElement(base.Lister):
         return self.table(parsed_args, fetch)
 
 
+class ListCandidate(base.Lister):
+    """List which elements could be put on a cluster, and why not others
+
+    The seconds are how long it usually takes to put one on.
+    """
+
+    paged = ()
+    columns: ClassVar = {
+        'Name': 'name', 'Version': 'version', 'Fits': 'fits',
+        'Grade': 'grade', 'Seconds': 'seconds', 'Why Not': 'why_not'}
+    more: ClassVar = {
+        'Label': 'label', 'Description': 'description', 'Roles': 'roles',
+        'Asks': 'asks'}
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Onto which cluster."""
+        parser = change.one(super().get_parser(prog_name))
+        parser.add_argument('--fits', action='store_true',
+                            help='Only those that can be put on now')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
+        """One request."""
+        asked = {'fits': True} if parsed_args.fits else {}
+
+        def fetch(**query: Any) -> Any:
+            for entry in self.api.candidates(parsed_args.cluster, **asked):
+                seconds = (entry['typical'] or {}).get('seconds')
+                yield argparse.Namespace(
+                    **entry, seconds=base.Number(
+                        seconds and round(seconds, 1)),
+                    why_not=' '.join(reason['message']
+                                     for reason in entry['reasons']))
+
+        return self.table(parsed_args, fetch)
+
+
 class _Put(change.Change):
     """Puts an element on, or sets it otherwise."""
 

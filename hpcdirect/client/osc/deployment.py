@@ -26,8 +26,8 @@ from hpcdirect.client.osc import base
 from hpcdirect.client.osc import progress
 
 _SHOWN = ('id', 'cluster_id', 'operation', 'generation', 'status', 'reason',
-          'progress', 'steps', 'failures', 'user_id', 'created_at',
-          'started_at', 'finished_at')
+          'progress', 'steps', 'failures', 'user_id', 'user_name',
+          'created_at', 'started_at', 'finished_at')
 
 
 class ListDeployment(base.Lister):
@@ -38,7 +38,8 @@ class ListDeployment(base.Lister):
         'Created': 'created_at', 'Finished': 'finished_at'}
     more: ClassVar = {
         'Cluster': 'cluster_id', 'Generation': 'generation',
-        'Reason': 'reason', 'User': 'user_id', 'Progress': 'progress'}
+        'Reason': 'reason', 'User': 'user', 'User ID': 'user_id',
+        'Progress': 'progress'}
     filters: ClassVar = {
         'cluster': 'Only of this cluster, by name or id',
         'status': 'Only in this status', 'operation': 'Only of this operation'}

@@ -26,9 +26,9 @@ from hpcdirect.client.osc import change
 from hpcdirect.client.osc import label
 from hpcdirect.client.osc import values
 
-_SHOWN = ('generation', 'operation', 'status', 'user_id', 'blueprint',
-          'blueprint_version', 'parameters', 'node_groups', 'elements',
-          'deleted', 'created_at')
+_SHOWN = ('generation', 'operation', 'status', 'user_id', 'user_name',
+          'blueprint', 'blueprint_version', 'parameters', 'node_groups',
+          'elements', 'deleted', 'created_at')
 
 
 class ListGeneration(base.Lister):
@@ -36,9 +36,10 @@ class ListGeneration(base.Lister):
 
     columns: ClassVar = {
         'Generation': 'generation', 'Operation': 'operation',
-        'Status': 'status', 'User': 'user_id', 'Created': 'created_at'}
+        'Status': 'status', 'User': 'user', 'Created': 'created_at'}
     more: ClassVar = {
-        'Blueprint': 'blueprint', 'Version': 'blueprint_version'}
+        'Blueprint': 'blueprint', 'Version': 'blueprint_version',
+        'User ID': 'user_id'}
     filters: ClassVar = {
         'operation': 'Only generations made by this operation'}
 

@@ -42,7 +42,8 @@ class ShowSummary(base.ShowOne):
                          for one in found['expiring']},
             'lately': [' '.join(filter(None, (
                 one['created_at'][:19], one['cluster'], one['operation'],
-                one['status'], one['reason']))) for one in found['lately']]}
+                one['status'], _by(one), one['reason'])))
+                for one in found['lately']]}
         return base.pairs(shown, shown)
 
 
@@ -50,6 +51,11 @@ def _why(cluster: Mapping[str, Any]) -> str:
     first: Mapping[str, Any] = next(iter(cluster['failures']), {})
     return str(first.get('message') or cluster['status_reason']
                or cluster['status'])
+
+
+def _by(deployment: Mapping[str, Any]) -> str:
+    name = deployment.get('user_name') or deployment.get('user_id')
+    return f'by {name}' if name else ''
 
 
 def _how_far(cluster: Mapping[str, Any]) -> str:

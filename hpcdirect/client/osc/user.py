@@ -27,7 +27,7 @@ from hpcdirect.client.osc import moment
 from hpcdirect.client.osc import user_table
 
 _SHOWN = ('name', 'uid', 'gid', 'groups', 'shell', 'sudo', 'keys',
-          'expires_at', 'state', 'own')
+          'fingerprints', 'expires_at', 'state', 'nodes', 'own')
 
 
 class ListUser(base.Lister):
@@ -36,8 +36,10 @@ class ListUser(base.Lister):
     paged = ()
     columns: ClassVar = {
         'Name': 'name', 'UID': 'uid', 'State': 'state', 'Sudo': 'sudo',
-        'Groups': 'groups', 'Expires': 'expires_at'}
-    more: ClassVar = {'Shell': 'shell', 'Keys': 'keys', 'Own': 'own'}
+        'Groups': 'groups', 'Expires': 'expires_at', 'Nodes': 'on'}
+    more: ClassVar = {
+        'Shell': 'shell', 'Keys': 'keys', 'Fingerprints': 'fingerprints',
+        'Own': 'own'}
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Of which cluster."""
@@ -49,8 +51,14 @@ class ListUser(base.Lister):
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
         def fetch(**query: Any) -> Any:
-            found = self.api.users(parsed_args.cluster, parsed_args.gone)
-            return (argparse.Namespace(**entry) for entry in found)
+            for entry in self.api.users(parsed_args.cluster,
+                                        parsed_args.gone):
+                nodes = entry.get('nodes') or {}
+                yield argparse.Namespace(**{
+                    **entry, 'on': f'{nodes["done"]}/{nodes["wanted"]}'
+                    if nodes else '-', 'fingerprints': [
+                        one['fingerprint'] for one
+                        in entry.get('fingerprints') or ()]})
 
         return self.table(parsed_args, fetch)
 

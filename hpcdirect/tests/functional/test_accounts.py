@@ -31,6 +31,14 @@ from hpcdirect.tests.unit.blueprints import folders
 PATH = '/v1/clusters/demo'
 
 
+#: One that makes accounts, and may fail to.
+FALLIBLE = folders.changed(
+    api.PEOPLE, 'parameters', 'properties', to={
+        **api.PEOPLE['parameters']['properties'],
+        'fake_delay': {'type': 'number', 'default': 0},
+        'fake_fail': {'type': 'array', 'default': []}})
+
+
 class ExpiryTests(Case):
     """What a conductor does about it, with a clock that the test sets"""
 
@@ -55,7 +63,8 @@ class ExpiryTests(Case):
                       self.api.services.policy, self.api.services.pins)
 
     def patch(self, path, **body):
-        answer = self.api.call('PATCH', f'{PATH}{path}', body)
+        answer = self.api.call('PATCH', f'{PATH}{path}', body,
+                               X_USER_NAME='Ann')
         self.assertEqual(202, answer.status, answer.body)
         self.api.settle(self.ident)
 
@@ -88,8 +97,8 @@ class ExpiryTests(Case):
         with self.api.database.read() as session:
             row = session.get_one(models.Deployment,
                                   view['deployment']['id'])
-        self.assertEqual(('someone', ['member', 'reader']),
-                         (row.user_id, row.roles))
+        self.assertEqual(('someone', 'Ann', ['member', 'reader']),
+                         (row.user_id, row.user_name, row.roles))
         self.assertTrue(self.api.services.keys.verify(
             row.signed_part, row.signature))
         # Something is under way; later there is nothing to be done.
@@ -159,7 +168,8 @@ class AccountsTest(testtools.TestCase):
         folders.write_tree(folder, folders.changed(
             api.BLUEPRINT, 'volumes', to={}), tuple(
                 {**element, 'runner': 'fake'} for element in (
-                    folders.MUNGE, folders.SLURM, api.PEOPLE)))
+                    folders.MUNGE, folders.SLURM, FALLIBLE)))
+        self.folder = folder
         self.service = self.useFixture(service.Service(
             backend='fake', runner='fake', directories=(folder,),
             conductor={'watch_interval': 0})).start()
@@ -198,6 +208,64 @@ class AccountsTest(testtools.TestCase):
         self.change('PATCH', '/users/bob', {'expires_at': None})
         self.assertEqual('on', self.service.get(
             '/v1/clusters/demo/users/bob')['state'])
+
+    def where(self):
+        """User -> nodes on which the account is to be, is, and may be."""
+        return {one['name']: tuple(one['nodes'].values())
+                for one in self.service.get(
+                    '/v1/clusters/demo/users?gone=true')['users']}
+
+    def ask(self, status='ACTIVE', **wish):
+        answer = self.service.call('PATCH', '/v1/clusters/demo', wish)
+        self.assertEqual(202, answer.status, answer.text)
+        cluster = self.service.settled('demo')
+        self.assertEqual(status, cluster['status'])
+        return cluster['generation']
+
+    def set_people(self, **values):
+        return {'people': {'parameters': values}}
+
+    def test_on_how_many_nodes_everybody_is(self):
+        before = self.ask(elements={'people': {}})
+        # Many come in one request, which is one change.
+        self.assertEqual(before + 1, self.ask(
+            users={name: {} for name in ('ann', 'bob', 'eve')}))
+        self.assertEqual(dict.fromkeys(('ann', 'bob', 'eve'), (3, 3, 0)),
+                         self.where())
+        # They come, are changed and go together. One node is left behind: it
+        # cannot be told what is there.
+        self.assertEqual(before + 2, self.ask(
+            'ERROR', users={'tom': {}, 'ann': {'sudo': True}, 'bob': None},
+            elements=self.set_people(fake_fail=['apply compute-1'])))
+        self.assertEqual(dict.fromkeys(('ann', 'bob', 'eve', 'tom'),
+                                       (3, 2, 0)), self.where())
+        self.ask(elements=self.set_people(fake_fail=[]))
+        self.assertEqual({(3, 3, 0)}, set(self.where().values()))
+
+    def test_what_stands_there_of_an_element_that_is_another_now(self):
+        self.ask(elements={'people': {}})
+        self.ask(users={'ann': {}})
+        old = self.service.get('/v1/elements/people')['digest']
+        file = self.folder / 'elements' / 'people' / 'apply.yaml'
+        file.write_text('- ansible.builtin.debug: {msg: otherwise}\n')
+        folders.noticed(self.folder, lambda: [
+            one['name'] for one in self.service.get('/v1/elements')[
+                'elements']])
+        self.assertNotEqual(old, self.service.get('/v1/elements/people')[
+            'digest'])
+        self.assertEqual({'ann': (3, 3, 0)}, self.where())
+
+    def test_while_they_are_being_changed(self):
+        self.ask(elements={'people': {}})
+        answer = self.service.call('PATCH', '/v1/clusters/demo', {
+            'users': {'ann': {}},
+            'elements': self.set_people(fake_delay=600)})
+        self.assertEqual(202, answer.status, answer.text)
+        end = time.monotonic() + 60
+        while self.where() != {'ann': (3, 0, 3)}:
+            self.assertLess(time.monotonic(), end, self.where())
+            self.service.get(f'/v1/events?cluster={self.cluster["id"]}&'
+                             f'wait=1&marker={self.last()}')
 
     def last(self):
         return self.service.events(self.cluster['id'])[-1]['id']

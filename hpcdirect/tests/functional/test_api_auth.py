@@ -65,9 +65,11 @@ class BasicTests(testtools.TestCase):
         view = self.api.call(
             'POST', '/v1/clusters', {'name': 'demo', 'blueprint': 'small'},
             AUTHORIZATION=basic('me', 'secret'), roles='admin',
-            project='theirs').json
-        self.assertEqual(('ours', 'me'),
-                         (view['project_id'], view['user_id']))
+            project='theirs', X_USER_NAME='root', X_PROJECT_NAME='theirs'
+            ).json
+        self.assertEqual(('ours', 'ours', 'me', 'me'), tuple(
+            view[name] for name in ('project_id', 'project_name', 'user_id',
+                                    'user_name')))
         self.assertEqual(403, self.get(
             basic('me', 'secret'), '/v1/clusters?all_projects=true',
             roles='admin').status)

@@ -285,7 +285,8 @@ class ViewTests(Case):
         self.assertEqual(['compute-0', 'compute-1', 'head-0'],
                          [one['name'] for one in found])
         self.assertEqual([{'element': 'munge', 'version': '1.0.0',
-                           'state': 'applied'}], found[0]['layers'])
+                           'state': 'applied', 'verified': True}],
+                         found[0]['layers'])
         self.assertEqual(found[0], self.get(
             '/v1/clusters/demo/nodes/compute-0'))
         self.assertEqual(1, len(self.get(

@@ -43,7 +43,7 @@ FORGED = {
     'X_SERVICE_USER_ID': 'nova', 'X_SERVICE_PROJECT_ID': 'service',
     'X_SERVICE_CATALOG': '[]', 'X_STORAGE_TOKEN': 'admin',
 }
-OWN = {'project': {'id': 'ours', 'name': 'ours', 'domain': {
+OWN = {'project': {'id': 'ours', 'name': 'Ours', 'domain': {
     'id': 'default', 'name': 'Default'}}}
 SYSTEM = {'system': {'all': True}}
 DOMAIN = {'domain': {'id': 'default', 'name': 'Default'}}
@@ -145,8 +145,9 @@ class ForgeryTests(Case):
     def test_with_a_member_s_token(self):
         view = self.call('member', 'POST', body={
             'name': 'demo', 'blueprint': 'small'}, **FORGED).json
-        self.assertEqual(('ours', 'uid'),
-                         (view['project_id'], view['user_id']))
+        self.assertEqual(('ours', 'Ours', 'uid', 'me'), tuple(
+            view[name] for name in ('project_id', 'project_name', 'user_id',
+                                    'user_name')))
         for headers in (FORGED, *({one: value} for one, value
                                   in FORGED.items())):
             self.assertEqual(403, self.call(

@@ -16,9 +16,11 @@ import testtools
 
 from hpcdirect.db import models
 from hpcdirect.tests import public_keys
+from hpcdirect.tests.functional import mariadb
 from hpcdirect.tests.functional import rows
 from hpcdirect.tests.functional.api import BLUEPRINT
 from hpcdirect.tests.functional.api import Api
+from hpcdirect.tests.functional.test_api_clusters import Case
 from hpcdirect.tests.unit.blueprints import folders
 
 KEY = public_keys.line('ann')
@@ -100,6 +102,33 @@ class UsersTests(testtools.TestCase):
         self.call('POST', body={'name': 'bob'})
         self.assertEqual((bob['uid'], []), (
             self.users()['bob']['uid'], self.users()['bob']['keys']))
+
+    def test_keys_are_known_by_their_fingerprints(self):
+        self.put_on()
+        other = public_keys.line('bob').split()
+        self.call('POST', body={'name': 'bob', 'keys': [
+            f'restrict {KEY}', ' '.join(other[:2])]})
+        found = self.users()['bob']['fingerprints']
+        self.assertEqual([(KEY.split()[0], KEY.split(' ', 2)[2]),
+                          (other[0], '')],
+                         [(one['kind'], one['comment']) for one in found])
+        self.assertEqual([True, True], [
+            one['fingerprint'].startswith('SHA256:') for one in found])
+        # One that was taken before keys were looked at.
+        with self.api.database.write() as session:
+            cluster = session.get_one(models.Cluster, self.uuid)
+            users = cluster.desired['users']
+            cluster.desired = {**cluster.desired, 'users': {
+                **users, 'bob': {**users['bob'], 'keys': ['ssh-dss AAAA']}}}
+        self.assertEqual([{'kind': '', 'fingerprint': '', 'comment': ''}],
+                         self.users()['bob']['fingerprints'])
+
+    def test_where_there_is_no_node_yet(self):
+        self.put_on()
+        self.assertEqual({'wanted': 3, 'done': 0, 'changing': 0},
+                         self.users()['ann']['nodes'])
+        self.assertEqual(self.users()['ann'],
+                         self.call('GET', '/ann', status=200).json)
 
     def test_wrong(self):
         self.put_on()
@@ -263,3 +292,50 @@ class UsersTests(testtools.TestCase):
             'tom': None, 'bob': {'uid': 20001}}})
         self.assertEqual({'$.users.tom', '$.users.bob.uid'},
                          set(answer.findings))
+
+
+class WhereTests(Case):
+    """What is known of a node, and what is only written there"""
+
+    def setUp(self):
+        super().setUp()
+        self.ident = self.api.create()['id']
+        rows.converged(self.api.database, self.ident)
+        rows.peopled(self.api.services, self.ident)
+
+    def applied(self, node, status, users):
+        """A run has put people onto a node, if it went well."""
+        with self.api.database.write() as session:
+            deployment = session.query(models.Deployment).one()
+            run = models.Run(
+                cluster_id=self.ident, project_id='ours', step_id='x',
+                deployment_id=deployment.id, verb='apply', element='people',
+                nodes=[node], status=status, runner='fake')
+            session.add(run)
+            session.flush()
+            session.add(models.Layer(
+                cluster_id=self.ident, node=node, incarnation=1,
+                element='people', role='node', version='1.0.0', position=2,
+                digest=f'{status} {len(users)}', state='applied',
+                run_id=run.id, inputs={'variables': {'users': users}}))
+
+    def test_only_what_went_well_is_known(self):
+        ann = {'name': 'ann', **rows.ANN}
+        del ann['state'], ann['expires_at']
+        for node, status, users in (
+                ('head-0', 'SUCCEEDED', [ann]), ('compute-0', 'FAILED', [ann]),
+                ('compute-1', 'SUCCEEDED', [])):
+            self.applied(node, status, users)
+        (found,) = self.api.call(
+            'GET', '/v1/clusters/demo/users').json['users']
+        self.assertEqual({'wanted': 3, 'done': 1, 'changing': 0},
+                         found['nodes'])
+
+
+class MariaDBWhereTests(WhereTests):
+    """The same on MariaDB"""
+
+    def connection(self):
+        if not mariadb.available():
+            self.skipTest('MariaDB is not installed')
+        return self.useFixture(mariadb.MariaDB()).url

@@ -64,6 +64,14 @@ class ProxyTest(testtools.TestCase):
         self.assertEqual(there, {
             one['name'] for one in self.hpc.users('demo', gone=True)})
 
+    def test_elements_that_could_be_put_on(self):
+        every = self.hpc.candidates('demo')
+        fit = self.hpc.candidates('demo', fits=True)
+        self.assertEqual([one for one in every if one['fits']], fit)
+        self.assertEqual([one for one in every if not one['fits']],
+                         self.hpc.candidates('demo', fits=False))
+        self.assertIn('munge', {one['name'] for one in every})
+
     def test_elements_and_plans(self):
         self.assertIn('people', {
             one['name'] for one in self.hpc.cluster_elements('demo')})

@@ -14,6 +14,7 @@
 """Clusters that go by themselves, with a clock that the test sets."""
 
 import datetime
+import functools
 import pathlib
 import time
 
@@ -95,6 +96,33 @@ class ExpiryTests(Case):
         self.assertTrue(self.api.services.keys.verify(
             row.signed_part, row.signature))
         self.assertEqual([], self.again())
+
+    def last(self):
+        """The latest deployment, as it is shown."""
+        ident = self.api.call('GET', PATH).json['deployment']['id']
+        return self.api.call('GET', f'/v1/deployments/{ident}').json
+
+    def test_in_whose_name_it_goes(self):
+        self.end += datetime.timedelta(days=1)
+        self.assertEqual(200, self.api.call(
+            'PATCH', PATH, {'expires_at': text(self.end)},
+            X_USER_NAME='Ann').status)
+        self.look(0)
+        self.assertEqual(('delete', 'someone', 'Ann'), tuple(
+            self.last()[name] for name in ('operation', 'user_id',
+                                           'user_name')))
+
+    def test_as_a_release_before_names_signed_it(self):
+        with self.api.database.write() as session:
+            row = session.get_one(models.Cluster, self.ident)
+            by = {name: value for name, value in row.expires_by.items()
+                  if name not in ('signature', 'user_name')}
+            row.expires_by = {**by, 'signature': self.api.services.keys.sign(
+                functools.partial(expiry.covered, row, row.expires_at, by))}
+        self.look(0)
+        self.assertEqual(('delete', 'someone', ''), tuple(
+            self.last()[name] for name in ('operation', 'user_id',
+                                           'user_name')))
 
     def test_what_was_missed_is_not_told_late(self):
         told, = self.look(HOUR - 300)

@@ -119,6 +119,7 @@ class PlanTests(testtools.TestCase):
                      'clusters?q=n7&user=u7&page_reverse=true',
                      'clusters?expires_before=2100-01-01T00:00:00Z',
                      'deployments/d7/progress',
+                     'clusters/c7/candidates',
                      'clusters/c7', 'clusters/n7', 'runs/r7'):
             with self.watched(path, sorts=True):
                 self.get(f'/v1/{path}', OWN)

@@ -42,7 +42,8 @@ class MigrationTests(databases.SQLite):
 
     def write(self, table, **values):
         """A row as that release wrote it; what is not said is empty."""
-        table = sa.Table(table, sa.MetaData(), autoload_with=self.old)
+        if isinstance(table, str):
+            table = sa.Table(table, sa.MetaData(), autoload_with=self.old)
         empty = {column.name: self.empty(column.type)
                  for column in table.columns if not column.nullable}
         with self.old.begin() as connection:
@@ -88,13 +89,33 @@ class MigrationTests(databases.SQLite):
                   row.created_at)
                  for row in session.scalars(sa.select(models.Generation))})
             self.assertEqual(
-                {name: (False, None, minutes(9))
+                {name: (False, None, minutes(9), '', '')
                  for name in ('worked', 'quiet', 'gone')},
-                {row.id: (row.protected, row.expires_at, row.updated_at)
+                {row.id: (row.protected, row.expires_at, row.updated_at,
+                          row.project_name, row.user_name)
                  for row in session.scalars(sa.select(models.Cluster))})
             self.assertEqual(4, len(session.scalars(
                 sa.select(models.Deployment)).all()))
 
+    def test_a_release_before_names_writes_beside_one_that_has_them(self):
+        migration.upgrade(self.conf, '0009')
+        before = {name: sa.Table(name, sa.MetaData(), autoload_with=self.old)
+                  for name in ('clusters', 'generations', 'deployments')}
+        migration.upgrade(self.conf)
+        self.write(before['clusters'], id='demo', name='demo',
+                   created_at=NOON, updated_at=NOON)
+        for name in ('generations', 'deployments'):
+            self.write(before[name], id='one', cluster_id='demo',
+                       created_at=NOON)
+        database = Database(self.conf)
+        self.addCleanup(database.engine.dispose)
+        with database.read() as session:
+            for model in (models.Cluster, models.Generation,
+                          models.Deployment):
+                self.assertEqual(['demo' if model is models.Cluster else
+                                  'one'], [row.id for row in session.scalars(
+                                      sa.select(model).where(
+                                          model.user_name == ''))])
 
     def test_upgrade_that_is_interrupted_again_and_again(self):
         self.write('clusters', id='demo', name='demo', project_id='ours',

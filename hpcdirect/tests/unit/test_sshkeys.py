@@ -61,6 +61,10 @@ class ParseTest(testtools.TestCase):
             found = sshkeys.parse(line)
             self.assertEqual((line.split()[0], '', 'ann at home'), (
                 found.kind, found.options, found.comment))
+            said = subprocess.run(
+                ['ssh-keygen', '-l', '-E', 'sha256', '-f', '-'], input=line,
+                capture_output=True, text=True, check=True).stdout
+            self.assertEqual(said.split()[1], found.fingerprint)
         for line in (SECURITY_KEY, KEY):
             self.assertEqual('', sshkeys.problem(line))
 

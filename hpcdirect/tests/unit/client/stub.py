@@ -33,7 +33,8 @@ def cluster(name='demo', **changes):
     return {
         'id': f'id-{name}', 'name': name, 'description': '',
         'protected': False, 'tags': [], 'expires_at': None,
-        'project_id': 'p', 'user_id': 'u', 'status': 'ACTIVE',
+        'project_id': 'p', 'project_name': 'lab', 'user_id': 'u',
+        'user_name': 'Ann', 'status': 'ACTIVE',
         'status_reason': '', 'blueprint': 'slurm',
         'blueprint_version': '1.0.0', 'backend': 'local',
         'parameters': {'compute_count': 2, 'users': [{'name': 'eve'}]},
@@ -55,7 +56,10 @@ def user(name, **changes):
     """A user of a cluster, as the service lists it."""
     return {'name': name, 'uid': 20001, 'gid': 20001, 'keys': [],
             'groups': [], 'shell': '/bin/bash', 'sudo': False,
-            'expires_at': None, 'state': 'on', 'own': True, **changes}
+            'expires_at': None, 'state': 'on', 'own': True,
+            'fingerprints': [{'kind': 'ssh-ed25519', 'comment': 'x',
+                              'fingerprint': 'SHA256:abc'}],
+            'nodes': {'wanted': 5, 'done': 4, 'changing': 1}, **changes}
 
 
 def nodes(via='root@192.0.2.1:2222', head='', host='192.0.2.1', port=2222):
@@ -91,8 +95,8 @@ def deployment(status='SUCCEEDED', **changes):
             ('apply', 'slurm', ['head-0'])))]
     return {'id': 'dep', 'cluster_id': 'id-demo', 'operation': 'create',
             'generation': 1, 'status': status, 'reason': '',
-            'user_id': 'u', 'failures': [], 'plan': [], 'steps': steps,
-            'progress': {'total': 2, 'done': done,
+            'user_id': 'u', 'user_name': 'Ann', 'failures': [], 'plan': [],
+            'steps': steps, 'progress': {'total': 2, 'done': done,
                          'running': 'apply slurm'},
             'created_at': AT, 'started_at': AT, 'finished_at': None,
             **changes}

@@ -151,15 +151,63 @@ class ReadTest(base.ClientTest):
                 stub.cluster('soon', expires_at=stub.AT)],
             'lately': [{'created_at': stub.AT, 'cluster': 'made',
                         'operation': 'create', 'status': 'RUNNING',
+                        'user_id': 'u', 'user_name': 'Ann',
                         'reason': ''}], 'allowed': {'create': ''}})
         found = self.table('hpc', 'summary', 'show')
         self.assertEqual(['GET /summary'], self.stub.requests())
         self.assertEqual(
             ({'broken': 'disk full'}, {'soon': stub.AT},
              {'made': 'CREATING, apply slurm, 50% done, about 12 s left'},
-             ['2026-11-22T20:00:00 made create RUNNING']),
+             ['2026-11-22T20:00:00 made create RUNNING by Ann']),
             (found['failing'], found['expiring'], found['busy'],
              found['lately']))
+
+    def test_candidates(self):
+        one = {'name': 'r-base', 'version': '1', 'label': 'R',
+               'description': 'R.', 'grade': 'A', 'requires': [],
+               'conflicts': [], 'fits': True, 'reasons': [], 'roles': {},
+               'asks': [], 'typical': {'seconds': 12.34, 'p90': 20.0,
+                                       'count': 3, 'succeeded': 3}}
+        other = {**one, 'name': 'x', 'fits': False, 'typical': None,
+                 'reasons': [{'kind': 'missing', 'element': 'y',
+                              'message': 'x needs y.'}]}
+        self.stub.answer('GET', '/clusters/demo/candidates', {
+            'candidates': [one, other]})
+        self.assertEqual(
+            [('r-base', True, 'A', 12.3, ''),
+             ('x', False, 'A', None, 'x needs y.')],
+            [tuple(row[name] for name in ('Name', 'Fits', 'Grade', 'Seconds',
+                                          'Why Not'))
+             for row in self.table('hpc', 'cluster', 'candidate', 'list',
+                                   'demo')])
+        self.table('hpc', 'cluster', 'candidate', 'list', 'demo', '--fits',
+                   '--long')
+        self.assertEqual([{}, {'fits': 'true'}],
+                         [query for _, _, query, _ in self.stub.seen])
+
+    def test_people_go_by_their_names(self):
+        generation = {'id': 'g', 'generation': 2, 'operation': 'update',
+                      'user_id': 'u', 'user_name': 'Ann'}
+        for words, path, key, one in (
+                ('cluster list', '/clusters', 'clusters', stub.cluster()),
+                ('deployment list', '/deployments', 'deployments',
+                 stub.deployment()),
+                ('cluster generation list demo',
+                 '/clusters/demo/generations', 'generations', generation)):
+            # A service of before does not tell the name.
+            before = {name: value for name, value in one.items()
+                      if name not in ('user_name', 'project_name')}
+            self.stub.answer('GET', path, {
+                key: [one, {**one, 'user_name': '', 'project_name': ''},
+                      before], 'links': []})
+            found = self.table('hpc', *words.split(), '--long')
+            self.assertEqual([('Ann', 'u'), ('u', 'u'), ('u', 'u')], [
+                (row['User'], row['User ID']) for row in found], words)
+            self.assertEqual(
+                [('lab', 'p'), ('p', 'p'), ('p', 'p')]
+                if words == 'cluster list' else [(None, None)] * 3,
+                [(row.get('Project'), row.get('Project ID'))
+                 for row in found])
 
     def test_lists_take_one_request(self):
         for words, path, body in (

@@ -13,6 +13,7 @@
 """openstack hpc user ..."""
 
 import datetime
+import json
 import subprocess
 
 from hpcdirect.tests.unit.client import clock
@@ -216,6 +217,15 @@ class UserTest(test_changes.ChangeTest):
     def test_list_and_show(self):
         out, _ = self.hpc('user', 'list', 'demo', '-f', 'csv')
         self.assertIn('"ann",20001,"on"', out)
+        # A service of before does not tell of nodes and fingerprints.
+        out, _ = self.hpc('user', 'list', 'demo', '--long', '-f', 'json')
+        self.assertEqual(('-', []), tuple(
+            json.loads(out)[0][name] for name in ('Nodes', 'Fingerprints')))
+        self.stub.answer('GET', '/clusters/demo/users', {
+            'users': [stub.user('ann')]})
+        out, _ = self.hpc('user', 'list', 'demo', '--long', '-f', 'json')
+        self.assertEqual(('4/5', ['SHA256:abc']), tuple(
+            json.loads(out)[0][name] for name in ('Nodes', 'Fingerprints')))
         out, _ = self.hpc('user', 'show', 'demo', 'ann', '-f', 'value',
                           '-c', 'uid')
         self.assertEqual('20001\n', out)
