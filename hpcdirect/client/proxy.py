@@ -238,6 +238,21 @@ class Proxy(proxy.Proxy):
                              json={'operation': operation})
         return resources.Deployment.existing(**response.json())
 
+    def remedy(self, cluster: str, remedy: Mapping[str, Any], /,
+               **change: Any) -> None:
+        """Do what a failure says that helps.
+
+        :param remedy: an entry of its ``next``.
+        :param change: what an update needs: ``parameters``, ``generation``.
+        """
+        operation = remedy['operation']
+        if operation == 'delete':
+            self.delete_cluster(cluster)
+        elif operation == 'update':
+            self.change_cluster(cluster, **change)
+        else:
+            self.retry_cluster(cluster, operation)
+
     def nodes(self, cluster: str, **query: Any) -> Iterator[resources.Node]:
         """A cluster's machines."""
         return self._list(resources.Node, cluster=cluster, **query)

@@ -19,6 +19,7 @@ import dataclasses
 from typing import Any
 
 from hpcdirect.api import allowed
+from hpcdirect.api import remedies
 from hpcdirect.api.schemas import common
 from hpcdirect.api.schemas import deployments
 from hpcdirect.api.schemas.common import Field
@@ -283,7 +284,7 @@ def _deployment(row: Any, around: Around, base: str) -> dict[str, Any] | None:
 
 def _failures(row: Any, around: Around, base: str) -> Any:
     latest = around.found.deployment
-    return latest.failures if latest else []
+    return remedies.told(latest.failures, latest.operation) if latest else []
 
 
 _BLUEPRINT = ('blueprint', 'blueprint_version')
