@@ -261,6 +261,14 @@ class Proxy(proxy.Proxy):
         """A cluster's machine by its slot's name."""
         return self._get(resources.Node, name, cluster=cluster)
 
+    def topology(self, cluster: str) -> dict[str, Any]:
+        """All of a cluster: groups, layers, nodes, networks, volumes.
+
+        Nodes are columns of equal length: the node of a place has what each
+        of them has there.
+        """
+        return self.read(f'/clusters/{cluster}/topology')
+
     def layers(self, cluster: str, **query: Any) -> Iterator[resources.Layer]:
         """What stands on a cluster's machines."""
         return self._list(resources.Layer, cluster=cluster, **query)

@@ -30,9 +30,12 @@ from hpcdirect.tests.unit.client import base
 class ServedTest(base.ClientTest):
     """Has an API with cluster "demo", ``hpc`` and ``openstack()``."""
 
+    connection = staticmethod(lambda: '')
+
     def setUp(self):
         super().setUp()
-        self.api = self.useFixture(Api(auth_strategy='basic', port=0))
+        self.api = self.useFixture(Api(
+            self.connection(), auth_strategy='basic', port=0))
         secret = bcrypt.hashpw(b'word', bcrypt.gensalt(4)).decode()
         (self.api.folder / 'users').write_text(f'me:{secret}:ours:admin\n')
         listening = server.serve(app.make_app(self.api.services),
