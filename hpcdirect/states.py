@@ -72,6 +72,25 @@ class Operation(enum.StrEnum):
     DELETE = 'delete'
 
 
+class FailureCode(enum.StrEnum):
+    """Kinds of failures of a deployment, words that never change.
+
+    ELEMENT_FAILED: of a task; the failure's class tells more.
+    PLUGIN_FAILED: of a backend or a runner. NODE_FAILED: of a machine.
+    DISAGREES: a check found something otherwise than it is wanted.
+    The others are hpcdirect's own.
+    """
+
+    ELEMENT_FAILED = 'element_failed'
+    PLUGIN_FAILED = 'plugin_failed'
+    NODE_FAILED = 'node_failed'
+    DISAGREES = 'disagrees'
+    CATALOGUE_CHANGED = 'catalogue_changed'
+    REFUSED = 'refused'
+    REPLAYED = 'replayed'
+    INTERNAL = 'internal'
+
+
 class StepKind(enum.StrEnum):
     """The verbs a plan is written in."""
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from sqlalchemy import orm
 
+from hpcdirect.api import remedies
 from hpcdirect.api.schemas import deployments as deployment_schema
 from hpcdirect.api.schemas import events as event_schema
 from hpcdirect.api.schemas import motion as schema
@@ -66,7 +67,8 @@ def show(session: orm.Session, row: Deployment, query: Mapping[str, Any]
     return {
         **{name: getattr(row, name) for name in (
             'id', 'cluster_id', 'operation', 'generation', 'status',
-            'reason', 'failures')},
+            'reason')},
+        'failures': remedies.told(row.failures, row.operation),
         'progress': deployment_schema.progress(row, progress),
         'started_at': when(row.started_at),
         'finished_at': when(row.finished_at),

@@ -161,10 +161,11 @@ class Server(server.TcpWSGIServer):
         """
         if self._ending.is_set():
             return
-        # The loop notes it when it wakes: it closes what wakes it, which must
-        # not be before it was pulled.
+        # The loop notes it when it wakes, perhaps for an answer, before we
+        # have woken it: what we do that by is closed when it has ended.
         self.trigger.pull_trigger(self._ending.set)
         self._thread.join()
+        wasyncore.close_all(self._map, ignore_all=True)
         self.task_dispatcher.set_thread_count(0)
 
     def readable(self) -> bool:
@@ -200,7 +201,6 @@ class Server(server.TcpWSGIServer):
                 one.busy or one.total_outbufs_len
                 for one in list(self.active_channels.values())):
             self._turn(0.1)
-        wasyncore.close_all(self._map, ignore_all=True)
 
     def _turn(self, timeout: float = 1.0) -> None:
         try:

@@ -57,6 +57,25 @@ class Volume:
 
 
 @dataclasses.dataclass(frozen=True)
+class Network:
+    """A network that machines of a cluster are on.
+
+    :param name: as the cloud calls it.
+    :param groups: the node groups whose machines are on it.
+    :param cidrs: its ranges of addresses; () when nothing says.
+    :param own: made for the cluster, and taken away with it.
+    """
+
+    name: str
+    groups: tuple[str, ...]
+    cidrs: tuple[str, ...] = ()
+    own: bool = True
+
+
+Networks = tuple[Network, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class InfraRequest:
     """The machines a cluster is to have, all that a backend needs to know.
 
@@ -284,6 +303,15 @@ class Backend(abc.ABC):
         :raises BackendError: the request cannot be put into it.
         """
         return ''
+
+    def networks(self, request: InfraRequest) -> Networks | None:
+        """The networks of a request's machines, by what is asked for.
+
+        No cloud is asked; it is called for every look at a cluster.
+
+        :returns: None when that does not tell.
+        """
+        return None
 
     def sweep(self, leftover: Leftover) -> None:
         """Start taking a leftover away; one that is gone is no error.

@@ -80,6 +80,10 @@ class FakeBackend(base.Backend):
                 for group, values in request.groups.items()
                 for key in values if key not in _KNOWN]
 
+    def networks(self, request: base.InfraRequest) -> base.Networks:
+        """One that all its machines share, whosever they are."""
+        return (base.Network('fake', tuple(request.groups), own=False),)
+
     def ensure(self, request: base.InfraRequest) -> str:
         """Write down the machines; they are up after their delay."""
         ref = self.reference(request.cluster_id)

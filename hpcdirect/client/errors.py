@@ -21,6 +21,8 @@ from collections.abc import Sequence
 import re
 from typing import Any
 
+from hpcdirect.client import remedies
+
 #: What could move the cursor or colour a terminal; nodes are not trusted.
 _CONTROL = re.compile(
     r'\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f'
@@ -73,8 +75,12 @@ def _lines(response: Any) -> Iterator[str]:
         return
 
 
-def failures(found: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Why a deployment failed, and where to read on."""
+def failures(found: Iterable[Mapping[str, Any]], cluster: str
+             ) -> Iterator[str]:
+    """Why a deployment failed, where to read on, and what helps.
+
+    :param cluster: the name or id of the cluster that it is of.
+    """
     for one in found:
         where = ', '.join(
             f'{name} {one[name]}' for name in ('element', 'node', 'task')
@@ -89,6 +95,8 @@ def failures(found: Iterable[Mapping[str, Any]]) -> Iterator[str]:
             yield f'  Hint: {clean(one["hint"])}'
         if one.get('run_id'):
             yield f'  Log:  openstack hpc run log {clean(one["run_id"])}'
+        for remedy in one.get('next') or ():
+            yield f'  Next: {clean(remedies.command(cluster, remedy))}'
         for line in one.get('log') or ():
             yield f'    | {clean(line)}'
         if one.get('fine'):

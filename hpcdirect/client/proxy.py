@@ -253,6 +253,21 @@ class Proxy(proxy.Proxy):
                              json={'operation': operation})
         return resources.Deployment.existing(**response.json())
 
+    def remedy(self, cluster: str, remedy: Mapping[str, Any], /,
+               **change: Any) -> None:
+        """Do what a failure says that helps.
+
+        :param remedy: an entry of its ``next``.
+        :param change: what an update needs: ``parameters``, ``generation``.
+        """
+        operation = remedy['operation']
+        if operation == 'delete':
+            self.delete_cluster(cluster)
+        elif operation == 'update':
+            self.change_cluster(cluster, **change)
+        else:
+            self.retry_cluster(cluster, operation)
+
     def nodes(self, cluster: str, **query: Any) -> Iterator[resources.Node]:
         """A cluster's machines."""
         return self._list(resources.Node, cluster=cluster, **query)
@@ -260,6 +275,14 @@ class Proxy(proxy.Proxy):
     def get_node(self, cluster: str, name: str) -> resources.Node:
         """A cluster's machine by its slot's name."""
         return self._get(resources.Node, name, cluster=cluster)
+
+    def topology(self, cluster: str) -> dict[str, Any]:
+        """All of a cluster: groups, layers, nodes, networks, volumes.
+
+        Nodes are columns of equal length: the node of a place has what each
+        of them has there.
+        """
+        return self.read(f'/clusters/{cluster}/topology')
 
     def layers(self, cluster: str, **query: Any) -> Iterator[resources.Layer]:
         """What stands on a cluster's machines."""

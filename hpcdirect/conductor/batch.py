@@ -23,12 +23,10 @@ import time
 from typing import Any
 
 from hpcdirect.blueprints.model import Element
-from hpcdirect.conductor.diagnosis import Source
-from hpcdirect.conductor.diagnosis import diagnose
+from hpcdirect.conductor import failures
 from hpcdirect.db import models
 from hpcdirect.db.held_layers import Closing
 from hpcdirect.db.ledger import Ledger
-from hpcdirect.exception import Replayed
 from hpcdirect.failpoints import failpoint
 from hpcdirect.planning.batches import Portion
 from hpcdirect.planning.plan import SeenLayer
@@ -236,15 +234,9 @@ class BatchWork(base.Listener):
             if node in self._told:
                 continue
             self._told.add(node)
-            kind = diagnose(why.message, Source.CONNECTION
-                            if why.unreachable else Source.OUTPUT)
-            found.append({
-                'code': Replayed.code if why.replayed else 'element_failed',
-                'class': kind.name, 'class_by': kind.source,
-                'step': line.portion.step.title,
-                'element': line.element.name, 'node': node, 'task': why.task,
-                'message': why.message, 'run_id': outcome.run_id,
-                'hint': Replayed.hint if why.replayed else kind.hint})
+            found.append(failures.of_task(why, {
+                'step': line.portion.step.title, 'node': node,
+                'element': line.element.name, 'run_id': outcome.run_id}))
         if found:
             first = found[0]
             first['log'] = self._around.get(

@@ -26,6 +26,7 @@ from hpcdirect.db import models
 from hpcdirect.planning.plan import Plan
 from hpcdirect.planning.plan import Step
 from hpcdirect.runners.base import Verb
+from hpcdirect.states import FailureCode
 from hpcdirect.states import LayerState
 from hpcdirect.states import NodeStatus
 from hpcdirect.states import StepKind
@@ -86,7 +87,7 @@ def disagreements(situation: Situation, plan: Plan,
 
     :param failures: of layers that were verified; they are not told twice.
     """
-    found = [{**failure, 'code': 'disagrees', 'hint': HINT}
+    found = [{**failure, 'code': FailureCode.DISAGREES, 'hint': HINT}
              for failure in failures]
     told = {(failure['element'], failure['node']) for failure in found}
     faults = {machine.slot: machine.fault
@@ -106,7 +107,8 @@ def _disagreement(step: Step | None, node: str, fault: str
                   ) -> dict[str, Any]:
     said = _SAID[step.kind] if step else fault
     why = fault or (step.reason if step and step.element else '')
-    return {'code': 'disagrees', 'step': step.title if step else '',
+    return {'code': FailureCode.DISAGREES,
+            'step': step.title if step else '',
             'element': step.element if step else '', 'node': node,
             'task': '', 'run_id': None, 'hint': HINT,
             'message': f'{said}: {why.rstrip(".")}.' if step and why

@@ -15,11 +15,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from hpcdirect.conductor.diagnosis import Source
 from hpcdirect.conductor.diagnosis import diagnose
 from hpcdirect.conductor.situation import Situation
+from hpcdirect.exception import Replayed
+from hpcdirect.runners.base import Cause
+from hpcdirect.states import FailureCode
 from hpcdirect.states import StepKind
 
 
@@ -30,13 +34,28 @@ def plain(message: str, step: str = '', node: str = '') -> dict[str, Any]:
     :param node: the node's name; '' when it is none's alone.
     """
     kind = diagnose(message, Source.SERVICE)
-    return {'code': 'plugin_failed', 'step': step, 'element': '',
-            'node': node, 'task': '', 'message': message, 'run_id': None,
-            'class': kind.name, 'class_by': kind.source,
+    return {'code': FailureCode.PLUGIN_FAILED, 'step': step,
+            'element': '', 'node': node, 'task': '', 'message': message,
+            'run_id': None, 'class': kind.name, 'class_by': kind.source,
             'hint': 'Mend the cause and retry, or delete the cluster.'}
 
 
-def of_ours(code: str, message: str, hint: str = '') -> dict[str, Any]:
+def of_task(cause: Cause, place: Mapping[str, Any]) -> dict[str, Any]:
+    """What went wrong in an element.
+
+    :param place: ``step``, ``element``, ``node`` and ``run_id``.
+    """
+    kind = diagnose(cause.message, Source.CONNECTION
+                    if cause.unreachable else Source.OUTPUT)
+    code, hint = (FailureCode.REPLAYED, Replayed.hint) if cause.replayed \
+        else (FailureCode.ELEMENT_FAILED, kind.hint)
+    return {'code': code, 'class': kind.name, 'class_by': kind.source,
+            **place, 'task': cause.task, 'message': cause.message,
+            'hint': hint}
+
+
+def of_ours(code: FailureCode, message: str, hint: str = ''
+            ) -> dict[str, Any]:
     """A deployment that hpcdirect itself does not go on with."""
     return {'code': code, 'step': '', 'element': '', 'node': '', 'task': '',
             'message': message, 'hint': hint, 'run_id': None}
@@ -51,7 +70,7 @@ def of_machine(node: str, message: str,
     """
     said = message.rstrip('. ') or 'the machine failed'
     return plain(f'{said}.', step.value, node) | {
-        'code': 'node_failed',
+        'code': FailureCode.NODE_FAILED,
         'hint': 'Retry makes it again; the other nodes stay as they are.'}
 
 

@@ -64,6 +64,7 @@ from hpcdirect.planning.composition import ElementOf
 from hpcdirect.planning.pins import Pins
 from hpcdirect.policies import Enforcer
 from hpcdirect.runners.base import ElementRunner
+from hpcdirect.states import FailureCode
 from hpcdirect.states import Operation
 
 LOG = logging.getLogger(__name__)
@@ -76,8 +77,8 @@ _ASIDE = 30.0
 #: twice as long each time, up to the second figure.
 _LEFT, _LEFT_LONGEST = 1.0, 60.0
 _BUG = failures.of_ours(
-    'internal', 'hpcdirect itself failed; the conductor\'s log has the '
-    'details. Retry, or delete the cluster.')
+    FailureCode.INTERNAL, 'hpcdirect itself failed; the conductor\'s log has '
+    'the details. Retry, or delete the cluster.')
 #: Seconds that the end of batches is waited for when the conductor stops.
 _GRACE = 20.0
 #: Clusters whose machines are looked at in one go.
@@ -296,7 +297,7 @@ class Conductor:
         except Refused as exc:
             LOG.error('Cluster %s: %s', cluster_id, exc)
             return self._let_go(ledger, held, failures.of_ours(
-                exc.code, str(exc), exc.hint))
+                FailureCode(exc.code), str(exc), exc.hint))
         except NotAsOrdered as exc:
             return self._let_go(ledger, held, self._too_late(cluster_id, exc),
                                 str(exc))
@@ -445,8 +446,9 @@ class Conductor:
             return None
         del self._unknown[cluster_id]
         return failures.of_ours(
-            problem.code, f'Nothing was done: {problem.values["reason"]}, '
-            'and no conductor has that.', problem.hint)
+            FailureCode(problem.code), 'Nothing was done: '
+            f'{problem.values["reason"]}, and no conductor has that.',
+            problem.hint)
 
     def _trouble(self, cluster_id: str) -> None:
         """It could not be gone on with, once more: it rests for longer."""

@@ -32,6 +32,7 @@ RULES = [
               'GET /v1/clusters/{cluster}/nodes/{node}',
               'GET /v1/clusters/{cluster}/layers',
               'GET /v1/clusters/{cluster}/candidates',
+              'GET /v1/clusters/{cluster}/topology',
               'GET /v1/clusters/{cluster}/elements',
               'GET /v1/clusters/{cluster}/users',
               'GET /v1/clusters/{cluster}/users/{user}',

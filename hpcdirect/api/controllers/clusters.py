@@ -34,6 +34,7 @@ from hpcdirect.api.controllers import generations
 from hpcdirect.api.controllers import layers
 from hpcdirect.api.controllers import nodes
 from hpcdirect.api.controllers import runs
+from hpcdirect.api.controllers import topology
 from hpcdirect.api.controllers import users
 from hpcdirect.api.controllers import wishes
 from hpcdirect.api.resource import Resource
@@ -135,6 +136,7 @@ class Cluster(Resource):
             'layers': layers.Layers(services),
             'nodes': nodes.Nodes(services),
             'runs': runs.ClusterRuns(services),
+            'topology': topology.Topology(services),
             'users': users.Users(services)})
 
     @validation.schemas(response=schema.SHOW)

@@ -19,11 +19,14 @@ import dataclasses
 from typing import Any
 
 from hpcdirect.api import allowed
+from hpcdirect.api import remedies
 from hpcdirect.api.schemas import common
 from hpcdirect.api.schemas import deployments
 from hpcdirect.api.schemas.common import Field
 from hpcdirect.api.schemas.common import when
 from hpcdirect.blueprints import hiding
+from hpcdirect.blueprints import outputs
+from hpcdirect.blueprints.model import Output
 from hpcdirect.db.clusters import STANDING
 from hpcdirect.db.surroundings import Found
 from hpcdirect.states import ClusterStatus
@@ -198,6 +201,10 @@ SHOW = common.closed({
         'slots': common.words('Names of the nodes wanted.'),
     }), 'Machines that are alike.'),
     'outputs': common.anything('What its elements tell.'),
+    'titled_outputs': common.items(common.closed({
+        **common.OUTPUT, 'value': common.text('The text itself.'),
+    }), 'What its blueprint names of that for people, as far as it is '
+        'known.'),
     'login': _LOGIN, 'deployment': _DEPLOYMENT,
     'failures': deployments.FAILURES, 'allowed': _ALLOWED,
     'created_at': common.MOMENT, 'updated_at': common.MOMENT,
@@ -239,6 +246,7 @@ class Around:
     :param found: in other tables.
     :param allowed: what the caller may do; {} when nobody wants to know.
     :param group: the node group people log in to.
+    :param outputs: what its blueprint names for people.
     :param mask: hides the secret ones of its parameters; None when nobody
         knows any more which those are.
     """
@@ -246,6 +254,7 @@ class Around:
     found: Found
     allowed: Mapping[str, str]
     group: str = ''
+    outputs: tuple[Output, ...] = ()
     mask: hiding.Mask | None = None
 
 
@@ -255,6 +264,12 @@ def _parameters(row: Any, around: Around, base: str) -> dict[str, Any]:
     if around.mask is None:
         return dict.fromkeys(values, hiding.HIDDEN)
     return dict(around.mask.hide(values))
+
+
+def _titled_outputs(row: Any, around: Around, base: str
+                    ) -> list[dict[str, str]]:
+    return outputs.told(around.outputs, row.desired['parameters'],
+                        row.outputs)
 
 
 def _node_groups(row: Any, around: Around, base: str) -> list[dict[str, Any]]:
@@ -286,7 +301,7 @@ def _deployment(row: Any, around: Around, base: str) -> dict[str, Any] | None:
 
 def _failures(row: Any, around: Around, base: str) -> Any:
     latest = around.found.deployment
-    return latest.failures if latest else []
+    return remedies.told(latest.failures, latest.operation) if latest else []
 
 
 _BLUEPRINT = ('blueprint', 'blueprint_version')
@@ -304,6 +319,8 @@ FIELDS = common.Fields({
     'generation': common.column('generation'),
     'node_groups': Field(_node_groups, ('desired',), ('ready',)),
     'outputs': common.column('outputs'),
+    'titled_outputs': Field(_titled_outputs, (
+        *_BLUEPRINT, 'desired', 'outputs'), ('titled',)),
     'login': Field(_login, (*_BLUEPRINT, 'desired'), ('login',)),
     'deployment': Field(_deployment, (), ('deployment', 'progress')),
     'failures': Field(_failures, (), ('deployment',)),

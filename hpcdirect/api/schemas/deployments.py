@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from hpcdirect.api import remedies
 from hpcdirect.api.schemas import common
 from hpcdirect.api.schemas.common import when
 from hpcdirect.db.deployments import Progress
@@ -44,6 +45,15 @@ FAILURES = common.items(common.closed({
                         'failure of a run.'),
     'fine': common.words('Nodes on which the run went well; told with the '
                          'first failure of a run.'),
+    'next': common.items(common.closed({
+        'operation': common.text('A word of what a cluster says is allowed.',
+                                 enum=list(remedies.OPERATIONS)),
+        'needs': {**common.words(
+            'What comes first: cause, somebody mends what the hint says; '
+            'parameters, somebody gives other ones; generation, somebody '
+            'says which to go back to.'), 'items': {
+                'enum': list(remedies.Need)}},
+    }), 'What helps, the best first; empty when only the operator can.'),
 }, ()), 'Why it failed; empty when it did not.')
 
 PROGRESS = common.closed({
@@ -136,7 +146,10 @@ def progress(row: Any, found: Progress) -> dict[str, Any]:
 FIELDS = common.Fields({
     **{name: common.column(name) for name in (
         'id', 'cluster_id', 'operation', 'generation', 'status', 'reason',
-        'user_id', 'user_name', 'failures')},
+        'user_id', 'user_name')},
+    'failures': common.Field(
+        lambda row, *given: remedies.told(row.failures, row.operation),
+        ('failures', 'operation')),
     'progress': common.Field(progress, ('id', 'status', 'started_at'),
                              ('progress',)),
     **{name: common.moment(name) for name in (

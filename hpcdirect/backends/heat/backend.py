@@ -37,6 +37,7 @@ from hpcdirect.backends import base
 from hpcdirect.backends.heat import cloud as clouds
 from hpcdirect.backends.heat import leftovers
 from hpcdirect.backends.heat import look
+from hpcdirect.backends.heat import networks
 from hpcdirect.backends.heat import template
 from hpcdirect.backends.heat.checks import Checks
 from hpcdirect.backends.heat.metal import Held
@@ -119,6 +120,10 @@ class HeatBackend(base.Backend):
     def render(self, request: base.InfraRequest) -> str:
         """The flat template."""
         return template.render(request)
+
+    def networks(self, request: base.InfraRequest) -> base.Networks:
+        """What the template says."""
+        return networks.of(request)
 
     @_together
     def capacity(self, project_id: str) -> base.Capacity:

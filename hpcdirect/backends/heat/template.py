@@ -147,9 +147,17 @@ def build(request: InfraRequest, slots: Iterable[Slot],
 
 def render(request: InfraRequest) -> str:
     """The author's template, flat, for people to read."""
-    flat = _flat(hot.parse(request.template), request, request.slots,
+    return yaml.safe_dump(flattened(request, request.slots),
+                          sort_keys=False, width=78)
+
+
+def flattened(request: InfraRequest, slots: Iterable[Slot]) -> hot.Hot:
+    """The author's template with these slots, flat; without our marks.
+
+    :raises Invalid: it cannot be made flat.
+    """
+    return _flat(hot.parse(request.template), request, slots,
                  request.settings.get('parameters', {}))
-    return yaml.safe_dump(flat, sort_keys=False, width=78)
 
 
 def _known(template: hot.Hot, request: InfraRequest, slot: Slot) -> bool:

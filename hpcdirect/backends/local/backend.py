@@ -89,16 +89,18 @@ class LocalBackend(base.Backend):
 
     def validate(self, request: base.InfraRequest) -> list[Finding]:
         """What this machine lacks, and what it cannot give."""
-        findings = [Finding(text) for text in checks.lacking()]
-        findings += checks.unfit(request)
-        findings += checks.room(len(request.slots), self._spare(
-            request.cluster_id), self._conf)
-        return findings
+        return [*map(Finding, checks.lacking()), *checks.unfit(request),
+                *checks.room(len(request.slots), self._spare(
+                    request.cluster_id), self._conf)]
 
     def capacity(self, project_id: str) -> base.Capacity:
         """Machines that ``[local] max_nodes`` and free memory leave."""
         return base.Capacity((base.NodeType(
             'local', self._spare(''), int(self._conf.max_nodes)),))
+
+    def networks(self, request: base.InfraRequest) -> base.Networks:
+        """One bridge; its range once there is one."""
+        return network.of(request, self._records.read(request.cluster_id))
 
     def _spare(self, cluster_id: str) -> int:
         """How many machines that cluster may have."""

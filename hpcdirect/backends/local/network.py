@@ -32,7 +32,9 @@ import pathlib
 import subprocess
 import sys
 
+from hpcdirect.backends import base
 from hpcdirect.backends.local import boot
+from hpcdirect.backends.local.records import Record
 from hpcdirect.exception import BackendError
 
 #: Where machines find the package mirror, on every bridge.
@@ -104,6 +106,12 @@ def run(command: list[str], given: str = '', check: bool = True) -> str:
 def bridge(cluster_id: str) -> str:
     """The name of a cluster's bridge."""
     return f'{PREFIX}{_short(cluster_id)}'
+
+
+def of(request: base.InfraRequest, record: Record | None) -> base.Networks:
+    """The one network of a cluster, as far as it is written down."""
+    return (base.Network(bridge(request.cluster_id), tuple(request.groups),
+                         (record.subnet,) if record else ()),)
 
 
 def port(cluster_id: str, address: str) -> str:

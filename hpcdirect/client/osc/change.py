@@ -29,8 +29,8 @@ from hpcdirect.client.osc import progress
 
 SHOWN = ('id', 'name', 'description', 'tags', 'protected', 'expires_at',
          'status', 'status_reason', 'blueprint', 'blueprint_version',
-         'backend', 'parameters', 'node_groups', 'login', 'outputs',
-         'generation', 'deployment', 'failures', 'project_id',
+         'backend', 'parameters', 'node_groups', 'login', 'titled_outputs',
+         'outputs', 'generation', 'deployment', 'failures', 'project_id',
          'project_name', 'user_id', 'user_name', 'created_at', 'updated_at')
 _PLAN = ('plan', 'cluster_id', 'generation', 'refused', 'stale', 'seconds',
          'changes', 'steps')

@@ -65,7 +65,8 @@ class ShowDeployment(base.ShowOne):
         """One request."""
         found = resources.plain(
             self.api.get_deployment(parsed_args.deployment))
-        for text in errors.failures(found.get('failures') or []):
+        for text in errors.failures(found.get('failures') or [],
+                                    str(found['cluster_id'])):
             self.say(text)
         return base.pairs(found, (
             *_SHOWN, *(['plan'] if parsed_args.plan else [])))

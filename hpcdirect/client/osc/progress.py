@@ -131,7 +131,8 @@ class Screen:
         self.line(f'{operation}: {status.lower()}'
                   f'{": " + reason if reason else ""}')
         failures = deployment.get('failures') or []
-        for text in errors.failures(failures[:_REPORTED]):
+        for text in errors.failures(failures[:_REPORTED], str(
+                deployment.get('cluster_id') or 'CLUSTER')):
             self._stream.write(f'{text}\n')
         if len(failures) > _REPORTED:
             self._stream.write(

@@ -35,10 +35,14 @@ from hpcdirect.sources.directory import DirectorySource
 from hpcdirect.tests.functional import databases
 from hpcdirect.tests.unit.blueprints import folders
 
-BLUEPRINT = folders.changed(
+BLUEPRINT = folders.changed(folders.changed(
     folders.BLUEPRINT, 'infrastructure', to={
         'fake': {'groups': {'head': {}, 'compute': {}}},
-        'other': {'groups': {'head': {}, 'compute': {}}}})
+        'other': {'groups': {'head': {}, 'compute': {}}}}), 'outputs', to={
+            'page': {'title': 'Page', 'kind': 'url', 'value': 'http://$at/',
+                     'with': {'at': {'output': 'slurm.address'}}},
+            'memory': {'title': 'Memory', 'kind': 'text', 'value': '$mib MiB',
+                       'with': {'mib': {'parameter': 'memory'}}}})
 
 
 #: Not of the blueprint; makes accounts.

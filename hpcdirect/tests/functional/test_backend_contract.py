@@ -15,6 +15,7 @@
 from concurrent import futures
 import dataclasses
 import functools
+import ipaddress
 import pathlib
 import sys
 import threading
@@ -170,6 +171,19 @@ class BackendContract(BackendCase):
                          self.backend.observe(ref).status)
         self.assertNotIn(request.cluster_id, [
             left.cluster_id for left in self.backend.leftovers()])
+
+    def test_networks_are_told_of(self):
+        request, ref = self.ensure('head-0', 'compute-0')
+        self.settled(ref)
+        found = self.backend.networks(request)
+        self.assertEqual(set(request.groups), {
+            group for one in found for group in one.groups})
+        seen = {ipaddress.ip_address(machine.address) for machine
+                in bed.machines(self.backend.observe(ref)).values()}
+        for cidr in {cidr for one in found if set(one.groups) == set(
+                request.groups) for cidr in one.cidrs}:
+            self.assertTrue(all(one in ipaddress.ip_network(cidr)
+                                for one in seen), (cidr, seen))
 
     def test_two_clusters(self):
         _, one = self.ensure('compute-0')

@@ -13,37 +13,14 @@
 
 """The client's methods against the API, over HTTP."""
 
-import bcrypt
-from keystoneauth1 import http_basic
-from keystoneauth1 import session
-import openstack
-import testtools
-
-from hpcdirect.api import app
-from hpcdirect.api import server
-from hpcdirect.client import proxy
 from hpcdirect.tests.functional import rows
-from hpcdirect.tests.functional.api import Api
+from hpcdirect.tests.functional import served
 
 
-class ProxyTest(testtools.TestCase):
+class ProxyTest(served.ServedTest):
 
     def setUp(self):
         super().setUp()
-        self.api = self.useFixture(Api(auth_strategy='basic', port=0))
-        secret = bcrypt.hashpw(b'word', bcrypt.gensalt(4)).decode()
-        (self.api.folder / 'users').write_text(f'me:{secret}:ours:admin\n')
-        listening = server.serve(app.make_app(self.api.services),
-                                 self.api.conf)
-        self.addCleanup(listening.shutdown)
-        auth = http_basic.HTTPBasicAuth(
-            endpoint=f'http://127.0.0.1:{listening.address[1]}',
-            username='me', password='word')
-        self.hpc = proxy.attach(openstack.connection.Connection(
-            session=session.Session(auth=auth)))
-        cluster = self.hpc.create_cluster(name='demo', blueprint='small')
-        self.ident = cluster.id
-        rows.converged(self.api.database, self.ident)
         rows.peopled(self.api.services, self.ident)
 
     def settled(self, cluster):

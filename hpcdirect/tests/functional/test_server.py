@@ -240,6 +240,20 @@ class SlowTests(Case):
         self.server.shutdown()
         self.assertFalse(thread.is_alive())
 
+    def test_an_end_while_an_answer_wakes_the_loop(self):
+        self.serve()
+        trigger, thread = self.server.trigger, self.server._thread
+        pull = trigger._physical_pull
+
+        def after_another():
+            pull()
+            thread.join(60)
+            pull()
+
+        trigger._physical_pull = after_another
+        self.server.shutdown()
+        self.assertFalse(thread.is_alive())
+
     def wait_until_refused(self):
         end = time.monotonic() + 60
         with contextlib.suppress(ConnectionError):

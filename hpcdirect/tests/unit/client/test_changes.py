@@ -24,6 +24,7 @@ FAILURE = {'code': 'element_failed', 'step': 's1', 'element': 'slurm',
            'node': 'head-0', 'task': 'Start slurmctld',
            'message': 'no \x1b[31mport', 'hint': 'Free the port.',
            'run_id': 'run-7', 'class': 'port_in_use',
+           'next': [{'operation': 'retry', 'needs': ['cause']}],
            'log': ['TASK [Start]', 'fatal: \x1b[31mno port'],
            'fine': [f'compute-{number}' for number in range(10)]}
 
@@ -387,6 +388,8 @@ class WaitTest(ChangeTest):
             'Failed: element slurm, node head-0, task Start slurmctld\n'
             '  no port\n  Class: port_in_use\n  Hint: Free the port.\n'
             '  Log:  openstack hpc run log run-7\n'
+            '  Next: openstack hpc cluster retry id-demo '
+            '# once that is mended\n'
             '    | TASK [Start]\n    | fatal: no port\n'
             '  Fine: compute-0, compute-1, compute-2, compute-3, compute-4, '
             'compute-5, compute-6, compute-7 and 2 more\n', err)

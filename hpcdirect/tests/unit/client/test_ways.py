@@ -71,6 +71,10 @@ WAYS = {
         'cluster delete demo']),
     'GET /clusters/{}/elements': (lambda hpc: hpc.cluster_elements(C), [
         'cluster element list demo']),
+    'GET /clusters/{}/candidates': (lambda hpc: hpc.candidates(C), [
+        'cluster candidate list demo']),
+    'GET /clusters/{}/topology': (lambda hpc: hpc.topology(C), [
+        'cluster topology demo']),
     'GET /clusters/{}/generations': (lambda hpc: hpc.generations(cluster=C), [
         'cluster generation list demo']),
     'GET /clusters/{}/generations/{}': (
