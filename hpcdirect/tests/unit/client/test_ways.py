@@ -196,7 +196,8 @@ class WaysTest(base.ClientTest):
         # The last two ask for what others ask for.
         own = {name for name, value in vars(proxy.Proxy).items()
                if callable(value) and not name.startswith('_')}
-        self.assertEqual(own - {'request', 'read', 'wait', 'remedy'}, called & own)
+        self.assertEqual(own - {'request', 'read', 'wait', 'remedy'},
+                         called & own)
 
     def test_commands_can_do_all(self):
         run = set()
