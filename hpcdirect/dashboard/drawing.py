@@ -1,0 +1,148 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Pictures of what the API says, as SVG: no script, no style, no colour.
+
+Pure functions. The style sheet colours by class, and a script that polls sets
+classes by ``data-node``; state is told by word and shape as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+import math
+from typing import Any
+
+from django.utils.safestring import SafeString
+from django.utils.safestring import mark_safe
+from django.utils.translation import gettext as _
+
+from hpcdirect.dashboard.text import exact
+
+#: Width of every picture in its own units; the page scales it.
+_WIDTH = 1000
+#: Nodes of a group beyond which a block has no layers, and then no name.
+_LAYERED, _NAMED = 60, 200
+#: Height of a group's title, of a name, of a layer, and what is between.
+_TITLE, _NAME, _LAYER, _GAP = 30, 22, 7, 8
+#: States in which a layer is as it is to be.
+_DONE = ('applied', 'verified')
+
+
+def nodes(topology: Mapping[str, Any]) -> SafeString:
+    """All nodes of a cluster, group by group, with what stands on them.
+
+    :param topology: as the API shows it.
+    :returns: an SVG element. A node is one element that the keyboard reaches
+        and that a screen reader names: "compute-2, up, 7 of 7 layers".
+    """
+    parts, height = [], 0
+    for place, group in enumerate(topology['groups']):
+        members = [number for number, of in enumerate(
+            topology['nodes']['group']) if of == place]
+        if not members:
+            continue
+        title = group['label'] or group['name']
+        parts.append(_text(0, height + 20, 'hpc-group', _(
+            '%(group)s: %(ready)d of %(count)d ready') % {
+                'group': title, 'ready': group['ready'],
+                'count': group['count']}))
+        height += _TITLE
+        drawn, taken = _blocks(topology, members, height)
+        parts.append(drawn)
+        height += taken
+    return mark_safe(  # noqa: S308
+        f'<svg class="hpc-topology" role="group" viewBox="0 0 {_WIDTH} '
+        f'{max(height, 1)}" aria-label="{exact(topology["name"])}">'
+        + ''.join(parts) + '</svg>')
+
+
+def _blocks(topology: Mapping[str, Any], members: list[int], top: int
+            ) -> tuple[str, int]:
+    """The nodes of a group in rows, and how high these are together."""
+    number = len(members)
+    across = 50 if number > _NAMED else min(20, max(6, math.ceil(
+        math.sqrt(2 * number))))
+    step = _WIDTH / across
+    stacks = topology['stacks']
+    deepest = max(len(stacks[topology['nodes']['stack'][one]]['layers'])
+                  for one in members) if number <= _LAYERED else 0
+    tall = round(step - _GAP / 2) if number > _NAMED else (
+        _NAME + _LAYER * deepest + _GAP)
+    parts = []
+    for place, one in enumerate(members):
+        row, column = divmod(place, across)
+        parts.append(''.join(_node(
+            topology, one, round(column * step), top + row * (tall + _GAP),
+            (round(step - _GAP / 2), tall), number)))
+    return ''.join(parts), math.ceil(number / across) * (tall + _GAP) + _GAP
+
+
+def _node(topology: Mapping[str, Any], one: int, left: int, top: int,
+          size: tuple[int, int], number: int) -> Iterator[str]:
+    said = {name: column[one] for name, column in topology['nodes'].items()}
+    stack = topology['stacks'][said['stack']]
+    done = sum(state in _DONE for state in stack['states'])
+    status = str(said['status'] or 'absent').lower()
+    label = _('%(node)s, %(status)s, %(done)d of %(all)d layers') % {
+        'node': said['name'], 'status': _status_in_words(status),
+        'done': done, 'all': len(stack['states'])}
+    if said['fault']:
+        label += f': {said["fault"]}'
+    going = '' if said['wanted'] else ' hpc-going'
+    yield (f'<g class="hpc-node hpc-{exact(status)}{going}" tabindex="0" '
+           f'role="img" data-node="{exact(said["name"])}" '
+           f'aria-label="{exact(label)}"><title>{exact(label)}</title>'
+           f'<rect x="{left}" y="{top}" width="{size[0]}" '
+           f'height="{size[1]}" rx="3"/>')
+    if number <= _NAMED:
+        yield _text(left + 5, top + 15, 'hpc-name', said['name'],
+                    size[0] - 10)
+    if number <= _LAYERED:
+        for height, (layer, state) in enumerate(zip(
+                stack['layers'], stack['states'], strict=True), 1):
+            # The lowest layer is the lowest line.
+            yield (f'<rect class="hpc-layer hpc-{exact(state)}" '
+                   f'data-element="'
+                   f'{exact(topology["layers"][layer]["element"])}" '
+                   f'x="{left + 4}" y="{top + size[1] - 2 - height * _LAYER}"'
+                   f' width="{size[0] - 8}" height="{_LAYER - 2}"/>')
+    yield '</g>'
+
+
+def _text(left: int, top: int, kind: str, words: str, wide: int = 0) -> str:
+    """A line of text; of one that is too long the beginning."""
+    # A letter is about 7 units wide at the style sheet's size.
+    most = wide // 7 if wide else len(words)
+    shown = words if len(words) <= most else f'{words[:most - 1]}…'
+    return (f'<text class="{kind}" x="{left}" y="{top}">{exact(shown)}'
+            '</text>')
+
+
+def _status_in_words(status: str) -> str:
+    known = {'absent': _('not there yet'), 'building': _('being made'),
+             'up': _('up'), 'drained': _('closed to new work'),
+             'failed': _('failed'), 'leaving': _('going')}
+    return str(known.get(status, status))
+
+
+def bar(fraction: float | None, label: str) -> SafeString:
+    """How far something is, as HTML's own element for it.
+
+    :param fraction: 0 to 1; None when nobody knows.
+    """
+    value = '' if fraction is None else (
+        f' value="{min(1.0, max(0.0, fraction)):.3f}"')
+    return mark_safe(  # noqa: S308
+        f'<progress class="hpc-bar" max="1"{value} '
+        f'aria-label="{exact(label)}"></progress>')
