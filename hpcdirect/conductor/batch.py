@@ -26,6 +26,7 @@ from hpcdirect.blueprints.model import Element
 from hpcdirect.conductor import failures
 from hpcdirect.db import models
 from hpcdirect.db.held_layers import Closing
+from hpcdirect.db.held_layers import Layer
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.failpoints import failpoint
 from hpcdirect.planning.batches import Portion
@@ -96,7 +97,10 @@ class Line:
 
 @dataclasses.dataclass(frozen=True)
 class Order:
-    """A whole batch: the lines in order and what they share."""
+    """A whole batch: the lines in order and what they share.
+
+    :param rows: the layers as they were written down before.
+    """
 
     deployment_id: str
     project_id: str
@@ -106,6 +110,7 @@ class Order:
     notes: Notes
     wanted: Mapping[LayerKey, WantedLayer]
     seen: Mapping[LayerKey, SeenLayer]
+    rows: Mapping[LayerKey, Layer]
     wish: Wish
 
 
@@ -309,9 +314,13 @@ class BatchWork(base.Listener):
             return {'state': LayerState.DIRTY}
         if before is None:
             return {'state': LayerState.REVERTED}
+        # What it was applied with is what takes it off again.
+        row = self._order.rows[key]
         return {'state': before.state, 'digest': before.digest,
                 'incarnation': before.incarnation,
-                'verified': before.verified}
+                'verified': before.verified, 'position': row.position,
+                'version': row.version, 'inputs': row.inputs,
+                'run_id': row.run_id}
 
     def _closing(self, line: Line) -> Closing:
         """Nodes that are drained only to be changed."""

@@ -388,6 +388,8 @@ class Deployer:
                         situation.blueprint, self._vault),
             self._vault.private_key, self._vault.notes,
             situation.wanted.layers, situation.observed.layers,
+            {(row.node, row.element, row.role): row
+             for row in situation.recorded.layers if row.node in touched},
             situation.wish)))
         return True
 

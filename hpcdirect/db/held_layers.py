@@ -24,6 +24,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import json
 import threading
 from typing import Any
 
@@ -204,20 +205,22 @@ class Layers:
         :param layers: node, element and role of each, and what is new; a
             state of REVERTED removes it.
         """
-        alike: dict[tuple[Any, ...], list[str]] = {}
+        alike: dict[tuple[str, str, str], list[str]] = {}
+        changes: dict[tuple[str, str, str], dict[str, Any]] = {}
         for values in layers:
-            new = tuple(sorted(
-                (name, value) for name, value in values.items()
-                if name not in ('node', 'element', 'role')))
-            alike.setdefault((values['element'], values['role'], new),
-                             []).append(values['node'])
+            new = {name: value for name, value in values.items()
+                   if name not in ('node', 'element', 'role')}
+            key = (values['element'], values['role'],
+                   json.dumps(new, sort_keys=True))
+            alike.setdefault(key, []).append(values['node'])
+            changes[key] = new
         self._written(session, {element for element, _, _ in alike})
-        for (element, role, new), nodes in alike.items():
-            where = self._where(element, role, nodes)
-            if ('state', LayerState.REVERTED) in new:
+        for key, nodes in alike.items():
+            where, new = self._where(*key[:2], nodes), changes[key]
+            if new.get('state') == LayerState.REVERTED:
                 session.execute(sa.delete(models.Layer).where(*where))
             elif new:
-                self._update(session, where, dict(new))
+                self._update(session, where, new)
 
     def kept(self, session: orm.Session, closing: Closing
              ) -> dict[str, list[dict[str, Any]]]:
