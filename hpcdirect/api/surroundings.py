@@ -44,7 +44,7 @@ def of(session: orm.Session, services: Services, rows: Sequence[Any],
     """
     wanted = fields.around
     known = _blueprints(services.catalogue, rows) \
-        if wanted & {'mask', 'login'} else {}
+        if wanted & {'mask', 'login', 'titled'} else {}
     logins = _logins(rows, known) if 'login' in wanted else {}
     found = surroundings.of(
         session, {row.id: logins.get(row.id, '') for row in rows}, wanted)
@@ -56,6 +56,7 @@ def of(session: orm.Session, services: Services, rows: Sequence[Any],
         around[row.id] = Around(
             found[row.id], caller.of(row) if 'allowed' in wanted else {},
             blueprint.login if blueprint else '',
+            blueprint.outputs if blueprint else (),
             blueprint.mask if blueprint else None)
     return around
 

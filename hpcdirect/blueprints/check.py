@@ -21,6 +21,7 @@ from typing import Any
 
 from hpcdirect.blueprints import element_check
 from hpcdirect.blueprints import hiding
+from hpcdirect.blueprints import outputs
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints import stack_check
 from hpcdirect.blueprints import wording
@@ -63,6 +64,7 @@ def blueprint(source: Document, one: Blueprint, uses: Uses
         yield from _when(source, path, use, one)
         yield from _variables(source, path, use, one)
     yield from _order(source, uses)
+    yield from _outputs(source, one)
 
 
 def _updates(source: Document, one: Blueprint) -> Iterator[Finding]:
@@ -237,6 +239,26 @@ def _bare(source: Document, path: Path, value: Any, one: Blueprint
     elif isinstance(value, list):
         for number, inner in enumerate(value):
             yield from _bare(source, (*path, number), inner, one)
+
+
+def _outputs(source: Document, one: Blueprint) -> Iterator[Finding]:
+    """What is shown to people leads somewhere, and tells no secret."""
+    elements = [use.element for use in one.elements]
+    for output in one.outputs:
+        path: Path = ('outputs', output.name)
+        for name, wire in output.wires.items():
+            yield from _wires(source, (*path, 'with', name), wire, one,
+                              elements)
+            if _secret_in(_properties(one.parameters).get(
+                    wire.get('parameter', ''))):
+                yield source.finding((*path, 'with', name), (
+                    f'Parameter {wire["parameter"]} is secret, and outputs '
+                    'are shown.'))
+        if output.when:
+            yield from _wires(source, (*path, 'when'), output.when, one,
+                              elements)
+        for message in outputs.faults(output):
+            yield source.finding((*path, 'value'), message)
 
 
 def _secret_in(schema: Any) -> bool:

@@ -35,6 +35,7 @@ from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Element
 from hpcdirect.blueprints.model import ElementUse
 from hpcdirect.blueprints.model import NodeGroup
+from hpcdirect.blueprints.model import Output
 from hpcdirect.blueprints.model import Role
 from hpcdirect.blueprints.model import Secret
 from hpcdirect.blueprints.model import TrialUse
@@ -102,6 +103,11 @@ def load_blueprint(folder: pathlib.Path, elements: Elements) -> Blueprint:
         volumes=tuple(VolumeUse(name, said['mount'], tuple(said['groups']))
                       for name, said in data.get('volumes', {}).items()),
         elements=tuple(uses.values()),
+        outputs=tuple(Output(
+            name, said['title'], said['kind'], said['value'],
+            said.get('description', ''), said.get('with', {}),
+            said.get('when', {}))
+            for name, said in data.get('outputs', {}).items()),
         login=data.get('login', groups[0].name), readme=_readme(folder),
         templates={backend: files[section['template']] for backend, section
                    in data['infrastructure'].items()

@@ -223,6 +223,26 @@ class ElementUse:
 
 
 @dataclasses.dataclass(frozen=True)
+class Output:
+    """What people of a cluster can open, type or want to know.
+
+    :param kind: ``url``, ``command`` or ``text``.
+    :param value: text with ``$NAME`` in it, ``$$`` for a dollar.
+    :param wires: those names -> ``{parameter: NAME}`` or
+        ``{output: ELEMENT.NAME}``; shown when all of them have a value.
+    :param when: a wire to what has to be there and true besides, or {}.
+    """
+
+    name: str
+    title: str
+    kind: str
+    value: str
+    description: str = ''
+    wires: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    when: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
 class Blueprint:
     """What a cluster is made from.
 
@@ -248,6 +268,7 @@ class Blueprint:
     infrastructure: Mapping[str, Mapping[str, Any]]
     volumes: tuple[VolumeUse, ...] = ()
     elements: tuple[ElementUse, ...] = ()
+    outputs: tuple[Output, ...] = ()
     login: str = ''
     readme: str = ''
     templates: Mapping[str, str] = dataclasses.field(default_factory=dict)

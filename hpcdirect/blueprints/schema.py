@@ -210,6 +210,30 @@ element_use: dict[str, Any] = {
         'properties': {'groups': {'not': {}}}}},
     'additionalProperties': False}
 
+_wire: dict[str, Any] = {
+    'description': 'a wire: {parameter: X} or {output: ELEMENT.NAME}',
+    'type': 'object', 'minProperties': 1, 'maxProperties': 1,
+    'properties': {'parameter': {'type': 'string'},
+                   'output': {'type': 'string'}},
+    'additionalProperties': False}
+output: dict[str, Any] = {
+    'type': 'object',
+    'properties': {
+        'title': {'type': 'string', 'minLength': 1, 'maxLength': 80},
+        'description': text,
+        'kind': {'enum': ['url', 'command', 'text']},
+        'value': {**text, 'description': 'Text with $NAME for what "with" '
+                  'names.'},
+        'with': {'type': 'object', 'additionalProperties': _wire,
+                 'propertyNames': {
+                     'pattern': '^[a-z][a-z0-9_]*$',
+                     'description': 'small letters, digits and '
+                     'underscores'},
+                 'description': 'NAME -> wire.'},
+        'when': _wire},
+    'required': ['title', 'kind', 'value'],
+    'additionalProperties': False}
+
 blueprint: dict[str, Any] = {
     '$schema': _DIALECT,
     'title': 'blueprint.yaml',
@@ -241,6 +265,11 @@ blueprint: dict[str, Any] = {
         'volumes': {'type': 'object', 'propertyNames': name,
                     'additionalProperties': volume},
         'elements': {'type': 'array', 'items': element_use},
+        'outputs': {'type': 'object', 'propertyNames': {
+            'pattern': '^[a-z][a-z0-9_]*$',
+            'description': 'small letters, digits and underscores'},
+            'maxProperties': 50, 'additionalProperties': output,
+            'description': 'What people can open, type or want to know.'},
     },
     'required': ['name', 'version', 'label', 'description', 'node_groups',
                  'infrastructure'],

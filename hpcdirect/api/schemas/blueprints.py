@@ -82,6 +82,8 @@ SHOW = common.closed({
             'a number, or a share like 25%.'),
     }), 'Machines that are alike.'),
     'parameters': common.anything('JSON Schema (2020-12) of parameters.'),
+    'outputs': common.items(common.closed(common.OUTPUT), 'What a cluster '
+                            'tells people as titled_outputs.'),
     'readme': common.text('What the author says, reStructuredText.'),
     'login': common.text('Node group whose first node people log in to.'),
     'digest': common.text('sha256 of all its files, hexadecimal.'),
@@ -127,6 +129,8 @@ def view(blueprint: Blueprint, versions: Iterable[str],
             'node_groups': [_group(group)
                             for group in blueprint.node_groups],
             'parameters': dict(blueprint.parameters),
+            'outputs': [{name: getattr(one, name) for name in common.OUTPUT}
+                        for one in blueprint.outputs],
             'readme': blueprint.readme, 'login': blueprint.login,
             'digest': blueprint.digest}
 

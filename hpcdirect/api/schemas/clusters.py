@@ -25,6 +25,8 @@ from hpcdirect.api.schemas import deployments
 from hpcdirect.api.schemas.common import Field
 from hpcdirect.api.schemas.common import when
 from hpcdirect.blueprints import hiding
+from hpcdirect.blueprints import outputs
+from hpcdirect.blueprints.model import Output
 from hpcdirect.db.clusters import STANDING
 from hpcdirect.db.surroundings import Found
 from hpcdirect.states import ClusterStatus
@@ -196,6 +198,10 @@ SHOW = common.closed({
         'slots': common.words('Names of the nodes wanted.'),
     }), 'Machines that are alike.'),
     'outputs': common.anything('What its elements tell.'),
+    'titled_outputs': common.items(common.closed({
+        **common.OUTPUT, 'value': common.text('The text itself.'),
+    }), 'What its blueprint names of that for people, as far as it is '
+        'known.'),
     'login': _LOGIN, 'deployment': _DEPLOYMENT,
     'failures': deployments.FAILURES, 'allowed': _ALLOWED,
     'created_at': common.MOMENT, 'updated_at': common.MOMENT,
@@ -237,6 +243,7 @@ class Around:
     :param found: in other tables.
     :param allowed: what the caller may do; {} when nobody wants to know.
     :param group: the node group people log in to.
+    :param outputs: what its blueprint names for people.
     :param mask: hides the secret ones of its parameters; None when nobody
         knows any more which those are.
     """
@@ -244,6 +251,7 @@ class Around:
     found: Found
     allowed: Mapping[str, str]
     group: str = ''
+    outputs: tuple[Output, ...] = ()
     mask: hiding.Mask | None = None
 
 
@@ -253,6 +261,12 @@ def _parameters(row: Any, around: Around, base: str) -> dict[str, Any]:
     if around.mask is None:
         return dict.fromkeys(values, hiding.HIDDEN)
     return dict(around.mask.hide(values))
+
+
+def _titled_outputs(row: Any, around: Around, base: str
+                    ) -> list[dict[str, str]]:
+    return outputs.told(around.outputs, row.desired['parameters'],
+                        row.outputs)
 
 
 def _node_groups(row: Any, around: Around, base: str) -> list[dict[str, Any]]:
@@ -302,6 +316,8 @@ FIELDS = common.Fields({
     'generation': common.column('generation'),
     'node_groups': Field(_node_groups, ('desired',), ('ready',)),
     'outputs': common.column('outputs'),
+    'titled_outputs': Field(_titled_outputs, (
+        *_BLUEPRINT, 'desired', 'outputs'), ('titled',)),
     'login': Field(_login, (*_BLUEPRINT, 'desired'), ('login',)),
     'deployment': Field(_deployment, (), ('deployment', 'progress')),
     'failures': Field(_failures, (), ('deployment',)),

@@ -129,6 +129,15 @@ def closed(properties: Mapping[str, Schema],
             'additionalProperties': False, **more}
 
 
+#: Of an output of a blueprint, whatever its value.
+OUTPUT: dict[str, Schema] = {
+    'name': text('A word for it.'),
+    'title': text('What it is, for people.'),
+    'description': text('More of it; may be empty.'),
+    'kind': text('What to do with it: open it, type it, read it.',
+                 enum=['url', 'command', 'text']),
+}
+
 MOMENT = text('A time, ISO 8601, UTC, with microseconds.',
               format='date-time')
 ID = text('A UUID.', maxLength=36)

@@ -230,6 +230,20 @@ class Failures(columns.FormattableColumn[Any]):
         return self._value
 
 
+class Outputs(columns.FormattableColumn[Any]):
+    """What a cluster offers people: in a table, a line each."""
+
+    def human_readable(self) -> str:
+        """Title and value; never folded, to be copied."""
+        return '\n'.join(
+            errors.clean(f'{one["title"]}: {one["value"]}').replace('\n', ' ')
+            for one in self._value or ())
+
+    def machine_readable(self) -> Any:
+        """As the service tells it."""
+        return self._value
+
+
 def _folded(text: str) -> str:
     """Lines that a table has room for, also in a pipe."""
     return '\n'.join(folded for line in text.splitlines() for folded in (
@@ -264,9 +278,12 @@ def _line(value: Any) -> str:
     return errors.clean(value).replace('\n', ' ')
 
 
+_COLUMNS: Mapping[str, Callable[[Any], Any]] = {
+    'failures': Failures, 'titled_outputs': Outputs}
+
+
 def pairs(found: Mapping[str, Any], names: Iterable[str]) -> Columns:
     """The two columns of a show command."""
     wanted = [name for name in names if name in found]
     return tuple(wanted), tuple(
-        Failures(found[name]) if name == 'failures' else cell(found[name])
-        for name in wanted)
+        _COLUMNS.get(name, cell)(found[name]) for name in wanted)

@@ -26,7 +26,7 @@ from hpcdirect.client.osc import values
 
 _SHOWN = ('name', 'version', 'label', 'description', 'versions', 'backends',
           'node_groups', 'elements', 'login', 'typical', 'in_use',
-          'parameters', 'digest')
+          'parameters', 'outputs', 'digest')
 
 
 class ListBlueprint(base.Lister):

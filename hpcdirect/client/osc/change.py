@@ -29,9 +29,9 @@ from hpcdirect.client.osc import progress
 
 SHOWN = ('id', 'name', 'description', 'tags', 'protected', 'expires_at',
          'status', 'status_reason', 'blueprint', 'blueprint_version',
-         'backend', 'parameters', 'node_groups', 'login', 'outputs',
-         'generation', 'deployment', 'failures', 'project_id', 'user_id',
-         'created_at', 'updated_at')
+         'backend', 'parameters', 'node_groups', 'login', 'titled_outputs',
+         'outputs', 'generation', 'deployment', 'failures', 'project_id',
+         'user_id', 'created_at', 'updated_at')
 _PLAN = ('plan', 'cluster_id', 'generation', 'refused', 'stale', 'seconds',
          'changes', 'steps')
 #: Nodes that are named in a line; the others are counted.

@@ -89,6 +89,12 @@ BLUEPRINT = {
         {'name': 'ledger', 'groups': ['head'],
          'variables': {'note': {'parameter': 'note'}}},
         {'name': 'gauge', 'when': {'parameter': 'gauge'}}],
+    'outputs': {
+        'queue': {'title': 'The queue', 'kind': 'url',
+                  'value': 'http://$server/',
+                  'with': {'server': {'output': 'queue.server'}}},
+        'site': {'title': 'Site', 'kind': 'text', 'value': '$site',
+                 'with': {'site': {'parameter': 'site'}}}},
 }
 
 _TASKS = {
