@@ -32,6 +32,7 @@ import webob
 from hpcdirect import metrics
 from hpcdirect.api import auth
 from hpcdirect.api import errors
+from hpcdirect.api import matching
 from hpcdirect.api import microversion
 from hpcdirect.api import payload
 from hpcdirect.api import resource
@@ -81,7 +82,9 @@ class Edge:
         try:
             self._prepare(environ)
             version = microversion.extract(environ, self._conf.service_type)
-            response = webob.Request(environ).get_response(self._app)
+            request = webob.Request(environ)
+            response = matching.conditional(
+                request, request.get_response(self._app))
         except Exception as exc:
             response = errors.render(exc, _request_id(environ))
         if (response.status_int >= 400

@@ -73,6 +73,13 @@ _MATCH = {
                    'changed the cluster since.',
     'schema': {'type': 'string', 'pattern': matching.PATTERN},
 }
+_NONE_MATCH = {
+    'name': 'If-None-Match', 'in': 'header', 'required': False,
+    'description': 'ETags of answers that the caller has.',
+    'schema': {'type': 'string'},
+}
+_NOTHING_NEW = {'description': 'The caller has it: its ETag is among those '
+                               'of If-None-Match.'}
 #: Where If-Match is looked at.
 _MATCHED = (('/v1/clusters/{cluster}', 'patch'),
             ('/v1/clusters/{cluster}', 'delete'))
@@ -126,6 +133,9 @@ def _operation(path: str, verb: str, method: Callable[..., Any]
         operation['parameters'].append(_KEY)
     if (path, verb) in _MATCHED:
         operation['parameters'].append(_MATCH)
+    if verb == 'get':
+        operation['parameters'].append(_NONE_MATCH)
+        operation['responses']['304'] = _NOTHING_NEW
     if said.public:
         operation['security'] = []
     return operation

@@ -74,12 +74,22 @@ class Proxy(proxy.Proxy):
         :raises openstack.exceptions.HttpException: with the API's errors.
         """
         timeout = query.pop('timeout', None)
-        response = self.get(path, params={
-            name: value for name, value in query.items()
-            if value is not None}, **({'timeout': timeout} if timeout
-                                      else {}))
+        response = self.get(path, params=_said(query),
+                            **({'timeout': timeout} if timeout else {}))
         found: dict[str, Any] = response.json()
         return found
+
+    def read_news(self, path: str, tag: str = '', **query: Any
+                  ) -> tuple[dict[str, Any] | None, str]:
+        """The same for what is asked again and again, and seldom changes.
+
+        :param tag: what came with the last answer to just this; '' at first.
+        :returns: the JSON, None when it is as it was; and its tag.
+        """
+        response = self.get(path, params=_said(query), headers={
+            'If-None-Match': tag} if tag else {})
+        return (None if response.status_code == 304 else response.json(),
+                response.headers.get('ETag', ''))
 
     def blueprints(self, **query: Any) -> Iterator[resources.Blueprint]:
         """What clusters can be made from."""
@@ -342,6 +352,11 @@ class Proxy(proxy.Proxy):
               ) -> resources.Cluster:
         response = self.request(path, method, json=body, **kwargs)
         return resources.Cluster.existing(**response.json())
+
+
+def _said(query: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in query.items()
+            if value is not None}
 
 
 def _raise_for(response: requests.Response) -> None:

@@ -35,14 +35,15 @@ from hpcdirect.sources.directory import DirectorySource
 from hpcdirect.tests.functional import databases
 from hpcdirect.tests.unit.blueprints import folders
 
-BLUEPRINT = folders.changed(folders.changed(
+BLUEPRINT = folders.changed(
     folders.BLUEPRINT, 'infrastructure', to={
         'fake': {'groups': {'head': {}, 'compute': {}}},
-        'other': {'groups': {'head': {}, 'compute': {}}}}), 'outputs', to={
-            'page': {'title': 'Page', 'kind': 'url', 'value': 'http://$at/',
-                     'with': {'at': {'output': 'slurm.address'}}},
-            'memory': {'title': 'Memory', 'kind': 'text', 'value': '$mib MiB',
-                       'with': {'mib': {'parameter': 'memory'}}}})
+        'other': {'groups': {'head': {}, 'compute': {}}}})
+OUTPUTS = {
+    'page': {'title': 'Page', 'kind': 'url', 'value': 'http://$at/',
+             'with': {'at': {'output': 'slurm.address'}}},
+    'memory': {'title': 'Memory', 'kind': 'text', 'value': '$mib MiB',
+               'with': {'mib': {'parameter': 'memory'}}}}
 
 
 #: Not of the blueprint; makes accounts.
@@ -105,7 +106,8 @@ class Api(fixtures.Fixture):
     def _setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix='hd-'))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        folders.write_tree(self.folder, BLUEPRINT, (
+        folders.write_tree(self.folder, folders.changed(
+            BLUEPRINT, 'outputs', to=OUTPUTS), (
             folders.MUNGE, folders.SLURM, PEOPLE))
         self.conf = cfg.ConfigOpts()
         options.register_opts(self.conf)

@@ -38,11 +38,12 @@ class ServedTest(base.ClientTest):
             self.connection(), auth_strategy='basic', port=0))
         secret = bcrypt.hashpw(b'word', bcrypt.gensalt(4)).decode()
         (self.api.folder / 'users').write_text(f'me:{secret}:ours:admin\n')
-        listening = server.serve(app.make_app(self.api.services),
-                                 self.api.conf)
-        self.addCleanup(listening.shutdown)
-        account = {'endpoint': f'http://127.0.0.1:{listening.address[1]}',
-                   'username': 'me', 'password': 'word'}
+        self.listening = server.serve(
+            app.make_app(self.api.services), self.api.conf)
+        self.addCleanup(self.listening.shutdown)
+        account = {
+            'endpoint': f'http://127.0.0.1:{self.listening.address[1]}',
+            'username': 'me', 'password': 'word'}
         self.clouds(auth_type='http_basic', auth=account)
         self.hpc = proxy.attach(openstack.connection.Connection(
             session=session.Session(auth=http_basic.HTTPBasicAuth(

@@ -116,7 +116,7 @@ class MatchTests(Case):
         self.api.create()
         path = '/v1/clusters/demo'
         tag = self.api.call('GET', path).headers['etag']
-        self.assertRegex(tag, '^"1-[0-9a-f]{12}"$')
+        self.assertRegex(tag, '^"1-[0-9a-f]{12}-[0-9a-f]{16}"$')
         answer = self.api.call('PATCH', path, {'description': 'x'},
                                IF_MATCH='"7"')
         self.assertEqual((412, 'changed_since'), (answer.status, answer.code))
@@ -152,10 +152,16 @@ class MatchTests(Case):
 
     def test_it_does_not_see_what_the_service_changes(self):
         ident = self.api.create()['id']
-        tag = self.api.call('GET', f'/v1/clusters/{ident}').headers['etag']
+        path = f'/v1/clusters/{ident}'
+        tag = self.api.call('GET', path).headers['etag']
         self.api.settle(ident)
-        self.assertEqual(tag, self.api.call(
-            'GET', f'/v1/clusters/{ident}').headers['etag'])
+        # The answer is another one, which If-None-Match sees.
+        self.assertNotEqual(tag, self.api.call('GET', path).headers['etag'])
+        # As releases gave it that had no digest of the answer in it.
+        short = f'{tag.rpartition("-")[0]}"'
+        for said in (tag, short):
+            self.assertEqual(200, self.api.call(
+                'PATCH', path, {'protected': False}, IF_MATCH=said).status)
 
     def test_a_generation_alone(self):
         self.api.create()
