@@ -98,6 +98,35 @@ def end(pid: int, started: int, grace: float) -> bool:
     return False
 
 
+def end_masters(folder: pathlib.Path) -> None:
+    """End the ssh connections whose control sockets lie in ``folder/c``.
+
+    A master outlives who began it, and writes its title over the environment
+    that would tell whose it is: the title names the socket. Returns when they
+    are gone, or will not go.
+    """
+    title = f'ssh: {folder}/c/'.encode()
+    with contextlib.suppress(OSError):
+        if any((folder / 'c').iterdir()):
+            limit = time.monotonic() + _KILL_WAIT
+            number = signal.SIGTERM
+            while (found := _titled(title)) and time.monotonic() < limit:
+                _signal(found, number)
+                time.sleep(_POLL)
+                if time.monotonic() > limit - _KILL_WAIT / 2:
+                    number = signal.SIGKILL
+
+
+def _titled(title: bytes) -> list[int]:
+    """The processes that call themselves so and have not ended."""
+    found = []
+    for path in pathlib.Path('/proc').glob('[0-9]*/cmdline'):
+        with contextlib.suppress(OSError):
+            if path.read_bytes().startswith(title):
+                found.append(int(path.parent.name))
+    return found
+
+
 def _gone(pid: int, started: int, seconds: float) -> bool:
     limit = time.monotonic() + seconds
     while members(pid, started):

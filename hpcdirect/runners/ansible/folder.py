@@ -37,6 +37,7 @@ from hpcdirect.blueprints import content
 from hpcdirect.blueprints import grading
 from hpcdirect.exception import RunnerError
 from hpcdirect.runners.ansible import documents
+from hpcdirect.runners.ansible import family
 from hpcdirect.runners.ansible import ssh
 from hpcdirect.runners.ansible.fence import Fence
 from hpcdirect.runners.base import Batch
@@ -127,6 +128,7 @@ def made(conf: cfg.ConfigOpts, batch: Batch, over: tuple[str, ...]
         try:
             made = _new(conf, f'{batch.key[:8]}-{batch.epoch}-')
             left.callback(made.remove)
+            left.callback(family.end_masters, made.path)
             filled = _filled(made.path, conf, batch, over)
         except OSError as exc:
             raise _unusable(conf, exc) from exc
@@ -143,6 +145,7 @@ def of_contact(conf: cfg.ConfigOpts, batch: Batch) -> owned.Folder:
         try:
             made = _new(conf, 'ssh-')
             left.callback(made.remove)
+            left.callback(family.end_masters, made.path)
             path = made.path
             _write(path / 'key', batch.private_key.rstrip('\n') + '\n')
             _write(path / 'known_hosts', ssh.known_hosts(batch))
@@ -155,10 +158,10 @@ def of_contact(conf: cfg.ConfigOpts, batch: Batch) -> owned.Folder:
 
 
 def sweep(work_path: str) -> None:
-    """Remove folders whose process has died."""
+    """Remove folders whose process has died, and end their connections."""
     with contextlib.suppress(OSError):
-        for _ in owned.orphans(pathlib.Path(work_path), ''):
-            pass
+        for folder in owned.orphans(pathlib.Path(work_path).resolve(), ''):
+            family.end_masters(folder)
 
 
 def _new(conf: cfg.ConfigOpts, prefix: str) -> owned.Folder:

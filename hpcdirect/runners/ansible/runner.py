@@ -183,21 +183,12 @@ class AnsibleRunner(base.ElementRunner):
         left = course.unclosed
         if course.started and not course.over:
             left = list(folder.fence.end(host.name for host in batch.hosts))
-            self._drop_connections(folder)
         with self._lock:
             keys = self._unclosed.setdefault(batch.cluster_id, set())
             if left:
                 keys.add(batch.key)
             elif not keys:
                 del self._unclosed[batch.cluster_id]
-
-    def _drop_connections(self, folder: folders.Folder) -> None:
-        """End the ssh masters that telling the nodes has left behind."""
-        for path in (folder.path / 'c').glob('*'):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                subprocess.run(
-                    ['ssh', '-F', folder.fence.config, '-O', 'exit',
-                     path.name], capture_output=True, timeout=10)
 
 
 def _check(batch: base.Batch) -> None:

@@ -28,6 +28,7 @@ import time
 from hpcdirect import processes
 from hpcdirect.runners.ansible import AnsibleRunner
 from hpcdirect.runners.ansible import family
+from hpcdirect.runners.ansible import folder as folders
 from hpcdirect.tests.functional.sshd_nodes import NodesCase
 from hpcdirect.tests.functional.sshd_nodes import Recorder
 from hpcdirect.wishes import Wish
@@ -175,6 +176,38 @@ class FenceTest(NodesCase):
                     hosts=(node.host(ssh_port=door.port),)))
                 self.assert_succeeded(told)
                 self.assertEqual(Door.SLAMMED + 1, door.callers)
+
+    def connections(self):
+        """The ssh connections of any work folder of this test."""
+        title = f'ssh: {pathlib.Path(self.conf.ansible.work_path).resolve()}'
+        found = []
+        for file in pathlib.Path('/proc').glob('[0-9]*/cmdline'):
+            with contextlib.suppress(OSError):
+                found += [file.parent.name] * file.read_bytes().startswith(
+                    title.encode())
+        return found
+
+    def test_no_connection_outlives_its_batch(self):
+        seen = []
+        runner = AnsibleRunner(self.conf)
+        told, thread = self.begun(runner, self.batch(self.marking('on', 4)))
+        self.eventually(lambda: self.marked('on') >= 1, 60)
+        seen += self.connections()
+        thread.join()
+        self.assert_succeeded(told)
+        self.assertNotEqual([], seen)
+        self.assertEqual([], self.connections())
+
+    def test_connections_of_one_folder_are_ended(self):
+        batch = self.batch(self.marking('on', 1))
+        with folders.made(self.conf, batch, ()) as folder:
+            subprocess.run(['ssh', '-F', folder.fence.config, 'compute-0',
+                            'true'], check=True)
+            self.assertEqual(1, len(self.connections()))
+            family.end_masters(folder.path / 'elsewhere')
+            self.assertEqual(1, len(self.connections()))
+            family.end_masters(folder.path)
+            self.assertEqual([], self.connections())
 
     def test_an_older_wish_is_refused(self):
         """And another one of the same generation; whatever the epoch is."""
@@ -339,6 +372,10 @@ class FenceTest(NodesCase):
         count = self.marked('old')
         time.sleep(2)
         self.assertEqual(count, self.marked('old'))
+        # Connections are ended with the folder that nobody owns any more.
+        self.assertNotEqual([], self.connections())
+        AnsibleRunner(self.conf)
+        self.assertEqual([], self.connections())
 
     def test_a_successor_ends_what_a_stopped_conductor_left(self):
         conductor, pid, started = self.conductor(
