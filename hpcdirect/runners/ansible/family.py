@@ -73,9 +73,13 @@ def descendants(pid: int) -> list[int]:
     while left:
         each = left.pop()
         found.append(each)
-        for path in pathlib.Path(f'/proc/{each}/task').glob('*/children'):
-            with contextlib.suppress(OSError):
-                left += map(int, path.read_text().split())
+        # A process may end between any two looks at it.
+        with contextlib.suppress(OSError):
+            for task in os.listdir(f'/proc/{each}/task'):
+                with contextlib.suppress(OSError):
+                    left += map(int, pathlib.Path(
+                        f'/proc/{each}/task/{task}/children'
+                    ).read_text().split())
     return found
 
 
@@ -120,10 +124,11 @@ def end_masters(folder: pathlib.Path) -> None:
 def _titled(title: bytes) -> list[int]:
     """The processes that call themselves so and have not ended."""
     found = []
-    for path in pathlib.Path('/proc').glob('[0-9]*/cmdline'):
+    for name in filter(str.isdigit, os.listdir('/proc')):
         with contextlib.suppress(OSError):
-            if path.read_bytes().startswith(title):
-                found.append(int(path.parent.name))
+            if pathlib.Path(f'/proc/{name}/cmdline').read_bytes().startswith(
+                    title):
+                found.append(int(name))
     return found
 
 
