@@ -78,9 +78,11 @@ def until_told() -> Callable[[], None]:
         signal.signal(number, lambda *_: None)
 
     def wait() -> None:
-        # The socket that is written to lives as long as this does.
-        while tell and told.recv(1)[0] not in numbers:
-            pass
+        # The other end is closed with the last who holds it: this does.
+        with tell:
+            while told.recv(1)[0] not in numbers:
+                pass
+            signal.set_wakeup_fd(-1)
     return wait
 
 

@@ -27,6 +27,7 @@ import logging
 import threading
 import time
 from typing import Any
+from typing import TypeVar
 
 from oslo_config import cfg
 from oslo_db import exception as db_exc
@@ -68,6 +69,8 @@ from hpcdirect.states import FailureCode
 from hpcdirect.states import Operation
 
 LOG = logging.getLogger(__name__)
+
+Plugin = TypeVar('Plugin')
 
 _CANCELLED = ('Cancelled. A retry goes on from here; what went well is not '
               'done again.')
@@ -375,24 +378,12 @@ class Conductor:
         return held.deployer.advance(recorded, busy)
 
     def _backend(self, name: str) -> Backend:
-        """The backend of a name.
-
-        :raises NotForUs: it is not one of this conductor's.
-        """
-        if name not in self._parts.backends:
-            raise NotForUs(reason=f'backend "{name}" is not among its '
-                           'enabled_backends')
-        return self._parts.backends[name]
+        """The backend of a name, or NotForUs."""
+        return _enabled('backend', self._parts.backends, name)
 
     def _runner(self, name: str) -> ElementRunner:
-        """The runner of a name.
-
-        :raises NotForUs: it is not one of this conductor's.
-        """
-        if name not in self._parts.runners:
-            raise NotForUs(reason=f'runner "{name}" is not among its '
-                           'enabled_runners')
-        return self._parts.runners[name]
+        """The runner of a name, or NotForUs."""
+        return _enabled('runner', self._parts.runners, name)
 
     def _deployer(self, ledger: Ledger, held: Held, backend: Backend,
                   permit: permission.Permit) -> deployer.Deployer:
@@ -464,3 +455,14 @@ class Conductor:
                 float(self._conf.watch_interval),
                 self._expiry.rest(cluster_id, self._clock()))), default=0.0)
         self._holds.release(cluster_id, min(rest, self._rest), leave)
+
+
+def _enabled(kind: str, plugins: Mapping[str, Plugin], name: str) -> Plugin:
+    """The plugin of a name.
+
+    :raises NotForUs: it is not one of this conductor's.
+    """
+    if name not in plugins:
+        raise NotForUs(reason=f'{kind} "{name}" is not among its '
+                       f'enabled_{kind}s')
+    return plugins[name]

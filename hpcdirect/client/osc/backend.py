@@ -17,8 +17,18 @@ from __future__ import annotations
 import argparse
 from typing import ClassVar
 
-from hpcdirect.client import resources
+from hpcdirect.client import errors
 from hpcdirect.client.osc import base
+
+
+class _Capacity(base.Nested):
+    """Node types, and how many of each; null in JSON is no limit."""
+
+    def human_readable(self) -> str:
+        """A line for each type."""
+        return '\n'.join(
+            f'{errors.clean(name)}: {"no limit" if free is None else free}'
+            for name, free in self._value.items())
 
 
 class ListBackend(base.Lister):
@@ -29,7 +39,9 @@ class ListBackend(base.Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
-        return self.table(parsed_args, self.api.backends)
+        return tuple(self.columns), [
+            (one.name, _Capacity(one.capacity), base.cell(one.reason))
+            for one in self.api.backends(**self.query(parsed_args))]
 
 
 class ShowBackend(base.ShowOne):
@@ -44,5 +56,6 @@ class ShowBackend(base.ShowOne):
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
-        found = resources.plain(self.api.get_backend(parsed_args.backend))
-        return base.pairs(found, ('name', 'capacity', 'reason'))
+        one = self.api.get_backend(parsed_args.backend)
+        return ('name', 'capacity', 'reason'), (
+            one.name, _Capacity(one.capacity), base.cell(one.reason))

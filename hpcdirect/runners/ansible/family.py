@@ -15,11 +15,13 @@
 Ansible's processes leave the worker's session (a pseudo terminal needs one
 of its own, forks and ssh masters detach), so the session alone does not
 tell. The worker therefore puts a mark into its environment, which all that
-it starts inherit.
+it starts inherit. An ssh master writes its title over its environment; that
+names its control socket, and so the run's folder.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import contextlib
 import os
 import pathlib
@@ -35,6 +37,8 @@ NEW = 'new'
 
 _POLL = 0.02
 _KILL_WAIT = 10.0
+#: Seconds in which an ssh master that is asked to end does so.
+_MASTER_GRACE = 5.0
 
 
 def mark(pid: int, started: int) -> str:
@@ -89,36 +93,18 @@ def end(pid: int, started: int, grace: float) -> bool:
     :param grace: seconds between asking and killing.
     :returns: False when something is left that cannot be killed.
     """
-    _signal(members(pid, started), signal.SIGTERM)
-    # A stopped process would keep the request for later.
-    _signal(members(pid, started), signal.SIGCONT)
-    if _gone(pid, started, grace):
-        return True
-    limit = time.monotonic() + _KILL_WAIT
-    while time.monotonic() < limit:
-        _signal(members(pid, started), signal.SIGKILL)
-        if _gone(pid, started, 0.2):
-            return True
-    return False
+    return _ended(lambda: members(pid, started), grace)
 
 
 def end_masters(folder: pathlib.Path) -> None:
     """End the ssh connections whose control sockets lie in ``folder/c``.
 
-    A master outlives who began it, and writes its title over the environment
-    that would tell whose it is: the title names the socket. Returns when they
-    are gone, or will not go.
+    Returns when they are gone, or cannot be killed.
     """
     title = f'ssh: {folder}/c/'.encode()
     with contextlib.suppress(OSError):
         if any((folder / 'c').iterdir()):
-            limit = time.monotonic() + _KILL_WAIT
-            number = signal.SIGTERM
-            while (found := _titled(title)) and time.monotonic() < limit:
-                _signal(found, number)
-                time.sleep(_POLL)
-                if time.monotonic() > limit - _KILL_WAIT / 2:
-                    number = signal.SIGKILL
+            _ended(lambda: _titled(title), _MASTER_GRACE)
 
 
 def _titled(title: bytes) -> list[int]:
@@ -132,9 +118,27 @@ def _titled(title: bytes) -> list[int]:
     return found
 
 
-def _gone(pid: int, started: int, seconds: float) -> bool:
+def _ended(left: Callable[[], list[int]], grace: float) -> bool:
+    """End processes: ask, wait, kill; False when some cannot be killed.
+
+    :param left: those that there still are.
+    """
+    _signal(left(), signal.SIGTERM)
+    # A stopped process would keep the request for later.
+    _signal(left(), signal.SIGCONT)
+    if _gone(left, grace):
+        return True
+    limit = time.monotonic() + _KILL_WAIT
+    while time.monotonic() < limit:
+        _signal(left(), signal.SIGKILL)
+        if _gone(left, 0.2):
+            return True
+    return False
+
+
+def _gone(left: Callable[[], list[int]], seconds: float) -> bool:
     limit = time.monotonic() + seconds
-    while members(pid, started):
+    while left():
         if time.monotonic() >= limit:
             return False
         time.sleep(_POLL)

@@ -45,6 +45,18 @@ class ReadTest(base.ClientTest):
         self.assertEqual(0, code, err)
         return json.loads(out)
 
+    def test_backends_of_which_some_know_no_limit(self):
+        said = {'name': 'local', 'capacity': {'big': 2, 'small': None},
+                'reason': 'It is slow.'}
+        self.stub.answer('GET', '/backends', {'backends': [said],
+                                              'links': []})
+        self.stub.answer('GET', '/backends/local', said)
+        for words in (('list',), ('show', 'local')):
+            _, out, _ = self.openstack('hpc', 'backend', *words)
+            for text in ('big: 2', 'small: no limit', 'It is slow.'):
+                self.assertIn(text, out)
+        self.assertEqual(said, self.table('hpc', 'backend', 'show', 'local'))
+
     def test_help_keeps_paragraphs_apart(self):
         _, out, _ = self.openstack('help', 'hpc', 'element', 'test')
         self.assertIn('see what it leaves\n\nPuts it on', out)
