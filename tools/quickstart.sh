@@ -243,7 +243,10 @@ down() {
         alive && kill -9 "$pid"
         say "hpcdirect has stopped"
     fi
-    # What a service that was killed could not take away itself.
+    # What a service that was killed could not take away itself; the cache may
+    # have gone before.
+    [ ! -d "$state/local" ] || [ -x "$venv/bin/python" ] \
+        || install_python "$venv" '.[service,client]'
     if [ -x "$venv/bin/python" ]; then
         "$venv/bin/python" -m hpcdirect.backends.local sweep \
             --state "$state/local" --cache "$cache" || true

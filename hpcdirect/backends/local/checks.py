@@ -36,7 +36,7 @@ FIRST_ADDRESS = 10
 ADDRESSES = 255 - FIRST_ADDRESS
 
 _PROGRAMS = ('ip', 'nft', 'unshare', 'setsid', 'mount', 'umount',
-             'debootstrap', 'chroot', 'apt-get', 'apt-config')
+             'mmdebstrap', 'chroot', 'apt-get', 'apt-config')
 _SPACES = ('mnt', 'uts', 'ipc', 'pid', 'cgroup', 'net', 'user')
 _LIMITS = {'memory_mib': (128, 1 << 20), 'pids': (64, 1 << 20),
            'cpus': (0, 4096)}

@@ -24,7 +24,6 @@ from collections.abc import Iterator
 import contextlib
 import functools
 import hashlib
-import http.client
 import http.server
 import logging
 import os
@@ -36,9 +35,9 @@ import subprocess
 import tempfile
 import threading
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
+
+import urllib3
 
 LOG = logging.getLogger(__name__)
 
@@ -210,13 +209,17 @@ class Mirror:
         with self._turns[int(name[:2], 16)]:
             if _fresh(path, bool(_FOREVER.search(f'/{rest}'))):
                 return path
+            host = urllib.parse.urlsplit(url).hostname or ''
             try:
-                with _opener(url).open(urllib.parse.quote(
-                        url, safe=':/~+%='), timeout=_PATIENCE) as got:
+                with _connections(_proxy(host)).request(
+                        'GET', urllib.parse.quote(url, safe=':/~+%='),
+                        timeout=_PATIENCE, preload_content=False) as got:
+                    if got.status in (403, 404):
+                        return None
+                    if got.status != 200:
+                        raise OSError(f'the mirror answers {got.status}')
                     _store(path, got)
-            except urllib.error.HTTPError as exc:
-                return None if exc.code in (403, 404) else _old(path)
-            except (OSError, http.client.HTTPException) as exc:
+            except (OSError, urllib3.exceptions.HTTPError) as exc:
                 # What was fetched before is better than none.
                 LOG.warning('%s: %s', url, exc)
                 return _old(path)
@@ -244,11 +247,14 @@ def _proxy(host: str) -> str:
     return ''
 
 
-def _opener(url: str) -> urllib.request.OpenerDirector:
-    proxy = _proxy(urllib.parse.urlsplit(url).hostname or '')
-    return urllib.request.build_opener(*(
-        [urllib.request.ProxyHandler({'http': proxy, 'https': proxy})]
-        if proxy else []))
+@functools.cache
+def _connections(proxy: str) -> urllib3.PoolManager:
+    """Connections that are kept: a machine has hundreds of packages, and a
+    name server may let one of many questions wait for seconds.
+    """
+    again = urllib3.Retry(connect=1, read=1, redirect=5)
+    return (urllib3.ProxyManager(proxy, maxsize=8, retries=again) if proxy
+            else urllib3.PoolManager(maxsize=8, retries=again))
 
 
 def _old(path: pathlib.Path) -> pathlib.Path | None:
@@ -261,15 +267,12 @@ def _harmless(rest: str) -> bool:
             and all(part and _ALLOWED.match(part) for part in parts))
 
 
-def _store(path: pathlib.Path, source: http.client.HTTPResponse) -> None:
+def _store(path: pathlib.Path, source: urllib3.BaseHTTPResponse) -> None:
     """Write a file in one move: who reads it sees all of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
         try:
             shutil.copyfileobj(source, file)
-            promised = source.headers.get('Content-Length')
-            if promised and int(promised) != file.tell():
-                raise OSError('the connection broke off')
             os.fchmod(file.fileno(), 0o644)
         except BaseException:
             os.unlink(file.name)

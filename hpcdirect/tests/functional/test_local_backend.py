@@ -14,6 +14,7 @@
 
 from concurrent import futures
 import contextlib
+import http.server
 import os
 import pathlib
 import signal
@@ -340,6 +341,16 @@ class MirrorTest(testtools.TestCase):
         self.assertEqual([], [path for path in pathlib.Path(folder).rglob('*')
                               if path.is_file()])
 
+    def test_a_connection_serves_many_files(self):
+        folder = pathlib.Path(self.useFixture(bed.fixtures.TempDir()).path)
+        cached = mirror.Mirror(folder)
+        with _Counting() as site:
+            cached._sites = {'http://a': site.address}
+            for name in 'xyz':
+                got = cached.fetch(f'http://a/pool/{name}.deb')
+                self.assertEqual(f'/pool/{name}.deb', got.read_text())
+            self.assertIsNone(cached.fetch('http://a/pool/none'))
+        self.assertEqual(1, site.connections)
 
     def test_out_of_reach(self):
         folder = pathlib.Path(self.useFixture(bed.fixtures.TempDir()).path)
@@ -352,6 +363,45 @@ class MirrorTest(testtools.TestCase):
         self.assertEqual('whole', first.read_text())
         self.assertEqual(first, cached.fetch('http://a/dists/x/InRelease'))
         self.assertIsNone(cached.fetch('http://a/dists/y/InRelease'))
+
+
+class _Paths(http.server.BaseHTTPRequestHandler):
+    """Each package holds its own path; there is nothing else."""
+
+    protocol_version = 'HTTP/1.1'
+
+    def setup(self):
+        super().setup()
+        self.server.connections += 1
+
+    def do_GET(self):
+        known = self.path.endswith('.deb')
+        body = self.path.encode() if known else b'no such file'
+        self.send_response(200 if known else 404)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class _Counting(http.server.ThreadingHTTPServer):
+    """A mirror that counts those who come."""
+
+    connections = 0
+
+    def __init__(self):
+        super().__init__(('127.0.0.1', 0), _Paths)
+        self.address = f'http://127.0.0.1:{self.server_port}'
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return super().__enter__()
+
+    def __exit__(self, *args):
+        self.shutdown()
+        super().__exit__(*args)
 
 
 class _Broken:
