@@ -18,6 +18,7 @@ classes by ``data-node``; state is told by word and shape as well.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import math
@@ -65,6 +66,46 @@ def nodes(topology: Mapping[str, Any]) -> SafeString:
         f'<svg class="hpc-topology" role="group" viewBox="0 0 {_WIDTH} '
         f'{max(height, 1)}" aria-label="{exact(topology["name"])}">'
         + ''.join(parts) + '</svg>')
+
+
+def topology(cluster: Mapping[str, Any], progress: Mapping[str, Any]
+             ) -> dict[str, Any]:
+    """What :func:`nodes` draws, of a cluster and of how far it is.
+
+    :param progress: a deployment's first look, which has all nodes.
+    """
+    seen = {node['name']: node for node in progress.get('nodes', ())}
+    places: dict[str, int] = {}
+    layers: dict[str, int] = {}
+    for place, group in enumerate(cluster['node_groups']):
+        places |= dict.fromkeys(group['slots'], place)
+    for node in seen.values():
+        for element in node['layers']:
+            layers.setdefault(element, len(layers))
+    names = list(dict.fromkeys([*places, *seen]))
+    stacks = [{'layers': [layers[element] for element in of],
+               'states': list(of.values())} for of in (
+                   seen.get(name, {}).get('layers', {}) for name in names)]
+    return {
+        'name': cluster['name'],
+        'groups': [{'label': '', **group} for group in
+                   cluster['node_groups']],
+        'layers': [{'element': element} for element in layers],
+        'stacks': stacks,
+        'nodes': {
+            'name': names, 'stack': list(range(len(names))),
+            'group': [places.get(name, 0) for name in names],
+            'status': [seen.get(name, {}).get('status', '')
+                       for name in names],
+            'wanted': [name in places for name in names],
+            'fault': [''] * len(names)}}
+
+
+def classes(nodes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What a script sets on a picture: node -> its class, and its layers'."""
+    return {node['name']: {
+        'status': str(node['status'] or 'absent').lower(),
+        'layers': node['layers']} for node in nodes}
 
 
 def _blocks(topology: Mapping[str, Any], members: list[int], top: int

@@ -1,0 +1,62 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The way from a request to the service, with its user's token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keystoneauth1 import session as ks_session
+from keystoneauth1 import token_endpoint
+from openstack import connection
+from openstack_dashboard.api import base
+import requests
+from requests import adapters
+
+from hpcdirect.client import proxy
+
+SERVICE_TYPE = proxy.SERVICE_TYPE
+#: Seconds after which a page says that the service does not answer.
+PATIENCE = 20
+
+
+def _kept() -> requests.Session:
+    """Connections that all requests share, and nothing else of theirs."""
+    session = requests.Session()
+    session.trust_env = False
+    session.cookies.set_policy(_NoCookies())
+    for scheme in ('http://', 'https://'):
+        session.mount(scheme, adapters.HTTPAdapter(pool_maxsize=32))
+    return session
+
+
+class _NoCookies(requests.cookies.cookielib.DefaultCookiePolicy):  # type: ignore[name-defined]
+    def set_ok(self, cookie: Any, request: Any) -> bool:
+        return False
+
+
+_SESSION = _kept()
+
+
+def service(request: Any) -> proxy.Proxy:
+    """The service, as the one who asks may use it.
+
+    :param request: of Django, from somebody who is logged in.
+    :raises horizon.exceptions.ServiceCatalogException: the cloud has none.
+    """
+    endpoint = base.url_for(request, SERVICE_TYPE)
+    auth = token_endpoint.Token(endpoint, request.user.token.id)
+    return proxy.attach(connection.Connection(
+        session=ks_session.Session(auth=auth, session=_SESSION,
+                                   timeout=PATIENCE),
+        app_name='horizon'))

@@ -1,0 +1,99 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What all pages share: one question to the service, and its refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import http
+from django.template import loader
+from django.views import generic
+from horizon import views
+
+from hpcdirect.client import proxy
+from hpcdirect.dashboard import connection
+from hpcdirect.dashboard import errors
+
+
+class Page(views.HorizonTemplateView):
+    """A page of one call, or two.
+
+    A subclass says by :meth:`load` what it shows. What the service refuses is
+    said on the page, under the status that the service gave.
+    """
+
+    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
+        """What the template is given.
+
+        :param words: of the URL.
+        :raises errors.FAILED: the service refuses or does not answer.
+        """
+        return {}
+
+    def get_context_data(self, **words: Any) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context_data(**words)
+        try:
+            context.update(self.load(connection.service(self.request),
+                                     **words))
+        except errors.FAILED as exc:
+            context['trouble'] = errors.trouble(exc)
+        return context
+
+    def render_to_response(self, context: dict[str, Any],
+                           **kwargs: Any) -> http.HttpResponse:
+        # Horizon would run the title as a template, which is no place for
+        # names that people gave.
+        context.setdefault('page_title', self.page_title)
+        response = super().render_to_response(context, **kwargs)
+        if 'trouble' in context:
+            response.status_code = context['trouble'].status
+        return response
+
+
+class Poll(generic.View):
+    """What has changed on a page that is open, as JSON.
+
+    :meth:`answer` gives ``fragments`` (id -> HTML that takes its place),
+    ``wait`` (seconds until it is asked again; 0: never), and what the page's
+    own part of the script takes.
+    """
+
+    def answer(self, hpc: proxy.Proxy, **words: Any) -> dict[str, Any]:
+        """The JSON.
+
+        :raises errors.FAILED: the service refuses or does not answer.
+        """
+        raise NotImplementedError
+
+    def get(self, request: http.HttpRequest, **words: Any
+            ) -> http.HttpResponse:
+        """Ask the service once."""
+        try:
+            found = self.answer(connection.service(request), **words)
+        except errors.FAILED as exc:
+            trouble = errors.trouble(exc)
+            return http.JsonResponse({'trouble': trouble.sentence},
+                                     status=trouble.status)
+        return http.JsonResponse(found)
+
+
+def fragment(request: http.HttpRequest, name: str,
+             context: Mapping[str, Any]) -> str:
+    """A part of a page, as the page itself has it."""
+    found: str = loader.render_to_string(
+        f'hpcdirect/{name}.html', dict(context), request)
+    return found
+
+

@@ -1,0 +1,240 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The clusters of a project, and each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib import parse
+
+from django import http
+from django import shortcuts
+from django.contrib import messages
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views import generic
+
+from hpcdirect.client import proxy
+from hpcdirect.dashboard import commands
+from hpcdirect.dashboard import connection
+from hpcdirect.dashboard import drawing
+from hpcdirect.dashboard import errors
+from hpcdirect.dashboard import pages
+from hpcdirect.dashboard import steps
+
+_ON_A_PAGE = 20
+_FIELDS = ('id', 'name', 'status', 'status_reason', 'blueprint',
+           'blueprint_version', 'node_groups', 'deployment', 'failures',
+           'allowed', 'expires_at', 'user_name', 'protected', 'tags')
+_FILTERS = ('q', 'status', 'tags', 'user')
+_BUSY = ('CREATING', 'UPDATING', 'CHECKING', 'DELETING')
+_IN_TROUBLE = ('ERROR', 'DEGRADED')
+DETAIL = 'horizon:project:hpc_clusters:detail'
+
+
+def _listed(hpc: proxy.Proxy, asked: http.QueryDict) -> dict[str, Any]:
+    """A page of clusters, and the questions of the pages beside it."""
+    query = {name: asked[name] for name in (*_FILTERS, 'marker',
+                                            'page_reverse')
+             if asked.get(name)}
+    found = hpc.read('/clusters', limit=_ON_A_PAGE, with_count='true',
+                     fields=','.join(_FIELDS), **query)
+    links = {link['rel']: parse.urlsplit(link['href']).query
+             for link in found.get('links', ())}
+    kept = {name: query[name] for name in _FILTERS if name in query}
+    return {'clusters': found['clusters'], 'count': found.get('count'),
+            'asked': query,
+            **{name: parse.urlencode(kept | _page(links[rel]))
+               for name, rel in (('newer', 'prev'), ('older', 'next'))
+               if rel in links},
+            'busy': any(cluster['status'] in _BUSY
+                        for cluster in found['clusters'])}
+
+
+def _page(query: str) -> dict[str, str]:
+    return {name: value for name, value in parse.parse_qsl(query)
+            if name in ('marker', 'page_reverse')}
+
+
+class Index(pages.Page):
+    """All clusters of the project, a page at a time."""
+
+    template_name = 'hpcdirect/clusters.html'
+    page_title = gettext_lazy('Clusters')
+
+    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
+        return {**_listed(hpc, self.request.GET),
+                'statuses': ('ACTIVE', *_BUSY, 'DEGRADED', 'ERROR'),
+                'query': self.request.GET.urlencode()}
+
+
+class Rows(pages.Poll):
+    """The same page of clusters again."""
+
+    def answer(self, hpc: proxy.Proxy, **words: Any) -> dict[str, Any]:
+        found = _listed(hpc, self.request.GET)
+        return {'fragments': {'hpc-clusters': pages.fragment(
+                    self.request, '_clusters', found)},
+                'wait': 2 if found['busy'] else 10}
+
+
+def _moving(cluster: Mapping[str, Any], progress: Mapping[str, Any]
+            ) -> dict[str, Any]:
+    """What the plan and the picture are drawn of."""
+    return {'rows': steps.rows(progress.get('steps', ())),
+            'picture': drawing.nodes(drawing.topology(cluster, progress))}
+
+
+class Detail(pages.Page):
+    """A cluster as it is now: the plan, the machines, what is told."""
+
+    template_name = 'hpcdirect/cluster.html'
+
+    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
+        cluster = hpc.read(f'/clusters/{words["cluster"]}')
+        latest = cluster['deployment']
+        progress = hpc.get_progress(latest['id']) if latest else {}
+        return {'cluster': cluster, 'progress': progress,
+                'page_title': cluster['name'],
+                'events': _told(progress), 'verbs': _verbs(cluster),
+                **_moving(cluster, progress)}
+
+
+def _told(progress: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What the log shows: what was done on nodes, and what was said."""
+    return [event for event in progress.get('events', ())
+            if event['kind'] in ('task', 'deployment', 'node')
+            and (event['task'] or event['message'])]
+
+
+def _verbs(cluster: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The buttons that would not be refused."""
+    words = {'check': _('Check'), 'retry': _('Try again'),
+             'repair': _('Repair'), 'cancel': _('Cancel')}
+    return [{'verb': verb, 'word': word,
+             'command': commands.line(commands.act(verb, cluster['name']))}
+            for verb, word in words.items()
+            if cluster['allowed'].get(verb, 'no') == ''
+            and (verb != 'retry' or cluster['status'] in _IN_TROUBLE)]
+
+
+class Live(pages.Poll):
+    """What has moved since the last look.
+
+    The URL's ``since`` is what the last answer gave as ``next``;
+    ``deployment`` is what the page shows, and ``steps`` how many of it.
+    """
+
+    def answer(self, hpc: proxy.Proxy, **words: Any) -> dict[str, Any]:
+        asked = self.request.GET
+        if not asked.get('going'):
+            return self._idle(hpc, words['cluster'],
+                              asked.get('deployment', ''))
+        progress = hpc.get_progress(
+            asked['deployment'], since=asked.get('since') or None)
+        found = {
+            'title': _title(asked.get('name', ''), progress),
+            'fragments': {
+                'hpc-bar': self._drawn('_bar', progress=progress),
+                **{f'step-{one["id"]}': self._drawn(
+                    '_step', step=steps.step(one))
+                   for one in progress['steps']}},
+            'nodes': drawing.classes(progress['nodes']),
+            'append': {'hpc-log': [self._drawn('_event', event=event)
+                                   for event in _told(progress)]},
+            'next': progress['next'], 'wait': progress['poll_seconds']}
+        total = str(progress['progress']['total'])
+        if progress['finished_at'] or total != asked.get('steps'):
+            # The plan has just been made, or all is over: once, the whole.
+            found |= self._whole(hpc, words['cluster'], asked['deployment'])
+            found['ask'] = {'steps': total,
+                            'going': '' if progress['finished_at'] else '1'}
+        return found
+
+    def _whole(self, hpc: proxy.Proxy, ident: str, deployment: str
+               ) -> dict[str, Any]:
+        cluster = hpc.read(f'/clusters/{ident}')
+        progress = hpc.get_progress(deployment)
+        return {'fragments': {
+            'hpc-head': self._drawn('_head', cluster=cluster,
+                                    progress=progress,
+                                    verbs=_verbs(cluster)),
+            'hpc-moving': self._drawn('_moving',
+                                      **_moving(cluster, progress))}}
+
+    def _idle(self, hpc: proxy.Proxy, ident: str, shown: str
+              ) -> dict[str, Any]:
+        """Nothing is under way, as far as the page knows."""
+        cluster = hpc.read(f'/clusters/{ident}')
+        if ((cluster['deployment'] or {}).get('id') or '') != shown:
+            return {'reload': True}
+        return {'title': cluster['name'], 'wait': 10, 'fragments': {
+            'hpc-head': self._drawn('_head', cluster=cluster,
+                                    verbs=_verbs(cluster))}}
+
+    def _drawn(self, name: str, **context: Any) -> str:
+        return pages.fragment(self.request, name, context)
+
+
+def _title(name: str, progress: Mapping[str, Any]) -> str:
+    fraction = progress['progress']['fraction']
+    if progress['finished_at'] or fraction is None:
+        return name
+    return f'({fraction:.0%}) {name}'
+
+
+class Act(generic.View):
+    """A button: check, try again, repair, cancel."""
+
+    def post(self, request: http.HttpRequest, cluster: str
+             ) -> http.HttpResponse:
+        """Ask for it, and go back to the cluster."""
+        verb = request.POST.get('verb', '')
+        try:
+            if verb in ('check', 'retry', 'repair', 'cancel'):
+                connection.service(request).retry_cluster(cluster, verb)
+        except errors.FAILED as exc:
+            messages.error(request, errors.trouble(exc).sentence)
+        return shortcuts.redirect(reverse(DETAIL, args=[cluster]))
+
+
+class Delete(pages.Page):
+    """What is lost with a cluster; its name is typed before it goes."""
+
+    template_name = 'hpcdirect/delete.html'
+
+    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
+        cluster = hpc.read(f'/clusters/{words["cluster"]}')
+        plan = hpc.plan(cluster=cluster['id'], delete=True)
+        return {'cluster': cluster, 'plan': plan,
+                'rows': steps.rows(plan['steps']),
+                'page_title': _('Tear down %s') % cluster['name'],
+                'command': commands.line(
+                    commands.act('delete', cluster['name']))}
+
+    def post(self, request: http.HttpRequest, cluster: str
+             ) -> http.HttpResponse:
+        """Take it down when its name was typed."""
+        hpc = connection.service(request)
+        try:
+            name = hpc.read(f'/clusters/{cluster}', fields='name')['name']
+            if request.POST.get('name') != name:
+                context = self.get_context_data(cluster=cluster)
+                context['wrong'] = _('Type the name as it is written above.')
+                return self.render_to_response(context)
+            hpc.delete_cluster(cluster)
+        except errors.FAILED as exc:
+            messages.error(request, errors.trouble(exc).sentence)
+        return shortcuts.redirect(reverse(DETAIL, args=[cluster]))

@@ -1,0 +1,190 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Text, times and states, as all pages show them."""
+
+from __future__ import annotations
+
+import datetime
+import shlex
+from typing import Any
+
+from django import template
+from django.utils import dateparse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.safestring import SafeString
+from django.utils.safestring import mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.utils.translation import ngettext
+
+from hpcdirect.dashboard import drawing
+from hpcdirect.dashboard import text
+
+register = template.Library()
+register.filter('exact', text.exact)
+
+#: Status -> (shape, colour's class, word).
+_STATES = {
+    'ACTIVE': ('●', 'good', gettext_lazy('active')),
+    'SUCCEEDED': ('●', 'good', gettext_lazy('succeeded')),
+    'CREATING': ('◐', 'busy', gettext_lazy('being made')),
+    'UPDATING': ('◐', 'busy', gettext_lazy('changing')),
+    'CHECKING': ('◐', 'busy', gettext_lazy('being checked')),
+    'DELETING': ('◐', 'busy', gettext_lazy('going')),
+    'RUNNING': ('◐', 'busy', gettext_lazy('under way')),
+    'QUEUED': ('○', 'idle', gettext_lazy('waiting')),
+    'WAITING': ('○', 'idle', gettext_lazy('waiting')),
+    'SUPERSEDED': ('○', 'idle', gettext_lazy('overtaken')),
+    'DELETED': ('○', 'idle', gettext_lazy('gone')),
+    'DEGRADED': ('▲', 'warn', gettext_lazy('degraded')),
+    'ERROR': ('✕', 'bad', gettext_lazy('error')),
+    'FAILED': ('✕', 'bad', gettext_lazy('failed')),
+}
+
+
+@register.filter
+def state(status: str) -> SafeString:
+    """A state by shape, colour and word together."""
+    sign, kind, said = _STATES.get(str(status), ('○', 'idle', status))
+    return mark_safe(  # noqa: S308
+        f'<span class="hpc-state hpc-{kind}"><span aria-hidden="true">'
+        f'{sign}</span> {text.exact(said)}</span>')
+
+
+@register.filter
+def word(status: str) -> str:
+    """A state's word alone."""
+    return str(_STATES.get(str(status), ('', '', status))[2])
+
+
+@register.filter
+def shape(status: str) -> SafeString:
+    """A state by shape and colour; its word for who cannot see them."""
+    sign, kind, said = _STATES.get(str(status), ('○', 'idle', status))
+    return mark_safe(  # noqa: S308
+        f'<span class="hpc-state hpc-{kind}"><span aria-hidden="true">'
+        f'{sign}</span><span class="sr-only">{text.exact(said)}</span></span>')
+
+
+@register.filter
+def seconds(value: float | None) -> str:
+    """A duration: "0.4 s", "53 s", "4 min", "2 h 5 min", "3 d 4 h"."""
+    if value is None:
+        return ''
+    if value < 10:
+        return str(_('%.1f s') % value)
+    whole = round(value)
+    if whole < 120:
+        return str(_('%d s') % whole)
+    minutes, hours, days = (whole // 60, whole // 3600, whole // 86400)
+    if minutes < 60:
+        return str(_('%d min') % minutes)
+    if hours < 48:
+        return str(_('%(hours)d h %(minutes)d min') % {
+            'hours': hours, 'minutes': minutes % 60})
+    return str(_('%(days)d d %(hours)d h') % {
+        'days': days, 'hours': hours % 24})
+
+
+def moment(value: Any) -> datetime.datetime | None:
+    """A time of the API; None when there is none."""
+    try:
+        return dateparse.parse_datetime(value) if value else None
+    except (TypeError, ValueError):
+        return None
+
+
+@register.filter
+def when(value: Any) -> SafeString:
+    """A time in the zone of who looks: the hour alone when it is today."""
+    at = moment(value)
+    if at is None:
+        return SafeString('')
+    local = timezone.localtime(at)
+    today = timezone.localtime(timezone.now()).date() == local.date()
+    words = date_format(local, 'H:i:s' if today else 'Y-m-d H:i')
+    return mark_safe(  # noqa: S308
+        f'<time datetime="{at.isoformat()}" title="'
+        f'{local.isoformat(" ", "seconds")}">{text.exact(words)}</time>')
+
+
+@register.filter
+def until(value: Any) -> str:
+    """How long until a time: "in 3 h", "now"."""
+    at = moment(value)
+    if at is None:
+        return ''
+    left = (at - timezone.now()).total_seconds()
+    return str(_('in %s') % seconds(left) if left > 0 else _('now'))
+
+
+@register.filter
+def since(value: Any, end: Any = None) -> str:
+    """Seconds from a time to another, or to now."""
+    begun, over = moment(value), moment(end) or timezone.now()
+    return seconds((over - begun).total_seconds()) if begun else ''
+
+
+@register.simple_tag
+def progress(how: Any, label: str = '') -> SafeString:
+    """A bar for the ``progress`` of a deployment."""
+    return drawing.bar((how or {}).get('fraction'), label or _('Progress'))
+
+
+@register.simple_tag
+def ready(groups: Any) -> str:
+    """Nodes that are ready, of those there are to be: "3/4"."""
+    return (f'{sum(group["ready"] for group in groups)}/'
+            f'{sum(group["count"] for group in groups)}')
+
+
+@register.filter
+def nodes(count: int) -> str:
+    """"1 node", "4 nodes"."""
+    return str(ngettext('%d node', '%d nodes', count) % count)
+
+
+@register.filter
+def login(cluster: Any) -> str:
+    """The command that logs in, as far as the name is known."""
+    at = cluster.get('login') or {}
+    if not at.get('address') or at.get('via'):
+        return shlex.join(['openstack', 'hpc', 'cluster', 'ssh',
+                           cluster['name']])
+    port = [] if at['port'] == 22 else ['-p', str(at['port'])]
+    return shlex.join(['ssh', *port, at['address']])
+
+
+@register.filter
+def plain(number: float) -> str:
+    """A number as HTML wants it, in whatever language a page is."""
+    return f'{number:g}'
+
+
+@register.filter
+def some(names: Any) -> str:
+    """The first eight of them, and how many there are besides."""
+    names = list(names)
+    more = (' ' + _('and %d more') % (len(names) - 8)) if names[8:] else ''
+    return ', '.join(names[:8]) + more
+
+
+@register.filter
+def link(address: Any) -> SafeString:
+    """A link where an address leads to the web, else the address."""
+    shown = text.exact(address)
+    if not str(address).startswith(('http://', 'https://')):
+        return shown
+    return mark_safe(  # noqa: S308
+        f'<a href="{shown}" rel="noopener noreferrer">{shown}</a>')

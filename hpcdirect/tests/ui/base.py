@@ -1,0 +1,149 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A browser on the portal that tools/ui.sh has started.
+
+Each person logs in once; each test gets a window of its own. Of one that
+fails, the film and the trace stay with the pictures
+(``playwright show-trace``).
+"""
+
+import atexit
+import functools
+import json
+import os
+import pathlib
+import uuid
+
+from keystoneauth1 import session
+from keystoneauth1.identity import v3
+import openstack
+from playwright import sync_api
+import testtools
+
+from hpcdirect.client import proxy
+
+PORTAL = os.environ.get('HPCDIRECT_UI_PORTAL', '')
+KEYSTONE = os.environ.get('HPCDIRECT_UI_KEYSTONE', '')
+PICTURES = pathlib.Path(os.environ.get('HPCDIRECT_UI_PICTURES', '.ui'))
+# A machine that has other things to do takes its time.
+sync_api.expect.set_options(timeout=30_000)
+
+#: Person -> project; "admin" is the cloud's.
+PEOPLE = {'alice': 'lab', 'carol': 'lab', 'bob': 'other', 'admin': 'admin'}
+_STATE = pathlib.Path(os.environ.get('HPCDIRECT_UI_STATE', '.'))
+# Chromium asks its maker's hosts for this and that, unless it is told not to.
+_ARGUMENTS = [
+    '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage',
+    '--disable-background-networking', '--disable-component-update',
+    '--disable-sync']
+
+
+@functools.cache
+def password():
+    """Everybody's."""
+    return json.loads((_STATE / 'people.json').read_text())['password']
+
+
+@functools.cache
+def browser():
+    """The one browser of this process."""
+    driver = sync_api.sync_playwright().start()
+    found = driver.chromium.launch(
+        executable_path=os.environ.get('CHROMIUM', '/usr/bin/chromium'),
+        args=_ARGUMENTS)
+    atexit.register(driver.stop)
+    atexit.register(found.close)
+    return found
+
+
+@functools.cache
+def logged_in(person):
+    """The cookies of who has come in by Horizon's own form."""
+    context = browser().new_context()
+    page = context.new_page()
+    page.goto(f'{PORTAL}/auth/login/')
+    page.fill('#id_username', person)
+    page.fill('#id_password', password())
+    page.click('#loginBtn')
+    page.wait_for_selector('#sidebar-accordion, #content_body')
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@functools.cache
+def service(person):
+    """The service, as that person's scripts use it."""
+    auth = v3.Password(
+        KEYSTONE, username=person, password=password(),
+        project_name=PEOPLE[person], user_domain_id='default',
+        project_domain_id='default')
+    return proxy.attach(openstack.connection.Connection(
+        session=session.Session(auth=auth)))
+
+
+class UiTest(testtools.TestCase):
+    """Pages in a real browser, on the real service."""
+
+    def setUp(self):
+        if not PORTAL:
+            self.skipTest('tools/ui.sh starts a portal')
+        super().setUp()
+        self.complaints = []
+
+    def window(self, person, width=1280, **options):
+        """A page of somebody who is logged in, with nothing on it yet."""
+        context = browser().new_context(
+            storage_state=logged_in(person), base_url=PORTAL,
+            viewport={'width': width, 'height': 900}, **options)
+        context.tracing.start(screenshots=True, snapshots=True)
+        self.addCleanup(self._close, context)
+        page = context.new_page()
+        page.on('pageerror', lambda error: self.complaints.append(str(error)))
+        page.on('dialog', lambda dialog: self.complaints.append(
+            f'dialog: {dialog.message}'))
+        return page
+
+    def _close(self, context):
+        failed = not self._wasSuccessful()
+        context.tracing.stop(**(
+            {'path': PICTURES / f'{self.id()}.trace.zip'} if failed else {}))
+        context.close()
+
+    def _wasSuccessful(self):
+        return not self.getDetails()
+
+    def tearDown(self):
+        super().tearDown()
+        self.assertEqual([], self.complaints)
+
+    def picture(self, page, name):
+        """What is shown, for the guide and for who looks."""
+        page.screenshot(path=PICTURES / f'{name}.png', full_page=True)
+
+    def name(self, stem='t', person='alice'):
+        """A name for a cluster, which is gone after the test."""
+        found = f'{stem}-{uuid.uuid4().hex[:8]}'
+        self.addCleanup(self._gone, service(person), found)
+        return found
+
+    def cluster(self, person='alice', blueprint='single', stem='t', **wish):
+        """A cluster that is being made; gone after the test."""
+        return service(person).create_cluster(
+            name=self.name(stem, person), blueprint=blueprint, **wish)
+
+    def _gone(self, hpc, name):
+        for cluster in hpc.clusters(name=name):
+            hpc.wait(hpc.wait(cluster, timeout=60), timeout=60)
+            if hpc.get_cluster(cluster.id).status != 'DELETED':
+                hpc.delete_cluster(cluster.id)
