@@ -16,10 +16,10 @@
 
     typed(schema, values)  ->  what a browser would send of a form that shows
                                the values
-    sections(schema, data) ->  the form to draw, of what a browser sent
     read(schema, data)     ->  the values, of what a browser sent
 
-So a form that is shown anew after an error shows what was typed, to the
+:mod:`hpcdirect.dashboard.form_layout` draws the form of what a browser sent,
+too. So a form that is shown anew after an error shows what was typed, to the
 letter. Nothing is judged here but what cannot be read at all: whether values
 are right is said by the service, which is asked with a plan of them before
 anything happens, and :class:`Reading` knows which field its findings mean.
@@ -33,7 +33,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
 import json
@@ -47,7 +46,7 @@ Schema = Mapping[str, Any]
 Data = Mapping[str, str]
 
 #: Rows of a table, and letters of a number, that are read; more are refused.
-_MOST_ROWS, _MOST_DIGITS = 10_000, 1000
+MOST_ROWS, _MOST_DIGITS = 10_000, 1000
 _PLAIN_NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_-]{0,80}')
 _NUMBER = re.compile(r'-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?')
 
@@ -101,7 +100,7 @@ def _read_number(_schema: Schema, text: str) -> int | float:
 
 
 def _read_choice(schema: Schema, text: str) -> Any:
-    for value in _choices(schema):
+    for value in choices(schema):
         if canonical(value) == text:
             return value
     raise _Unreadable(_('This is not one of the choices.'))
@@ -146,15 +145,15 @@ _KINDS = {
     'json': _Kind(lambda value: json.dumps(value, indent=2), _read_json),
 }
 #: A table: a row for each object of a list, a field for each property.
-_ROWS = 'rows'
+ROWS = 'rows'
 
 
-def _kind_of(schema: Schema) -> str:
+def kind_of(schema: Schema) -> str:
     """The plainest kind for what a schema describes."""
     if not isinstance(schema, Mapping):
         return 'json'
     kind = schema.get('type')
-    if _choices(schema):
+    if choices(schema):
         return 'flag' if kind == 'boolean' and isinstance(
             schema.get('default'), bool) and 'enum' not in schema \
             else 'choice'
@@ -166,20 +165,22 @@ def _kind_of(schema: Schema) -> str:
     if kind == 'array' and isinstance(items, Mapping):
         if items.get('type') == 'string':
             return 'lines'
-        if items.get('type') == 'object' and _properties(items) and all(
-                _PLAIN_NAME.fullmatch(name) for name in _properties(items)):
-            return _ROWS
+        if items.get('type') == 'object' and properties(items) and all(
+                _PLAIN_NAME.fullmatch(name) for name in properties(items)):
+            return ROWS
     return 'json'
 
 
-def _choices(schema: Schema) -> list[Any]:
+def choices(schema: Schema) -> list[Any]:
+    """The values that alone are right; [] when there are no such."""
     found = schema.get('enum')
     if isinstance(found, list):
         return found
     return [True, False] if schema.get('type') == 'boolean' else []
 
 
-def _properties(schema: Schema) -> dict[str, Schema]:
+def properties(schema: Schema) -> dict[str, Schema]:
+    """What an object has: property -> its schema."""
     found = schema.get('properties')
     return {name: inner if isinstance(inner, Mapping) else {}
             for name, inner in found.items()
@@ -196,20 +197,20 @@ def typed(schema: Schema, values: Mapping[str, Any]) -> dict[str, str]:
         there, and a secret is never shown.
     """
     data: dict[str, str] = {}
-    for name, inner in _properties(schema).items():
+    for name, inner in properties(schema).items():
         data |= _typed(inner, name, values.get(
             name, inner.get('default', ABSENT)))
     return data
 
 
 def _typed(schema: Schema, path: str, value: Any) -> dict[str, str]:
-    kind = _kind_of(schema)
+    kind = kind_of(schema)
     if value is ABSENT:
         return {f'{path}:{kind}': ''}
     if kind == 'line' and isinstance(value, str) and '\n' in value:
         kind = 'text'
     try:
-        data = _typed_rows(schema, path, value) if kind == _ROWS else {
+        data = _typed_rows(schema, path, value) if kind == ROWS else {
             f'{path}:{kind}': _KINDS[kind].show(value)}
     except (TypeError, AttributeError):
         data = {}
@@ -220,8 +221,8 @@ def _typed(schema: Schema, path: str, value: Any) -> dict[str, str]:
 
 def _typed_rows(schema: Schema, path: str, rows: list[Mapping[str, Any]]
                 ) -> dict[str, str]:
-    inner = _properties(schema['items'])
-    data = {f'{path}:{_ROWS}': ''}
+    inner = properties(schema['items'])
+    data = {f'{path}:{ROWS}': ''}
     for number, row in enumerate(rows):
         for name, cell in inner.items():
             data |= _typed(cell, f'{path}.{number}.{name}',
@@ -250,9 +251,9 @@ def _is_text(text: str) -> bool:
 
 def _lean(schema: Schema, value: Any) -> Any:
     """A table without the cells that are as they are by default."""
-    if _kind_of(schema) != _ROWS or not isinstance(value, list):
+    if kind_of(schema) != ROWS or not isinstance(value, list):
         return value
-    cells = _properties(schema['items'])
+    cells = properties(schema['items'])
     return [{name: cell for name, cell in row.items()
              if not _is_default(cells.get(name, {}), cell)}
             if isinstance(row, Mapping) else row for row in value]
@@ -303,7 +304,7 @@ def read(schema: Schema, data: Data) -> Reading:
     :param data: of fields that are not in it nothing is said.
     """
     reading = Reading({}, {}, {})
-    for name, inner in _properties(schema).items():
+    for name, inner in properties(schema).items():
         value = _read(inner, name, data, reading, (name,))
         if value is not ABSENT and not _is_default(inner, value):
             reading.values[name] = value
@@ -326,7 +327,7 @@ def _read(schema: Schema, path: str, data: Data, reading: Reading,
         except _Unreadable as exc:
             reading.errors[path] = str(exc)
             return ABSENT
-    if f'{path}:{_ROWS}' in data:
+    if f'{path}:{ROWS}' in data:
         rows = _read_rows(schema, path, data, reading, place)
         return rows if rows or 'default' in schema else ABSENT
     return ABSENT
@@ -339,14 +340,14 @@ def _empty(kind: _Kind) -> Any:
 def _read_rows(schema: Schema, path: str, data: Data, reading: Reading,
                place: tuple[str | int, ...]) -> list[dict[str, Any]]:
     numbers = row_numbers(path, data)
-    if len(numbers) > _MOST_ROWS:
-        reading.errors[path] = _('These are more than %d rows.') % _MOST_ROWS
+    if len(numbers) > MOST_ROWS:
+        reading.errors[path] = _('These are more than %d rows.') % MOST_ROWS
         return []
     rows: list[dict[str, Any]] = []
     for number in numbers:
         row = {}
         wrong = len(reading.errors)
-        for name, cell in _properties(schema['items']).items():
+        for name, cell in properties(schema['items']).items():
             value = _read(cell, f'{path}.{number}.{name}', data, reading,
                           (*place, len(rows), name))
             if value is not ABSENT and not _is_default(cell, value):
@@ -364,161 +365,11 @@ def row_numbers(path: str, data: Iterable[str]) -> list[int]:
                    if found})
 
 
-# -- what a browser sent -> what to draw ------------------------------------
+def sent(schema: Schema, path: str, data: Data) -> tuple[str, str]:
+    """As what kind a field was sent, and what stands in it.
 
-
-@dataclasses.dataclass(frozen=True)
-class Choice:
-    """One of several values: what is sent of it, and what is shown."""
-
-    text: str
-    label: str
-    chosen: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Field:
-    """One thing that a form asks for.
-
-    :ivar path: such as ``users.0.name``; names the place of an error.
-    :ivar kind: line, text, secret, number, flag, choice, lines, json, rows.
-    :ivar text: what stands in it, as it was typed.
-    :ivar bounds: attributes for the browser, such as ``min``.
-    :ivar source: what the cloud offers for it, such as ``flavors``.
-    :ivar rows: of a table: its rows, each with its fields.
-    :ivar blank: of a table: the fields of a row to be added; ``__row__``
-        stands for its number.
+    :param path: the field's name without its kind.
+    :returns: the plainest kind, and '', when it was not sent.
     """
-
-    path: str
-    kind: str
-    title: str
-    help: str = ''
-    advanced: bool = False
-    required: bool = False
-    text: str = ''
-    error: str = ''
-    bounds: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    source: str = ''
-    choices: tuple[Choice, ...] = ()
-    rows: tuple[tuple[Field, ...], ...] = ()
-    blank: tuple[Field, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """Its name in the form."""
-        return f'{self.path}:{self.kind}'
-
-    @property
-    def wrong(self) -> bool:
-        """Whether it, or anything in it, has an error."""
-        return bool(self.error) or any(
-            field.wrong for row in self.rows for field in row)
-
-
-@dataclasses.dataclass(frozen=True)
-class Section:
-    """Fields that belong together.
-
-    :ivar advanced: those that few people need.
-    :ivar opened: whether one of these has an error.
-    """
-
-    title: str
-    fields: tuple[Field, ...]
-    advanced: tuple[Field, ...]
-
-    @property
-    def opened(self) -> bool:
-        return any(field.wrong for field in self.advanced)
-
-
-def sections(schema: Schema, data: Data, errors: Mapping[str, str] | None
-             = None) -> list[Section]:
-    """The form to draw.
-
-    :param data: what stands in it; see :func:`typed`.
-    :param errors: field, without its kind -> what is wrong.
-    """
-    required = schema.get('required')
-    fields = [(str(inner.get('x-group', '')), _field(
-        inner, name, data, errors or {},
-        isinstance(required, list) and name in required))
-        for name, inner in _in_order(_properties(schema))]
-    groups = dict.fromkeys(group for group, field in fields)
-    return [Section(
-        group,
-        tuple(field for of, field in fields
-              if of == group and not field.advanced),
-        tuple(field for of, field in fields
-              if of == group and field.advanced)) for group in groups]
-
-
-def _in_order(properties: Mapping[str, Schema]
-              ) -> Iterator[tuple[str, Schema]]:
-    """By group, in the order of their first members, and within each."""
-    def place(inner: Schema) -> float:
-        order = inner.get('x-order')
-        return float(order) if isinstance(order, (int, float)) \
-            else float('inf')
-
-    groups: dict[str, list[tuple[str, Schema]]] = {}
-    for name, inner in properties.items():
-        groups.setdefault(str(inner.get('x-group', '')), []).append(
-            (name, inner))
-    for members in groups.values():
-        yield from sorted(members, key=lambda one: place(one[1]))
-
-
-def _field(schema: Schema, path: str, data: Data, errors: Mapping[str, str],
-           required: bool) -> Field:
-    kind, text = next((
-        (kind, data[f'{path}:{kind}']) for kind in (*_KINDS, _ROWS)
-        if f'{path}:{kind}' in data), (_kind_of(schema), ''))
-    return Field(
-        path, kind, str(schema.get('title', path.rpartition('.')[2])),
-        str(schema.get('description', '')), schema.get('x-advanced') is True,
-        required and 'default' not in schema,
-        '' if kind == 'secret' else text, errors.get(path, ''),
-        _bounds(schema), str(schema.get('x-source', '')),
-        tuple(Choice(canonical(value), _label(value),
-                     canonical(value) == text)
-              for value in _choices(schema)) if kind == 'choice' else (),
-        tuple(_row(schema, f'{path}.{number}', data, errors)
-              for number in row_numbers(path, data)[:_MOST_ROWS])
-        if kind == _ROWS else (),
-        _row(schema, f'{path}.__row__', _typed_row(
-            schema, f'{path}.__row__'), {}) if kind == _ROWS else ())
-
-
-def _row(schema: Schema, path: str, data: Data, errors: Mapping[str, str]
-         ) -> tuple[Field, ...]:
-    return tuple(_field(cell, f'{path}.{name}', data, errors, False)
-                 for name, cell in _in_order(_properties(schema['items'])))
-
-
-def _typed_row(schema: Schema, path: str) -> dict[str, str]:
-    """A row that nobody wrote anything in."""
-    data: dict[str, str] = {}
-    for name, cell in _properties(schema['items']).items():
-        data |= _typed(cell, f'{path}.{name}', cell.get('default', ABSENT))
-    return data
-
-
-def _label(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(_('yes') if value else _('no'))
-    return str(value) if isinstance(value, str) else canonical(value)
-
-
-def _bounds(schema: Schema) -> dict[str, str]:
-    """What a browser may say at once; the service says it again."""
-    found = {attribute: canonical(schema[word])
-             for attribute, word in (('min', 'minimum'), ('max', 'maximum'),
-                                     ('minlength', 'minLength'),
-                                     ('maxlength', 'maxLength'))
-             if isinstance(schema.get(word), (int, float))
-             and not isinstance(schema[word], bool)}
-    if schema.get('type') == 'number':
-        found['step'] = 'any'
-    return found
+    return next(((kind, data[f'{path}:{kind}']) for kind in (*_KINDS, ROWS)
+                 if f'{path}:{kind}' in data), (kind_of(schema), ''))

@@ -12,154 +12,40 @@
 
 """Forms from schemas: what is shown, sent back and read is the same."""
 
-import itertools
-import os
-import pathlib
-
 import hypothesis
-from hypothesis import strategies as st
 import testtools
-import yaml
 
 from hpcdirect.blueprints import parameters
 from hpcdirect.dashboard import schema_forms
-
-ROOT = pathlib.Path(__file__).parents[4]
-SETTINGS = hypothesis.settings(
-    max_examples=int(os.environ.get('HPCDIRECT_EXAMPLES', '100')),
-    deadline=None, database=None,
-    suppress_health_check=list(hypothesis.HealthCheck))
-
-NAMES = st.from_regex(r'[a-z][a-z0-9_]{0,5}', fullmatch=True)
-# With what browsers, forms and templates are known to stumble over.
-TEXTS = st.one_of(st.text(), st.sampled_from(
-    ['', ' ', 'a\nb', '\n', 'a\r\nb', '\r', '\0', '\ud800', '{$ 1+1 $}',
-     '0', 'true', 'null', '<b>']))
-NUMBERS = st.one_of(st.integers(), st.integers(10**400, 10**401),
-                    st.floats(allow_nan=False, allow_infinity=False))
-JSON = st.recursive(
-    st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS),
-    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(
-        st.one_of(NAMES, TEXTS), inner, max_size=4)), max_leaves=8)
-
-
-@st.composite
-def leaves(draw):
-    """A property's schema, and a value that is likely to be of its kind."""
-    kind, values = draw(st.sampled_from([
-        ('string', TEXTS), ('integer', st.integers()), ('number', NUMBERS),
-        ('boolean', st.booleans()), ('null', st.none()), (None, JSON),
-        ('array', st.lists(JSON, max_size=3)), (['string', 'null'], TEXTS)]))
-    schema = {} if kind is None else {'type': kind}
-    if draw(st.booleans()):
-        schema['enum'] = draw(st.lists(values, min_size=1, max_size=3))
-        values = st.sampled_from(schema['enum'])
-    if draw(st.booleans()):
-        schema['default'] = draw(st.one_of(values, JSON))
-    return schema, draw(st.one_of(values, JSON))
-
-
-@st.composite
-def tables(draw):
-    """A list of texts or objects, and what may be in it."""
-    if draw(st.booleans()):
-        schema = {'type': 'array', 'items': {'type': 'string'}}
-        values = draw(st.lists(TEXTS, max_size=4))
-    else:
-        cells = draw(st.dictionaries(
-            st.one_of(NAMES, TEXTS), leaves(), max_size=3))
-        schema = {'type': 'array', 'items': {
-            'type': 'object', 'properties': {
-                name: cell for name, (cell, _) in cells.items()}}}
-        rows = {name: value for name, (_, value) in cells.items()}
-        values = [{name: rows[name] for name in draw(
-            st.lists(st.sampled_from(list(rows)), unique=True))}
-            if rows else {} for _ in range(draw(st.integers(0, 3)))]
-    if draw(st.booleans()):
-        schema['default'] = draw(st.one_of(st.just([]), st.just(values), JSON))
-    return schema, values
-
-
-@st.composite
-def forms(draw):
-    """A blueprint's parameters, and values of some of them."""
-    fields = draw(st.dictionaries(NAMES, st.one_of(leaves(), tables()),
-                                  max_size=4))
-    schema = {'type': 'object', 'additionalProperties': False, 'properties': {
-        name: inner for name, (inner, _) in fields.items()}}
-    return schema, {name: value for name, (_, value) in fields.items()
-                    if draw(st.booleans())}
-
-
-def sent(data):
-    """As a browser sends it: lines end in two letters, in UTF-8."""
-    return {name: text.replace('\n', '\r\n').encode().decode()
-            for name, text in data.items()}
-
-
-def fields(drawn):
-    """Every field of a form that is sent, tables' cells too."""
-    for section in drawn:
-        for field in section.fields + section.advanced:
-            yield field
-            yield from itertools.chain(*field.rows)
+from hpcdirect.tests.unit.dashboard import forms
 
 
 class AnySchemaTest(testtools.TestCase):
 
-    @SETTINGS
-    @hypothesis.given(forms())
+    @forms.SETTINGS
+    @hypothesis.given(forms.forms())
     def test_what_is_shown_comes_back(self, form):
         schema, values = form
         data = schema_forms.typed(schema, values)
-        reading = schema_forms.read(schema, sent(data))
+        reading = schema_forms.read(schema, forms.sent(data))
         self.assertEqual({}, reading.errors)
         # With the defaults that the service puts in, as it does.
         wanted = parameters.fill(schema, values)
         self.assertEqual(
             schema_forms.canonical(wanted),
             schema_forms.canonical(parameters.fill(schema, reading.values)))
-        # Drawn, it has what was sent: nothing more and nothing less.
-        drawn = schema_forms.sections(schema, data)
-        self.assertEqual(data, {field.name: field.text
-                                for field in fields(drawn)})
-
-    @SETTINGS
-    @hypothesis.given(forms(), st.data())
-    def test_whatever_is_typed_is_read_or_refused(self, form, data):
-        schema, values = form
-        shown = schema_forms.typed(schema, values)
-        typed = {name: data.draw(st.one_of(st.just(text), TEXTS))
-                 for name, text in shown.items()}
-        reading = schema_forms.read(schema, typed)
-        drawn = list(fields(schema_forms.sections(
-            schema, typed, reading.errors)))
-        self.assertEqual(typed, {field.name: field.text for field in drawn})
-        self.assertEqual(
-            set(reading.errors),
-            {field.path for field in drawn if field.error})
 
 
 class OwnBlueprintsTest(testtools.TestCase):
     """The forms of the blueprints in the tree."""
 
-    def schemas(self):
-        for file in sorted(ROOT.glob('blueprints/*/blueprint.yaml')):
-            yield file.parent.name, yaml.safe_load(
-                file.read_text())['parameters']
-
-    def test_nothing_is_left_to_json(self):
-        for name, schema in self.schemas():
+    def test_as_they_are_they_say_nothing(self):
+        for name, schema in forms.blueprints().items():
             data = schema_forms.typed(schema, {})
             self.assertEqual({}, schema_forms.read(schema, data).values, name)
-            for field in fields(schema_forms.sections(schema, data)):
-                self.assertNotEqual('json', field.kind, field.path)
-                self.assertNotEqual(field.path, field.title)
-                for cell in field.blank:
-                    self.assertNotEqual('json', cell.kind, cell.path)
 
     def test_a_table_of_people(self):
-        schema = dict(self.schemas())['slurm']
+        schema = forms.blueprints()['slurm']
         data = schema_forms.typed(schema, {'compute_count': 4}) | {
             'users:rows': '',
             'users.0.name:line': '', 'users.0.sudo:flag': 'false',
@@ -181,21 +67,6 @@ class OwnBlueprintsTest(testtools.TestCase):
         self.assertEqual('users', reading.field('$.parameters.users'))
         self.assertEqual('', reading.field('$.create.name'))
 
-    def test_sections_are_in_order(self):
-        schema = {'properties': {
-            'b': {'x-group': 'Two', 'x-order': 1},
-            'a': {'x-group': 'One', 'x-order': 2},
-            'c': {'x-group': 'One', 'x-order': 1, 'x-advanced': True},
-            'd': {'x-group': 'Two'}, 'e': {'x-group': 'Two', 'x-order': 0}}}
-        found = schema_forms.sections(schema, schema_forms.typed(schema, {}),
-                                      {'c': 'wrong'})
-        self.assertEqual(
-            [('Two', ['e', 'b', 'd'], [], False),
-             ('One', ['a'], ['c'], True)],
-            [(one.title, [field.path for field in one.fields],
-              [field.path for field in one.advanced], one.opened)
-             for one in found])
-
 
 class SecretTest(testtools.TestCase):
 
@@ -208,5 +79,3 @@ class SecretTest(testtools.TestCase):
         typed = {'word:secret': 'open sesame'}
         self.assertEqual({'word': 'open sesame'},
                          schema_forms.read(schema, typed).values)
-        (section,) = schema_forms.sections(schema, typed)
-        self.assertEqual('', section.fields[0].text)
