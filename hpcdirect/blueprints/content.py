@@ -41,7 +41,8 @@ MODULES = 'library'
 _IGNORED = ('.git', '__pycache__', '*.pyc', '*~', '.*.sw?', '#*#', '.#*',
             '*.bak', '*.orig', '*.rej', '*.retry', '.DS_Store')
 #: For people.
-_READ = ('README', 'README.*', 'LICENSE', 'CHANGELOG', 'CHANGELOG.*')
+_READ = ('README', 'README.*', 'LICENSE', 'CHANGELOG', 'CHANGELOG.*',
+         'icon.svg')
 _YAML = ('.yaml', '.yml')
 #: Larger ones are no playbooks.
 _MOST_BYTES = 1 << 20

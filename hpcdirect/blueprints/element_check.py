@@ -70,7 +70,7 @@ def parameters(source: Document, schema: Mapping[str, Any]
         return
     yield from _secrets(source, schema)
     checker = wording.validator(schema)
-    for path, inner in _schemas(schema, ()):
+    for path, inner in schemas(schema, ()):
         if 'default' not in inner:
             continue
         errors = checker.evolve(schema=inner).iter_errors(inner['default'])
@@ -85,7 +85,7 @@ def parameters(source: Document, schema: Mapping[str, Any]
 def _secrets(source: Document, schema: Mapping[str, Any]
              ) -> Iterator[Finding]:
     """What is marked secret must be where it is seen, and long enough."""
-    for path, inner in _schemas(schema, ()):
+    for path, inner in schemas(schema, ()):
         if not hiding.is_secret(inner):
             continue
         place, said = ('parameters', *path), f'{path[-1]} is secret'
@@ -121,7 +121,7 @@ def updates(source: Document, schema: Mapping[str, Any],
 def _of_schema(schema: Mapping[str, Any]) -> Iterator[wording.Found]:
     """Where a schema is none, or points out of itself."""
     yield from wording.of_schema(schema)
-    for path, inner in _schemas(schema, ()):
+    for path, inner in schemas(schema, ()):
         target = inner.get('$ref')
         if isinstance(target, str) and not (
                 target.startswith('#/$defs/')
@@ -132,8 +132,8 @@ def _of_schema(schema: Mapping[str, Any]) -> Iterator[wording.Found]:
             yield ('required',), f'names "{name}", which is no parameter'
 
 
-def _schemas(value: Any, path: Path
-             ) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+def schemas(value: Any, path: Path
+            ) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """Every schema inside a schema, itself included."""
     if not isinstance(value, Mapping):
         return
@@ -142,14 +142,14 @@ def _schemas(value: Any, path: Path
         inner = value.get(key)
         if isinstance(inner, Mapping):
             for name, one in inner.items():
-                yield from _schemas(one, (*path, key, name))
+                yield from schemas(one, (*path, key, name))
     for key in ('items', 'additionalProperties', 'not'):
-        yield from _schemas(value.get(key), (*path, key))
+        yield from schemas(value.get(key), (*path, key))
     for key in ('anyOf', 'oneOf', 'allOf', 'prefixItems'):
         several = value.get(key)
         if isinstance(several, list):
             for number, one in enumerate(several):
-                yield from _schemas(one, (*path, key, number))
+                yield from schemas(one, (*path, key, number))
 
 
 def _roles(source: Document, one: Element) -> Iterator[Finding]:

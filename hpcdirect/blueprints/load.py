@@ -27,6 +27,7 @@ from hpcdirect.blueprints import content
 from hpcdirect.blueprints import document
 from hpcdirect.blueprints import element_check
 from hpcdirect.blueprints import grading
+from hpcdirect.blueprints import icon
 from hpcdirect.blueprints import schema
 from hpcdirect.blueprints import wording
 from hpcdirect.blueprints.document import Document
@@ -94,6 +95,8 @@ def load_blueprint(folder: pathlib.Path, elements: Elements) -> Blueprint:
                    for name, said in data['node_groups'].items())
     uses = _uses(source, groups, elements, findings)
     files = _texts(folder)
+    drawn, wrong = icon.read(folder)
+    findings += wrong
     blueprint = Blueprint(
         name=data['name'], version=data['version'], label=data['label'],
         description=data['description'], folder=folder,
@@ -103,15 +106,14 @@ def load_blueprint(folder: pathlib.Path, elements: Elements) -> Blueprint:
         volumes=tuple(VolumeUse(name, said['mount'], tuple(said['groups']))
                       for name, said in data.get('volumes', {}).items()),
         elements=tuple(uses.values()),
-        outputs=tuple(Output(
-            name, said['title'], said['kind'], said['value'],
-            said.get('description', ''), said.get('with', {}),
-            said.get('when', {}))
-            for name, said in data.get('outputs', {}).items()),
-        login=data.get('login', groups[0].name), readme=_readme(folder),
-        templates={backend: files[section['template']] for backend, section
-                   in data['infrastructure'].items()
-                   if section.get('template') in files}, files=files)
+        outputs=tuple(_output(name, said) for name, said
+                      in data.get('outputs', {}).items()),
+        login=data.get('login', groups[0].name),
+        fields=tuple(data.get('fields', ())), icon=drawn,
+        readme=_readme(folder), files=files, templates={
+            backend: files[section['template']] for backend, section
+            in data['infrastructure'].items()
+            if section.get('template') in files})
     findings.extend(check.blueprint(source, blueprint, uses))
     _raise(findings)
     return blueprint
@@ -196,6 +198,12 @@ def _group(name: str, said: Mapping[str, Any]) -> NodeGroup:
     return NodeGroup(name, said.get('label', name), count,
                      said.get('min_count', 0), said.get('max_count', 1000),
                      said.get('max_unavailable', '25%'))
+
+
+def _output(name: str, said: Mapping[str, Any]) -> Output:
+    return Output(name, said['title'], said['kind'], said['value'],
+                  said.get('description', ''), said.get('with', {}),
+                  said.get('when', {}))
 
 
 def _uses(source: Document, groups: tuple[NodeGroup, ...],

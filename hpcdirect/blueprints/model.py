@@ -255,6 +255,8 @@ class Blueprint:
     :param files: name -> text of the folder's YAML files but
         ``blueprint.yaml``; a template may name them.
     :param login: node group whose first node people log in to.
+    :param fields: of work that it is for, such as ``genomics``.
+    :param icon: SVG that can do nothing but draw, or ''.
     """
 
     name: str
@@ -270,6 +272,8 @@ class Blueprint:
     elements: tuple[ElementUse, ...] = ()
     outputs: tuple[Output, ...] = ()
     login: str = ''
+    fields: tuple[str, ...] = ()
+    icon: str = ''
     readme: str = ''
     templates: Mapping[str, str] = dataclasses.field(default_factory=dict)
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -265,6 +265,8 @@ blueprint: dict[str, Any] = {
         'volumes': {'type': 'object', 'propertyNames': name,
                     'additionalProperties': volume},
         'elements': {'type': 'array', 'items': element_use},
+        'fields': {**names, 'maxItems': 10, 'description': 'What it is for, '
+                   'such as genomics; people find it by them.'},
         'outputs': {'type': 'object', 'propertyNames': {
             'pattern': '^[a-z][a-z0-9_]*$',
             'description': 'small letters, digits and underscores'},

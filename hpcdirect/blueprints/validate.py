@@ -18,7 +18,9 @@ from collections.abc import Iterable
 import pathlib
 import sys
 
+from hpcdirect.blueprints import document
 from hpcdirect.blueprints import folders
+from hpcdirect.blueprints import layout
 from hpcdirect.blueprints import load
 from hpcdirect.blueprints.model import Element
 from hpcdirect.exception import BlueprintInvalid
@@ -45,14 +47,16 @@ def validate_folder(path: str | pathlib.Path,
     try:
         if (folder / 'blueprint.yaml').is_file():
             load.load_blueprint(folder, Finder(parents))
+            file = folder / 'blueprint.yaml'
         elif (folder / 'element.yaml').is_file():
             load.load_element(folder)
+            file = folder / 'element.yaml'
         else:
             return [Finding('There is neither a blueprint.yaml nor an '
                             'element.yaml in this folder.', str(folder))]
+        return list(layout.findings(document.read(file)))
     except BlueprintInvalid as exc:
         return list(exc.findings)
-    return []
 
 
 class Finder:

@@ -46,11 +46,14 @@ class Blueprint(_Resource):
 
     base_path = '/blueprints'
     resources_key = 'blueprints'
-    _query_mapping = resource.QueryParameters('q', 'sort', 'fields')
+    _query_mapping = resource.QueryParameters(
+        'q', 'field', 'sort', 'fields')
     name = resource.Body('name', alternate_id=True)
     version = resource.Body('version')
     label = resource.Body('label')
     description = resource.Body('description')
+    fields = resource.Body('fields', type=list)
+    icon = resource.Body('icon')
     versions = resource.Body('versions', type=list)
     backends = resource.Body('backends', type=list)
     elements = resource.Body('elements', type=list)

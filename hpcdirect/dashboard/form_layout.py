@@ -59,7 +59,7 @@ class Field:
     :ivar kind: line, text, secret, number, flag, choice, lines, json, rows.
     :ivar text: what stands in it, as it was typed.
     :ivar bounds: attributes for the browser, such as ``min``.
-    :ivar source: what the cloud offers for it, such as ``flavors``.
+    :ivar source: what the cloud offers for it, such as ``images``.
     :ivar rows: of a table: its rows, each with its fields.
     :ivar blank: of a table: the fields of a row to be added; ``__row__``
         stands for its number.

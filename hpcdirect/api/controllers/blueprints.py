@@ -23,6 +23,7 @@ from hpcdirect.api.experience import Experience
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import blueprints as schema
 from hpcdirect.api.services import Services
+from hpcdirect.blueprints import model
 from hpcdirect.policies import blueprints as policies
 
 
@@ -39,13 +40,18 @@ class Blueprints(Resource):
         self.authorize(policies.BLUEPRINTS)
         catalogue = self.services.catalogue
         told = self._experience.of(self.project)
-        part = query.get('q', '').casefold()
         found = catalogued.listing(
             (schema.entry(one, catalogue.versions(one.name), told(one.name))
-             for one in catalogue.blueprints() if part in '\n'.join(
-                 (one.name, one.label, one.description)).casefold()),
+             for one in catalogue.blueprints() if _asked_for(one, query)),
             self.page(query, {}, 'name:asc'))
         return self.answer('blueprints', found, dict, query)
+
+
+def _asked_for(one: model.Blueprint, query: dict[str, Any]) -> bool:
+    """Whether a blueprint is of those that a query is about."""
+    return query.get('q', '').casefold() in '\n'.join(
+        (one.name, one.label, one.description, *one.fields)).casefold() \
+        and query.get('field') in (None, *one.fields)
 
 
 class Blueprint(Resource):

@@ -28,6 +28,8 @@ _BRIEF = {
     'version': common.text('The version.'),
     'label': common.text('The name for people.'),
     'description': common.text('What it is, one sentence.'),
+    'fields': common.words('What it is for, such as genomics.'),
+    'icon': common.text('SVG that can do nothing but draw, or "".'),
     'versions': common.words('Versions there are, the highest first.'),
     'backends': common.words('Backends it can be built on.'),
     'typical': common.typical(
@@ -47,8 +49,10 @@ _ENTRY = common.closed({
 LIST = common.listed('blueprints', _ENTRY, 'The highest version of each.')
 LIST_QUERY = common.query(_ENTRY, {
     **common.MARKER, 'q': common.text(
-        'Part of the name, the label or the description, in any case.',
-        minLength=1, maxLength=255)},
+        'Part of the name, the label, the description or a field, in any '
+        'case.',
+        minLength=1, maxLength=255),
+    'field': common.text('One of its fields.', minLength=1, maxLength=40)},
                           ('name', 'version', 'label'))
 
 SHOW = common.closed({
@@ -99,6 +103,7 @@ def _brief(blueprint: Blueprint, versions: Iterable[str],
            told: Mapping[str, Any]) -> dict[str, Any]:
     return {'name': blueprint.name, 'version': blueprint.version,
             'label': blueprint.label, 'description': blueprint.description,
+            'fields': list(blueprint.fields), 'icon': blueprint.icon,
             'versions': list(versions),
             'backends': sorted(blueprint.infrastructure), **told}
 

@@ -24,8 +24,8 @@ from hpcdirect.client import resources
 from hpcdirect.client.osc import base
 from hpcdirect.client.osc import values
 
-_SHOWN = ('name', 'version', 'label', 'description', 'versions', 'backends',
-          'node_groups', 'elements', 'login', 'typical', 'in_use',
+_SHOWN = ('name', 'version', 'label', 'description', 'fields', 'versions',
+          'backends', 'node_groups', 'elements', 'login', 'typical', 'in_use',
           'parameters', 'outputs', 'digest')
 
 
@@ -35,13 +35,15 @@ class ListBlueprint(base.Lister):
     columns: ClassVar = {
         'Name': 'name', 'Version': 'version', 'Label': 'label'}
     more: ClassVar = {
-        'Description': 'description', 'Versions': 'versions',
-        'Backends': 'backends', 'Node Groups': 'node_groups',
+        'Description': 'description', 'Fields': 'fields',
+        'Versions': 'versions', 'Backends': 'backends',
+        'Node Groups': 'node_groups',
         'Elements': 'elements', 'Usually': 'typical',
         'In Use': 'in_use'}
     filters: ClassVar = {
-        'q': 'Only those whose name, label or description holds this, in any '
-             'case'}
+        'q': 'Only those whose name, label, description or a field holds '
+             'this, in any case',
+        'field': 'Only those that are for this, such as genomics'}
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
@@ -61,6 +63,8 @@ class ShowBlueprint(base.ShowOne):
                            help='Only what can be chosen, one a row')
         which.add_argument('--readme', action='store_true',
                            help='Only the readme, as it is')
+        which.add_argument('--icon', action='store_true',
+                           help='Only the icon, as SVG')
         which.add_argument('--template', action='store_true',
                            help='Only what the cloud will be asked for, such '
                                 'as the HOT that Heat gets')
@@ -71,7 +75,7 @@ class ShowBlueprint(base.ShowOne):
         return parser
 
     def run(self, parsed_args: argparse.Namespace) -> int:
-        """Readme and template are text, so no table goes around them."""
+        """Readme, icon and template are text, so no table goes around them."""
         if parsed_args.template:
             query = {'parameters': json.dumps(
                 values.parameters(parsed_args))}
@@ -79,8 +83,9 @@ class ShowBlueprint(base.ShowOne):
                 query['backend'] = parsed_args.backend
             text = self.api.get_template(parsed_args.blueprint,
                                          **query)['template']
-        elif parsed_args.readme:
-            text = self.api.get_blueprint(parsed_args.blueprint).readme or ''
+        elif parsed_args.readme or parsed_args.icon:
+            found = self.api.get_blueprint(parsed_args.blueprint)
+            text = (found.icon if parsed_args.icon else found.readme) or ''
         else:
             return super().run(parsed_args)
         self.app.stdout.write(f'{text.rstrip()}\n')

@@ -46,6 +46,9 @@ OUTPUTS = {
                'with': {'mib': {'parameter': 'memory'}}}}
 
 
+ICON = ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8">'
+        '<path d="M0 0h8"></path></svg>')
+
 #: Not of the blueprint; makes accounts.
 PEOPLE = {
     'name': 'people', 'version': '1.0.0', 'label': 'People',
@@ -106,9 +109,11 @@ class Api(fixtures.Fixture):
     def _setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix='hd-'))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        folders.write_tree(self.folder, folders.changed(
-            BLUEPRINT, 'outputs', to=OUTPUTS), (
+        made = folders.write_tree(self.folder, folders.changed(
+            folders.changed(BLUEPRINT, 'outputs', to=OUTPUTS),
+            'fields', to=['testing', 'life-sciences']), (
             folders.MUNGE, folders.SLURM, PEOPLE))
+        (made / 'icon.svg').write_text(ICON)
         self.conf = cfg.ConfigOpts()
         options.register_opts(self.conf)
         self.conf([], project='hpcdirect', default_config_files=[],

@@ -17,6 +17,7 @@ import datetime
 import testtools
 
 from hpcdirect.exception import BackendError
+from hpcdirect.tests.functional import api
 from hpcdirect.tests.functional import rows
 from hpcdirect.tests.functional.api import Api
 
@@ -199,10 +200,19 @@ class ExperienceTests(Case):
         self.assertEqual((11, 6), (typical['count'], in_use))
 
     def test_by_words(self):
-        for words, found in (('small', 1), ('nothing like it', 0)):
+        for query, found in (
+                ('q=small', 1), ('q=nothing%20like%20it', 0), ('q=SCIENCE', 1),
+                ('field=testing', 1), ('field=life-sciences', 1),
+                ('field=science', 0), ('field=testing&q=nothing', 0)):
             self.assertEqual(found, len(self.get(
-                f'/v1/blueprints?q={words.replace(" ", "%20")}',
-            )['blueprints']), words)
+                f'/v1/blueprints?{query}')['blueprints']), query)
+
+    def test_what_it_is_for_and_how_it_looks(self):
+        (found,) = self.get('/v1/blueprints')['blueprints']
+        shown = self.get('/v1/blueprints/small')
+        for one in (found, shown):
+            self.assertEqual((['testing', 'life-sciences'], api.ICON),
+                             (one['fields'], one['icon']))
 
 
 class PageTests(Case):

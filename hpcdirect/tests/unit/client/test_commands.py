@@ -33,7 +33,8 @@ BLUEPRINT = {
     'name': 'slurm', 'version': '1.0.0', 'label': 'Slurm',
     'description': '', 'versions': ['1.0.0'], 'backends': ['local'],
     'elements': [], 'node_groups': [], 'login': 'head', 'digest': 'd',
-    'parameters': SCHEMA, 'readme': 'Read *me*.\n'}
+    'parameters': SCHEMA, 'readme': 'Read *me*.\n',
+    'fields': ['genomics'], 'icon': '<svg></svg>'}
 #: A cluster that may be gone: nobody is asked for its name.
 GONE = '3f1c0e52-7a86-4d0b-9c35-0f2d1b6a7e48'
 
@@ -224,6 +225,8 @@ class ReadTest(base.ClientTest):
     def test_lists_take_one_request(self):
         for words, path, body in (
                 ('blueprint list', '/blueprints', BLUEPRINT),
+                ('blueprint list --field genomics --long', '/blueprints',
+                 BLUEPRINT),
                 ('element list', '/elements', {
                     'name': 'x', 'version': '1', 'grade': 'A'}),
                 ('element list --long', '/elements', {
@@ -296,6 +299,10 @@ class ReadTest(base.ClientTest):
         code, out, _ = self.openstack('hpc', 'blueprint', 'show', 'slurm',
                                       '--readme')
         self.assertEqual((0, 'Read *me*.\n'), (code, out))
+        self.assertEqual('<svg></svg>\n', self.openstack(
+            'hpc', 'blueprint', 'show', 'slurm', '--icon')[1])
+        self.assertNotIn('icon', self.table(
+            'hpc', 'blueprint', 'show', 'slurm'))
         found = self.table('hpc', 'blueprint', 'show', 'slurm',
                            '--parameters')
         self.assertEqual('integer, 1.., default 2 (Compute nodes)',
