@@ -19,6 +19,7 @@ from typing import Any
 
 from django import http
 from django.template import loader
+from django.utils.translation import gettext as _
 from django.views import generic
 from horizon import views
 
@@ -55,7 +56,7 @@ class Page(views.HorizonTemplateView):
                            **kwargs: Any) -> http.HttpResponse:
         # Horizon would run the title as a template, which is no place for
         # names that people gave.
-        context.setdefault('page_title', self.page_title)
+        context.setdefault('page_title', self.page_title or _('HPC'))
         response = super().render_to_response(context, **kwargs)
         if 'trouble' in context:
             response.status_code = context['trouble'].status

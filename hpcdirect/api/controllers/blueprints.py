@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hpcdirect.api import allowed
 from hpcdirect.api import catalogued
 from hpcdirect.api import creation
 from hpcdirect.api import validation
@@ -44,7 +45,13 @@ class Blueprints(Resource):
             (schema.entry(one, catalogue.versions(one.name), told(one.name))
              for one in catalogue.blueprints() if _asked_for(one, query)),
             self.page(query, {}, 'name:asc'))
-        return self.answer('blueprints', found, dict, query)
+        return {**self.answer('blueprints', found, dict, query),
+                'allowed': _allowed(self)}
+
+
+def _allowed(asked: Resource) -> dict[str, str]:
+    may = allowed.Allowed(asked.services.policy, asked.context)
+    return {'create': may.create(asked.project)}
 
 
 def _asked_for(one: model.Blueprint, query: dict[str, Any]) -> bool:
@@ -68,9 +75,10 @@ class Blueprint(Resource):
         """Show a blueprint with its parameters."""
         self.authorize(policies.BLUEPRINTS)
         found = self.services.catalogue.blueprint(blueprint)
-        return schema.view(found,
-                           self.services.catalogue.versions(found.name),
-                           self._experience.of(self.project)(found.name))
+        return {**schema.view(found,
+                              self.services.catalogue.versions(found.name),
+                              self._experience.of(self.project)(found.name)),
+                'allowed': _allowed(self)}
 
 
 class Template(Resource):

@@ -20,6 +20,7 @@ from typing import Any
 import pecan
 from sqlalchemy import orm
 
+from hpcdirect.api import allowed
 from hpcdirect.api import creation
 from hpcdirect.api import expiry
 from hpcdirect.api import matching
@@ -78,9 +79,11 @@ class Clusters(Resource):
             around = surroundings.of(session, self.services,
                                      listing.rows, fields)
         base = pecan.request.application_url
-        return self.answer(
+        may = allowed.Allowed(self.services.policy, self.context)
+        return {**self.answer(
             'clusters', listing, lambda row: fields.view(
-                row, around[row.id], base), query)
+                row, around[row.id], base), query),
+                'allowed': {'create': may.create(project)}}
 
     @validation.schemas(body=schema.CREATE, response=schema.SHOW,
                         status=(202,))

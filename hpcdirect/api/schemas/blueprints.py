@@ -46,7 +46,8 @@ _ENTRY = common.closed({
     'node_groups': common.words('Names of its node groups.'),
 })
 
-LIST = common.listed('blueprints', _ENTRY, 'The highest version of each.')
+LIST = common.listed('blueprints', _ENTRY, 'The highest version of each.',
+                     allowed=common.ALLOWED)
 LIST_QUERY = common.query(_ENTRY, {
     **common.MARKER, 'q': common.text(
         'Part of the name, the label, the description or a field, in any '
@@ -84,6 +85,7 @@ SHOW = common.closed({
     'readme': common.text('What the author says, reStructuredText.'),
     'login': common.text('Node group whose first node people log in to.'),
     'digest': common.text('sha256 of all its files, hexadecimal.'),
+    'allowed': common.ALLOWED,
 })
 
 

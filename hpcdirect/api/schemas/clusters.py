@@ -211,7 +211,8 @@ SHOW = common.closed({
     'links': common.LINKS,
 })
 
-LIST = common.listed('clusters', SHOW, 'Clusters.', counted=True)
+LIST = common.listed('clusters', SHOW, 'Clusters.', counted=True,
+                     allowed=common.ALLOWED)
 
 #: What is equal to a column.
 FILTERS = {

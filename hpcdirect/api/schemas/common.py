@@ -184,15 +184,23 @@ BACKWARDS: Schema = {
 }
 
 
+#: Of a project, not of one of its clusters.
+ALLOWED = closed({
+    'create': text('Why no cluster may be made, a sentence; or "".')},
+    description='What the caller may do here.')
+
+
 def listed(name: str, entry: Schema, description: str,
-           counted: bool = False) -> Schema:
+           counted: bool = False, allowed: Schema | None = None) -> Schema:
     """The response to a list: entries may lack fields not asked for.
 
     :param counted: it can say how many there are.
+    :param allowed: it tells what the caller may do beside.
     """
     partial = {key: value for key, value in entry.items()
                if key != 'required'}
-    shown = {name: items(partial, description), 'links': LINKS}
+    shown = {name: items(partial, description), 'links': LINKS,
+             **({'allowed': allowed} if allowed else {})}
     more = {'count': number('On all pages; told with with_count.')} \
         if counted else {}
     return closed({**shown, **more}, shown)

@@ -58,10 +58,7 @@ SHOW = common.closed({
     'busy': common.items(_CLUSTER, 'Clusters that something is done to; five '
                          'at most.'),
     'lately': common.items(_DEPLOYMENT, 'The ten newest deployments.'),
-    'allowed': common.closed({
-        'create': common.text('Why no cluster may be made, a sentence; or '
-                              '"".')},
-        description='What the caller may do here.'),
+    'allowed': common.ALLOWED,
 })
 
 QUERY = common.closed({

@@ -22,6 +22,7 @@ import functools
 import json
 import os
 import pathlib
+import sys
 import uuid
 
 from keystoneauth1 import session
@@ -90,6 +91,16 @@ def service(person):
         project_domain_id='default')
     return proxy.attach(openstack.connection.Connection(
         session=session.Session(auth=auth)))
+
+
+def environment(person):
+    """What the shell of that person knows."""
+    return {
+        'PATH': f'{pathlib.Path(sys.executable).parent}:{os.environ["PATH"]}',
+        'OS_AUTH_URL': KEYSTONE, 'OS_USERNAME': person,
+        'OS_PASSWORD': password(), 'OS_PROJECT_NAME': PEOPLE[person],
+        'OS_USER_DOMAIN_ID': 'default', 'OS_PROJECT_DOMAIN_ID': 'default',
+        'OS_IDENTITY_API_VERSION': '3', 'HOME': str(_STATE)}
 
 
 class UiTest(testtools.TestCase):

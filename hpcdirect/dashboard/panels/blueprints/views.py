@@ -28,6 +28,7 @@ from django.utils.translation import gettext_lazy
 from hpcdirect.client import proxy
 from hpcdirect.dashboard import commands
 from hpcdirect.dashboard import errors
+from hpcdirect.dashboard import form_layout
 from hpcdirect.dashboard import pages
 from hpcdirect.dashboard import readme
 from hpcdirect.dashboard import schema_forms
@@ -44,8 +45,10 @@ class Index(pages.Page):
     page_title = gettext_lazy('Blueprints')
 
     def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
-        q = self.request.GET.get('q', '')
-        return {**hpc.read('/blueprints', q=q or None), 'q': q}
+        asked = {name: self.request.GET.get(name, '')
+                 for name in ('q', 'field')}
+        return {**hpc.read('/blueprints', **{
+            name: value or None for name, value in asked.items()}), **asked}
 
 
 class Detail(pages.Page):
@@ -58,7 +61,7 @@ class Detail(pages.Page):
         return {'blueprint': blueprint,
                 'page_title': blueprint['label'] or blueprint['name'],
                 'readme': readme.html(blueprint['readme']),
-                'sections': schema_forms.sections(
+                'sections': form_layout.sections(
                     blueprint['parameters'], schema_forms.typed(
                         blueprint['parameters'], {}))}
 
@@ -131,7 +134,7 @@ class _Form:
         """What the templates draw."""
         return {'blueprint': self.blueprint, 'own': self.own,
                 'errors': self.errors, 'on_top': self.on_top,
-                'sections': schema_forms.sections(
+                'sections': form_layout.sections(
                     self.schema, self.data, self.errors)}
 
 

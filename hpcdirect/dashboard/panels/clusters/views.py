@@ -55,6 +55,7 @@ def _listed(hpc: proxy.Proxy, asked: http.QueryDict) -> dict[str, Any]:
              for link in found.get('links', ())}
     kept = {name: query[name] for name in _FILTERS if name in query}
     return {'clusters': found['clusters'], 'count': found.get('count'),
+            'allowed': found['allowed'],
             'asked': query,
             **{name: parse.urlencode(kept | _page(links[rel]))
                for name, rel in (('newer', 'prev'), ('older', 'next'))
@@ -217,10 +218,15 @@ class Delete(pages.Page):
 
     def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
         cluster = hpc.read(f'/clusters/{words["cluster"]}')
+        shown = {'cluster': cluster, 'refused': cluster['allowed']['delete'],
+                 'page_title': _('Tear down %s') % cluster['name']}
+        if shown['refused']:
+            return shown
         plan = hpc.plan(cluster=cluster['id'], delete=True)
-        return {'cluster': cluster, 'plan': plan,
-                'rows': steps.rows(plan['steps']),
-                'page_title': _('Tear down %s') % cluster['name'],
+        return {**shown, 'plan': plan, 'rows': steps.rows(plan['steps']),
+                'refused': ' '.join(
+                    change['reason'] for change in plan['changes']
+                    if change['verdict'] == 'refused'),
                 'command': commands.line(
                     commands.act('delete', cluster['name']))}
 
@@ -229,7 +235,7 @@ class Delete(pages.Page):
         """Take it down when its name was typed."""
         hpc = connection.service(request)
         try:
-            name = hpc.read(f'/clusters/{cluster}', fields='name')['name']
+            name = hpc.read(f'/clusters/{cluster}')['name']
             if request.POST.get('name') != name:
                 context = self.get_context_data(cluster=cluster)
                 context['wrong'] = _('Type the name as it is written above.')

@@ -1,0 +1,147 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Every page: for each persona, on a phone, with hostile text."""
+
+import json
+import re
+import shlex
+import subprocess
+
+from playwright.sync_api import expect
+
+from hpcdirect.tests.ui import base
+
+#: What people and blueprints may write, and browsers must not run.
+HOSTILE = (
+    '<script>window.pwned=1</script><img src=x onerror="window.pwned=1">'
+    '{$ constructor.constructor("window.pwned=1")() $}{{ 7*7 }}'
+    "'\"><svg/onload=window.pwned=1>")
+_WRITES = ('Launch', 'Launch a cluster', 'Check', 'Repair', 'Cancel',
+           'Try again', 'Tear down …')
+
+
+class PagesTest(base.UiTest):
+    """All pages that there are."""
+
+    def paths(self, cluster):
+        """Name -> path."""
+        return {
+            'overview': '/project/hpc/',
+            'blueprints': '/project/hpc_blueprints/',
+            'blueprint': '/project/hpc_blueprints/slurm/',
+            'launch': '/project/hpc_blueprints/slurm/launch',
+            'clusters': '/project/hpc_clusters/',
+            'cluster': f'/project/hpc_clusters/{cluster.id}/',
+            'delete': f'/project/hpc_clusters/{cluster.id}/delete'}
+
+    def active(self, **wish):
+        """A cluster that is there."""
+        hpc = base.service('alice')
+        return hpc.wait(self.cluster(**wish), timeout=60)
+
+    def test_a_reader_sees_all_and_no_button_that_would_be_refused(self):
+        made = self.active()
+        page = self.window('carol')
+        for name, path in self.paths(made).items():
+            answer = page.goto(path)
+            self.assertEqual(200, answer.status, name)
+            for word in _WRITES:
+                expect(page.locator('#content_body').get_by_role(
+                    'button', name=word, exact=True)).to_have_count(0)
+                expect(page.locator('#content_body').get_by_role(
+                    'link', name=word, exact=True)).to_have_count(0)
+            self.picture(page, f'reader-{name}')
+
+    def test_another_project_sees_nothing_of_it(self):
+        made = self.active()
+        page = self.window('bob')
+        page.goto('/project/hpc_clusters/')
+        expect(page.locator('#hpc')).not_to_contain_text(made.name)
+        answer = page.goto(f'/project/hpc_clusters/{made.id}/')
+        self.assertEqual(404, answer.status)
+        expect(page.locator('#hpc [role=alert]')).to_contain_text(made.id)
+
+    def test_what_is_not_there_is_said(self):
+        page = self.window('alice')
+        for path in ('/project/hpc_clusters/none/',
+                     '/project/hpc_clusters/none/delete',
+                     '/project/hpc_blueprints/none/',
+                     '/project/hpc_blueprints/none/launch'):
+            self.assertEqual(404, page.goto(path).status, path)
+            expect(page.locator('#hpc [role=alert]')).to_contain_text('none')
+        answer = page.goto('/project/hpc_clusters/?marker=none')
+        self.assertEqual(400, answer.status)
+
+    def test_nothing_is_wider_than_a_phone(self):
+        made = self.active()
+        page = self.window('alice', width=390)
+        for name, path in self.paths(made).items():
+            page.goto(path)
+            self.assertEqual((name, 390), (name, page.evaluate(
+                'document.documentElement.scrollWidth')))
+            self.picture(page, f'phone-{name}')
+
+    def test_hostile_text_is_shown_and_does_nothing(self):
+        made = self.active(description=HOSTILE[:255], tags=['a.b'])
+        page = self.window('alice')
+        page.goto(f'/project/hpc_clusters/?q={HOSTILE[:60]}')
+        self.assertEqual(HOSTILE[:60], page.input_value('#hpc-find'))
+        page.goto('/project/hpc_blueprints/slurm/launch')
+        page.fill('#f-name', made.name)
+        page.fill('#f-description', HOSTILE[:255])
+        page.fill('[name="partition:line"]', HOSTILE)
+        expect(page.locator('[data-error=partition]')).not_to_be_empty()
+        page.click('button[value=review]')
+        self.assertEqual(HOSTILE[:255], page.input_value('#f-description'))
+        self.assertEqual(HOSTILE, page.input_value(
+            '[name="partition:line"]'))
+        self.assertIn(HOSTILE[:255], shlex.split(page.locator(
+            '#hpc-review code').text_content())[6])
+        self.assertIsNone(page.evaluate('window.pwned || null'))
+
+    def test_as_a_command_makes_the_same(self):
+        page = self.window('alice')
+        page.goto('/project/hpc_blueprints/slurm/launch')
+        name = self.name('told')
+        page.fill('#f-name', name)
+        page.fill('#f-description', "it's $HOME \"quoted\" `x`")
+        page.fill('[name="partition:line"]', 'fast')
+        page.uncheck('[name="monitoring:flag"][type=checkbox]')
+        page.click('[data-rows=users] > [data-add-row]')
+        page.fill('[name="users.0.name:line"]', 'ada')
+        code = page.locator('#hpc-review code')
+        expect(code).to_contain_text('ada')
+        command = code.text_content()
+        page.click('button[value=launch]')
+        page.wait_for_url('**/hpc_clusters/*/')
+        twin = self.name('twin')
+        done = subprocess.run(
+            ['bash', '-c', re.sub(f'{name}$', twin, command)],
+            env=base.environment('alice'), capture_output=True, text=True)
+        self.assertEqual(0, done.returncode, done.stderr)
+        hpc = base.service('alice')
+        one, other = (hpc.get_cluster(each) for each in (name, twin))
+        self.assertEqual(json.dumps(one.parameters, sort_keys=True),
+                         json.dumps(other.parameters, sort_keys=True))
+        self.assertEqual(one.description, other.description)
+        self.assertEqual('fast', one.parameters['partition'])
+
+    def test_nobody_is_logged_in(self):
+        context = base.browser().new_context(base_url=base.PORTAL)
+        self.addCleanup(context.close)
+        page = context.new_page()
+        page.goto('/project/hpc_clusters/')
+        self.assertIn('/auth/login/', page.url)
+        answer = page.request.get('/project/hpc/poll', headers={
+            'X-Requested-With': 'XMLHttpRequest'})
+        self.assertEqual(401, answer.status)
