@@ -55,7 +55,10 @@ class JourneyTest(base.UiTest):
         page.fill('#hpc-name', name)
         page.click('button.hpc-danger')
         page.wait_for_url('**/hpc_clusters/*/')
-        expect(page.locator('#hpc-head')).to_contain_text('gone')
+        # Its page stays, with what was done.
+        expect(page.locator('h1')).to_have_text('A cluster that is gone')
+        expect(page.locator('#hpc')).to_contain_text('delete')
+        self.picture(page, 'gone')
 
     def test_it_moves_while_one_looks(self):
         made = self.cluster(parameters={'seconds': 0.5})

@@ -25,6 +25,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views import generic
+from openstack import exceptions
 
 from hpcdirect.client import proxy
 from hpcdirect.dashboard import commands
@@ -104,13 +105,28 @@ class Detail(pages.Page):
     template_name = 'hpcdirect/cluster.html'
 
     def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
-        cluster = hpc.read(f'/clusters/{words["cluster"]}')
+        try:
+            cluster = hpc.read(f'/clusters/{words["cluster"]}')
+        except exceptions.NotFoundException:
+            return self._gone(hpc, words['cluster'])
         latest = cluster['deployment']
         progress = hpc.get_progress(latest['id']) if latest else {}
         return {'cluster': cluster, 'progress': progress,
                 'page_title': cluster['name'],
                 'events': _told(progress), 'verbs': _verbs(cluster),
                 **_moving(cluster, progress)}
+
+    def _gone(self, hpc: proxy.Proxy, ident: str) -> Mapping[str, Any]:
+        """What was done to a cluster outlives it."""
+        found = hpc.read('/deployments', cluster=ident, limit=_ON_A_PAGE)
+        if not found['deployments']:
+            raise exceptions.NotFoundException(
+                _('There is no cluster %s.') % ident, http_status=404)
+        progress = hpc.get_progress(found['deployments'][0]['id'])
+        return {'gone': found['deployments'], 'progress': progress,
+                'page_title': _('A cluster that is gone'),
+                'rows': steps.rows(progress['steps']),
+                'events': _told(progress)}
 
 
 def _told(progress: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -166,7 +182,10 @@ class Live(pages.Poll):
 
     def _whole(self, hpc: proxy.Proxy, ident: str, deployment: str
                ) -> dict[str, Any]:
-        cluster = hpc.read(f'/clusters/{ident}')
+        try:
+            cluster = hpc.read(f'/clusters/{ident}')
+        except exceptions.NotFoundException:
+            return {'reload': True}
         progress = hpc.get_progress(deployment)
         return {'fragments': {
             'hpc-head': self._drawn('_head', cluster=cluster,
