@@ -73,7 +73,8 @@ def wanted(services: Services, cluster: Cluster, body: Mapping[str, Any]
     grown = set(desired.slot_names(state)) - set(
         desired.slot_names(cluster.desired))
     if not findings and grown:
-        findings = creation.validate(services, blueprint, cluster, state)
+        findings = list(creation.assess(
+            services, blueprint, cluster, state).findings)
     if findings:
         raise Invalid(findings)
     return sealing.sealed(services, state, cluster.desired)

@@ -15,7 +15,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
+import dataclasses
 import functools
 import re
 from typing import Any
@@ -27,6 +29,7 @@ from hpcdirect.api import payload
 from hpcdirect.api import sealing
 from hpcdirect.api.services import Services
 from hpcdirect.backends import request
+from hpcdirect.backends.base import Assessment
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.context import RequestContext
 from hpcdirect.db import clusters
@@ -51,38 +54,105 @@ _NO_ID = '00000000-0000-0000-0000-000000000000'
 KEY_PATTERN = '^[!-~]{1,255}$'
 
 
+@dataclasses.dataclass(frozen=True)
+class Draft:
+    """A cluster that is asked for, as far as it can be made out.
+
+    :ivar blueprint: with the elements it is to have; None when there is no
+        such blueprint.
+    :ivar state: what is wanted of it; {} when that cannot be.
+    :ivar findings: all that is wrong.
+    :ivar assessment: what the backend says, if it could be asked.
+    """
+
+    cluster: Cluster
+    blueprint: Blueprint | None
+    state: State
+    findings: list[Finding]
+    assessment: Assessment
+
+
 def create(services: Services, context: RequestContext,
-           body: Mapping[str, Any], key_text: str | None) -> str:
+           asked: tuple[Mapping[str, Any], list[Finding]],
+           key_text: str | None) -> str:
     """Make a cluster, or find the one that this very request made.
 
+    :param asked: the body, and what is wrong with it already.
     :param key_text: the Idempotency-Key, None without one.
     :returns: its id.
     :raises Invalid: with all that is wrong; nothing was made then.
     """
+    body, wrong = asked
     key = _key(context, body, key_text)
     with services.database.read() as session:
-        earlier = idempotency.answered(session, key)
+        earlier = None if wrong else idempotency.answered(session, key)
     if earlier:
         return earlier
-    _, cluster, state = prepared(services, context, body)
+    made = draft(services, context, body, wrong)
+    if made.findings:
+        raise Invalid(made.findings)
+    state = sealing.sealed(services, desired.named(made.state, body['name']))
     order = clusters.Order(context, signing.Pen(services.keys),
                            Operation.CREATE, services.pins.pinned(state))
     return str(idempotency.once(
-        services.database, key, cluster,
+        services.database, key, made.cluster,
         functools.partial(clusters.create, order=order,
                           tags=body.get('tags', ()))))
 
 
-def prepared(services: Services, context: RequestContext,
-             body: Mapping[str, Any]) -> tuple[Blueprint, Cluster, State]:
+def draft(services: Services, context: RequestContext,
+          body: Mapping[str, Any], wrong: Iterable[Finding] = ()) -> Draft:
     """All that a cluster is made of, checked and not written.
 
-    :returns: its blueprint with the elements it is to have, its row, and
-        what is wanted of it.
-    :raises Invalid: with all that is wrong.
+    :param wrong: what is wrong with members of the body; the others are
+        looked at all the same, so that everything is told at once.
     """
     sealing.refuse(body)
+    findings = list(wrong)
+    body = _without(body, findings)
+    cluster = _row(context, body)
+    try:
+        for name, value in expiry.columns(services, context, cluster, body
+                                          ).items():
+            setattr(cluster, name, value)
+    except Invalid as exc:
+        findings += exc.findings
+    try:
+        blueprint, state, more = _modelled(services, context, cluster, body)
+        findings += more
+    except Invalid as exc:
+        return Draft(cluster, None, {}, [*findings, *exc.findings],
+                     Assessment())
+    assessment = Assessment()
+    if state:
+        clashes = users.clashes(blueprint, state)
+        findings += clashes
+        if cluster.backend and not clashes:
+            assessment = assess(services, blueprint, cluster, state)
+            findings += assessment.findings
+    return Draft(cluster, blueprint, state, findings, assessment)
+
+
+def _without(body: Mapping[str, Any], wrong: Iterable[Finding]
+             ) -> dict[str, Any]:
+    """A body without the members that something is wrong with."""
+    names = {re.sub(r'[.\[].*', '', finding.where.removeprefix('$.'))
+             for finding in wrong}
+    return {name: value for name, value in body.items() if name not in names}
+
+
+def _modelled(services: Services, context: RequestContext, cluster: Cluster,
+              body: Mapping[str, Any]
+              ) -> tuple[Blueprint, State, list[Finding]]:
+    """Fill in what a cluster is made from.
+
+    :returns: its blueprint, what is wanted of it, {} when that cannot be,
+        and why not.
+    :raises Invalid: it has no blueprint.
+    """
     asked, given = body.get('backend'), body.get('parameters', {})
+    if ('clone' in body) == ('blueprint' in body):
+        raise Invalid()
     if 'clone' in body:
         found, kept = past.model(services, context, body['clone'])
         blueprint = _composed(services, kept)
@@ -91,37 +161,28 @@ def prepared(services: Services, context: RequestContext,
     else:
         blueprint = _blueprint(services, body['blueprint'])
         state, wrong = _checked(desired.first, blueprint, given)
-    backend, findings = _backend(services, blueprint, asked)
-    cluster = _row(context, body, blueprint, backend)
-    for name, value in expiry.columns(services, context, cluster, body
-                                      ).items():
-        setattr(cluster, name, value)
-    findings += wrong
-    if not findings:
-        findings += users.clashes(blueprint, state)
-        findings += validate(services, blueprint, cluster, state)
-    if findings:
-        raise Invalid(findings)
-    return blueprint, cluster, sealing.sealed(
-        services, desired.named(state, cluster.name))
+    cluster.blueprint = blueprint.name
+    cluster.blueprint_version = blueprint.version
+    cluster.backend, findings = _backend(services, blueprint, asked)
+    return blueprint, state, findings + wrong
 
 
-def validate(services: Services, blueprint: Blueprint, cluster: Cluster,
-             state: State) -> list[Finding]:
-    """What stands in the way of a cluster's machines, says its backend.
+def assess(services: Services, blueprint: Blueprint, cluster: Cluster,
+           state: State) -> Assessment:
+    """What a cluster's machines meet, says its backend.
 
     :raises Unavailable: the backend does not answer.
     """
     backend = services.backends.get(cluster.backend)
     if backend is None:
-        return [Finding(f'backend {cluster.backend} is not enabled here',
-                        '$.backend')]
+        return Assessment((Finding(
+            f'backend {cluster.backend} is not enabled here', '$.backend'),))
     wanted = request.build(
         blueprint, state, cluster.backend, request.slots_of(state),
         cluster_id=cluster.id, cluster_name=cluster.name,
         project_id=cluster.project_id, public_key='')
     try:
-        return list(backend.validate(wanted))
+        return backend.assess(wanted)
     except BackendError as exc:
         raise Unavailable(reason=str(exc)) from exc
 
@@ -203,13 +264,10 @@ def _checked(make: Callable[..., State], *given: Any
         return {}, list(exc.findings)
 
 
-def _row(context: RequestContext, body: Mapping[str, Any],
-         blueprint: Blueprint, backend: str) -> Cluster:
+def _row(context: RequestContext, body: Mapping[str, Any]) -> Cluster:
     return Cluster(
         id=new_id(), project_id=str(context.project_id),
         project_name=context.project_name or '',
         user_id=context.user_id or '', user_name=context.user_name or '',
-        name=body['name'],
-        description=body.get('description', ''),
-        protected=body.get('protected', False), blueprint=blueprint.name,
-        blueprint_version=blueprint.version, backend=backend)
+        name=body.get('name', ''), description=body.get('description', ''),
+        protected=body.get('protected', False))

@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import re
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,6 +28,7 @@ from sqlalchemy import orm
 from hpcdirect.api import change
 from hpcdirect.api import creation
 from hpcdirect.api.services import Services
+from hpcdirect.backends.base import Assessment
 from hpcdirect.blueprints import hiding
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import VolumeUse
@@ -65,19 +67,49 @@ class _World:
     fingerprint: str = ''
 
 
+def creation_of(asked: Mapping[str, Any], wrong: Iterable[Finding]
+                ) -> tuple[Mapping[str, Any], list[Finding]] | None:
+    """The body of a creation that is asked about, and what is wrong with it.
+
+    :param wrong: what is wrong with all that was asked.
+    :returns: None when it is not about a creation.
+    :raises Invalid: more is wrong than the creation's body.
+    """
+    found = list(wrong)
+    inside = [dataclasses.replace(one, where=f'${place[1] or ""}')
+              for one in found if (place := re.fullmatch(
+                  r'\$\.create([.\[].*)?', one.where, re.DOTALL))]
+    body = asked.get('create')
+    if len(inside) < len(found) or (inside and not isinstance(body, dict)):
+        raise Invalid(found)
+    return None if body is None else (body, inside)
+
+
 def of_creation(services: Services, context: RequestContext,
-                body: Mapping[str, Any]) -> dict[str, Any]:
-    """What a POST of this body would do; nothing of it is kept."""
-    findings = _taken(services, context, body['name'])
-    try:
-        blueprint, cluster, state = creation.prepared(services, context, body)
-    except Invalid as exc:
-        findings += exc.findings
-    if findings:
-        return _refused(Invalid(findings))
-    return _shown(services, str(context.project_id), _Case(
-        blueprint, blueprint, state, _volumes(services, cluster, blueprint)),
-        _World())
+                body: Mapping[str, Any], wrong: Iterable[Finding] = ()
+                ) -> dict[str, Any]:
+    """What a POST of this body would do; nothing of it is kept.
+
+    :param wrong: what is wrong with the body itself.
+    """
+    made = creation.draft(services, context, body, wrong)
+    findings = [*_taken(services, context, made.cluster.name),
+                *made.findings]
+    needs = _needs(made.assessment)
+    if findings or made.blueprint is None:
+        return {**_refused(Invalid(findings)), **needs}
+    return {**_shown(services, str(context.project_id), _Case(
+        made.blueprint, made.blueprint, made.state,
+        _volumes(services, made.cluster, made.blueprint)), _World()), **needs}
+
+
+def _needs(assessment: Assessment) -> dict[str, Any]:
+    """What of the cloud would be taken."""
+    return {
+        'needs': [dataclasses.asdict(one) for one in assessment.needs],
+        'quotas': [{**dataclasses.asdict(one.quota), 'wanted': one.wanted,
+                    'after': one.after, 'fits': one.fits}
+                   for one in assessment.claims]}
 
 
 def _taken(services: Services, context: RequestContext, name: str

@@ -48,8 +48,39 @@ LOG = logging.getLogger(__name__)
 
 Schema = Mapping[str, Any]
 
-#: Reads the body of a request and checks it; raises Invalid.
-Body = Callable[[], dict[str, Any]]
+
+class Body:
+    """The body of a request, which is read when it is asked for.
+
+    :param check: reads it; gives it with all that is wrong with the request.
+    """
+
+    def __init__(self, check: Callable[[], tuple[Any, list[Finding]]]
+                 ) -> None:
+        self._check = check
+
+    def __call__(self) -> dict[str, Any]:
+        """What it says.
+
+        :raises Invalid: with all that is wrong.
+        """
+        given, wrong = self._check()
+        if wrong:
+            raise Invalid(wrong)
+        found: dict[str, Any] = given
+        return found
+
+    def looked_at(self) -> tuple[dict[str, Any], list[Finding]]:
+        """What it says, also when it is wrong, and all that is wrong.
+
+        For those who find more in what is right, and tell all at once.
+
+        :raises Invalid: nothing of it can be understood.
+        """
+        given, wrong = self._check()
+        if not isinstance(given, dict):
+            raise Invalid(wrong)
+        return given, wrong
 
 EMPTY: Schema = {'type': 'object', 'properties': {},
                  'additionalProperties': False}
@@ -93,8 +124,8 @@ def schemas(*, response: Schema, query: Schema | None = None,
             if body is not None:
                 most = conf.max_body if body.get('x-large') else min(
                     payload.SMALL, conf.max_body)
-                taken['body'] = functools.partial(
-                    _body, checkers['body'], wrong, most)
+                taken['body'] = Body(functools.partial(
+                    _body, checkers['body'], wrong, most))
             pecan.response.status = status[0]
             answer = method(self, *idents, **taken)
             _verify(checkers['response'], answer, conf.response_validation)
@@ -105,16 +136,14 @@ def schemas(*, response: Schema, query: Schema | None = None,
     return decorate
 
 
-def _body(checker: Any, wrong: list[Finding], most: int) -> Any:
-    """The body of this request; Invalid with all that is wrong with it.
+def _body(checker: Any, wrong: list[Finding], most: int
+          ) -> tuple[Any, list[Finding]]:
+    """The body of this request, and all that is wrong.
 
     :param wrong: what is wrong with the query.
     """
     given = payload.parse(pecan.request.environ['hpcdirect.body'], most)
-    found = [*wrong, *_findings(checker, given)]
-    if found:
-        raise Invalid(found)
-    return given
+    return given, [*wrong, *_findings(checker, given)]
 
 
 def _findings(against: Any, value: Any) -> Iterator[Finding]:

@@ -218,6 +218,54 @@ class Capacity:
 
 
 @dataclasses.dataclass(frozen=True)
+class Need:
+    """Machines of one type that a request wants besides those it has.
+
+    :param type: as :class:`NodeType` calls it, where it can be told.
+    :param free: how many could be had now; None: no limit, or nobody says.
+    :param fits: whether so many can be had; None: nobody can tell.
+    """
+
+    type: str
+    wanted: int
+    free: int | None = None
+    fits: bool | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """What a request wants of a quota besides what is used."""
+
+    quota: Quota
+    wanted: int
+
+    @property
+    def after(self) -> int:
+        """How much of it will be used."""
+        return self.quota.used + self.wanted
+
+    @property
+    def fits(self) -> bool:
+        """Whether the quota lets it; what wants nothing always fits."""
+        return not self.wanted or self.quota.limit is None \
+            or self.after <= self.quota.limit
+
+
+@dataclasses.dataclass(frozen=True)
+class Assessment:
+    """What a request meets.
+
+    :param findings: all that stands in its way.
+    :param needs: its machines, by type; () when nobody can tell.
+    :param claims: of every quota; () likewise.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    needs: tuple[Need, ...] = ()
+    claims: tuple[Claim, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Leftover:
     """Something that carries our tag.
 
@@ -254,6 +302,13 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     def validate(self, request: InfraRequest) -> list[Finding]:
         """All that stands in the way of this request, not the first thing."""
+
+    def assess(self, request: InfraRequest) -> Assessment:
+        """The same findings, and what of its cloud the request would take.
+
+        Both are of one look, so that they agree.
+        """
+        return Assessment(tuple(self.validate(request)))
 
     @abc.abstractmethod
     def ensure(self, request: InfraRequest) -> str:

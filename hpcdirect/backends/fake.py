@@ -15,7 +15,8 @@
 For unit tests and demonstrations. What a group's infrastructure says decides
 how its machines fare: ``delay`` seconds until they are up, ``fail`` true for
 machines that never come up, or a list of the slots that do not, ``away`` how
-often it is not there when it is asked for new machines.
+often it is not there when it is asked for new machines; ``type`` what kind of
+machine they are, and ``most`` how many of that kind there are for all.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import base64
 from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 import contextlib
 import fcntl
 import hashlib
@@ -48,7 +50,9 @@ from hpcdirect.wishes import Wish
 #: Slot -> what is known of its machine.
 Machines = dict[str, dict[str, Any]]
 
-_KNOWN = ('away', 'delay', 'fail', 'packages')
+_KNOWN = ('away', 'delay', 'fail', 'most', 'packages', 'type')
+#: Of machines of which nothing else is said.
+_TYPE = 'fake'
 
 
 class FakeBackend(base.Backend):
@@ -74,11 +78,44 @@ class FakeBackend(base.Backend):
         return f'fake-{cluster_id}'
 
     def validate(self, request: base.InfraRequest) -> list[Finding]:
-        """Keys of a group's infrastructure that mean nothing here."""
-        return [Finding(f'"{key}" means nothing to the fake backend',
-                        f'$.infrastructure.fake.groups.{group}.{key}')
-                for group, values in request.groups.items()
-                for key in values if key not in _KNOWN]
+        """What means nothing here, and machines that there are not."""
+        return [*(Finding(f'"{key}" means nothing to the fake backend',
+                          f'$.infrastructure.fake.groups.{group}.{key}')
+                  for group, values in request.groups.items()
+                  for key in values if key not in _KNOWN),
+                *(Finding(f'{need.wanted} more machines of type {need.type} '
+                          f'are wanted, {need.free} are free',
+                          '$.node_groups')
+                  for need in self._needs(request) if not need.fits)]
+
+    def assess(self, request: base.InfraRequest) -> base.Assessment:
+        """Every type of machine is a quota as well."""
+        needs = tuple(self._needs(request))
+        return base.Assessment(tuple(self.validate(request)), needs, tuple(
+            base.Claim(base.Quota(one.type, *self._stock(request, one.type)),
+                       one.wanted) for one in needs))
+
+    def _needs(self, request: base.InfraRequest) -> Iterator[base.Need]:
+        there = self._store.read(self.reference(request.cluster_id)) or {}
+        wanted = Counter(_type(request.groups.get(slot.group, {}))
+                         for slot in request.slots if slot.name not in there)
+        for kind, number in sorted(wanted.items()):
+            used, most = self._stock(request, kind)
+            free = None if most is None else max(0, most - used)
+            yield base.Need(kind, number, free,
+                            free is None or number <= free)
+
+    def _stock(self, request: base.InfraRequest, kind: str
+               ) -> tuple[int, int | None]:
+        """How many machines of a type are in use, and how many there are."""
+        most = [int(group['most']) for group in request.groups.values()
+                if 'most' in group and _type(group) == kind]
+        if not most:
+            return 0, None
+        return sum(machine.get('type', _TYPE) == kind
+                   for ref in self._store.refs()
+                   for machine in (self._store.read(ref) or {}).values()
+                   ), min(most)
 
     def networks(self, request: base.InfraRequest) -> base.Networks:
         """One that all its machines share, whosever they are."""
@@ -235,8 +272,13 @@ def _made(request: base.InfraRequest, slot: base.Slot, number: int
     group = request.groups.get(slot.group, {})
     return {'incarnation': slot.incarnation, 'number': number,
             'up_at': time.monotonic() + float(group.get('delay', 0)),
+            'type': _type(group),
             'fail': _fails(group.get('fail', False), slot.name),
             'seed': uuid.uuid4().hex}
+
+
+def _type(group: Mapping[str, Any]) -> str:
+    return str(group.get('type', _TYPE))
 
 
 def _fails(said: Any, slot: str) -> bool:

@@ -95,7 +95,7 @@ class Clusters(Resource):
         """
         self.authorize(policies.CREATE)
         ident = creation.create(
-            self.services, self.context, body(),
+            self.services, self.context, body.looked_at(),
             pecan.request.headers.get('Idempotency-Key'))
         self.context.resource_uuid = ident
         self.services.conductor.advance(ident)

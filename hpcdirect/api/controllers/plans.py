@@ -40,11 +40,13 @@ class Plans(Resource):
         A plan of a change is kept, and can be asked for by its id: PATCH
         the cluster with it.
         """
-        asked = body()  # Only it says whose leave is needed.
-        if 'create' in asked:
+        # Only it says whose leave is needed.
+        asked, wrong = body.looked_at()
+        created = plans.creation_of(asked, wrong)
+        if created is not None:
             self.authorize(policies.CREATE)
             return schema.passing(plans.of_creation(
-                self.services, self.context, asked['create']))
+                self.services, self.context, *created))
         found = self.cluster(asked['cluster'], policies.CREATE)
         if 'delete' in asked:
             return schema.passing(plans.of_deletion(self.services, found))

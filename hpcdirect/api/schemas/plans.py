@@ -73,14 +73,36 @@ SHOW = common.closed({
         'nodes': common.words('The nodes.'),
         'reason': common.text('Why.'), 'seconds': _SECONDS,
     }), 'What would be done, in order.'),
+    'needs': common.items(common.closed({
+        'type': common.text('Machines that are alike, as capacity calls '
+                            'them.'),
+        'wanted': common.number('How many it takes.'),
+        'free': common.maybe(common.number(
+            'How many could be had now; null when there is no limit, or '
+            'nobody says.')),
+        'fits': {'type': ['boolean', 'null'], 'description':
+                 'Whether so many can be had; null when nobody can tell.'},
+    }), 'Machines that a new cluster takes.'),
+    'quotas': common.items(common.closed({
+        'name': common.text('What is limited.'),
+        'used': common.number('How much of it the project has.'),
+        'limit': common.maybe(common.number(
+            'How much it may have; null when there is no limit.')),
+        'wanted': common.number('How much the new cluster takes.'),
+        'after': common.number('How much the project would have.'),
+        'fits': {'type': 'boolean', 'description': 'Whether it may.'},
+    }), 'What the cloud lets the project have, before and after.'),
     'created_at': common.maybe(common.MOMENT),
 })
+
+#: What a plan says that is not of a new cluster.
+_NOTHING_NEW: dict[str, Any] = {'needs': [], 'quotas': []}
 
 
 def passing(shown: Mapping[str, Any]) -> dict[str, Any]:
     """A plan that is not kept."""
     return {'id': None, 'cluster_id': None, 'generation': None, 'stale': '',
-            'created_at': None, **shown}
+            'created_at': None, **_NOTHING_NEW, **shown}
 
 
 def view(row: Plan, stale: str) -> dict[str, Any]:
@@ -90,4 +112,5 @@ def view(row: Plan, stale: str) -> dict[str, Any]:
     """
     return {'id': row.id, 'cluster_id': row.cluster_id,
             'generation': row.generation, 'stale': stale,
-            'created_at': when(row.created_at), **row.shown}
+            'created_at': when(row.created_at), **_NOTHING_NEW,
+            **row.shown}

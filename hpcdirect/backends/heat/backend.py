@@ -96,24 +96,28 @@ class HeatBackend(base.Backend):
 
     # -- checks -----------------------------------------------------------
 
-    @_together
     def validate(self, request: base.InfraRequest) -> list[Finding]:
         """All that can be known to go wrong before anything is asked for."""
+        return list(self.assess(request).findings)
+
+    @_together
+    def assess(self, request: base.InfraRequest) -> base.Assessment:
+        """The same; free machines if Ironic is to be seen, and quotas."""
         try:
             if not self._keystone.allowed(request.project_id):
                 user = self._keystone.identity()
-                return [Finding(
+                return base.Assessment((Finding(
                     f'hpcdirect may not work in this project: its user '
                     f'{user.name} has no role {user.role} here. "openstack '
                     f'hpc project enable" grants it, by somebody who may.',
-                    '$.backend')]
+                    '$.backend'),))
             stack = self._stacks(request.project_id).get(
                 template.name(request.cluster_id))
             stored = (self._stacks(request.project_id).template(stack)
                       if stack else {})
             return Checks(
                 request, stored, self._cloud(request.project_id),
-                self._stacks(request.project_id), self._metal()).findings()
+                self._stacks(request.project_id), self._metal()).assessment()
         except Unavailable as exc:
             raise BackendError(plugin='heat', reason=str(exc)) from exc
 

@@ -20,8 +20,11 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
+from hpcdirect.backends.base import Assessment
+from hpcdirect.backends.base import Claim
 from hpcdirect.backends.base import InfraRequest
-from hpcdirect.backends.base import Quota
+from hpcdirect.backends.base import Need
+from hpcdirect.backends.base import NodeType
 from hpcdirect.backends.heat import template
 from hpcdirect.backends.heat.cloud import Cloud
 from hpcdirect.backends.heat.cloud import classes_of
@@ -52,15 +55,15 @@ class Checks:
         self._stacks = stacks
         self._metal = metal
 
-    def findings(self) -> list[Finding]:
-        """All of them.
+    def assessment(self) -> Assessment:
+        """All of them, and what of the cloud the request takes.
 
         :raises BackendError: the cloud does not answer.
         """
         try:
             wanted = template.build(self._request, self._request.slots)
         except Invalid as exc:
-            return list(exc.findings)
+            return Assessment(exc.findings)
         new = {name: resource for name, resource
                in wanted.template['resources'].items()
                if name not in self._there}
@@ -72,9 +75,17 @@ class Checks:
         found += self._networks(new, wanted.parameters)
         flavors = self._flavors(new)
         found += self._missing_flavors(flavors)
-        found += self._machines(flavors)
-        found += self._quotas(new, flavors)
-        return found
+        needs = self._needs(flavors)
+        found += [Finding(
+            f'{one.wanted} more machines of class {kind} are wanted, '
+            f'{one.free} are free', '$.node_groups')
+            for kind, one in needs.items() if one.fits is False]
+        claims = tuple(self._claims(new, flavors))
+        found += [Finding(
+            f'{one.wanted} more {one.quota.name} are wanted; the quota is '
+            f'{one.quota.limit}, {one.quota.used} in use',
+            f'quota.{one.quota.name}') for one in claims if not one.fits]
+        return Assessment(tuple(found), tuple(needs.values()), claims)
 
     def _servers(self, new: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         for resource in new.values():
@@ -128,30 +139,40 @@ class Checks:
                 yield Finding(f'there is no flavor "{name}" that this '
                               'project may use', self._where(name))
 
-    def _machines(self, flavors: Mapping[str, tuple[Any | None, int]]
-                  ) -> Iterator[Finding]:
-        """Whether there are free machines of the classes asked for."""
+    def _needs(self, flavors: Mapping[str, tuple[Any | None, int]]
+               ) -> dict[str, Need]:
+        """Machines by their class, as Placement calls it.
+
+        Those of flavors that ask for no class go by the flavor's name; how
+        many there could be nobody knows before they are made.
+        """
         wanted: Counter[str] = Counter()
-        for flavor, count in flavors.values():
-            for name in classes_of(flavor) if flavor else ():
-                wanted[name] += count
-        if not wanted:
-            return
+        metal = set()
+        for name, (flavor, count) in flavors.items():
+            kinds = classes_of(flavor) if flavor else set()
+            metal |= kinds
+            for kind in kinds or {name}:
+                wanted[kind] += count
         try:
-            free = {placement_name(kind.name): kind.free
-                    for kind in self._metal.types()}
+            types = {placement_name(kind.name): kind
+                     for kind in (self._metal.types() if metal else ())}
         except BackendError:
             # A cloud may hide its Ironic; Placement has the last word.
-            return
+            metal = set()
+        found = {}
         for kind, count in wanted.items():
-            if count > (free.get(kind) or 0):
-                yield Finding(
-                    f'{count} more machines of class {kind} are wanted, '
-                    f'{free.get(kind) or 0} are free', '$.node_groups')
+            if kind in metal:
+                there = types.get(kind, NodeType(kind))
+                free = there.free or 0
+                found[kind] = Need(there.name, count, free, count <= free)
+            else:
+                found[kind] = Need(kind, count)
+        return found
 
-    def _quotas(self, new: Mapping[str, Any],
+    def _claims(self, new: Mapping[str, Any],
                 flavors: Mapping[str, tuple[Any | None, int]]
-                ) -> Iterator[Finding]:
+                ) -> Iterator[Claim]:
+        """What of each quota."""
         wanted = Counter(_COUNTED[resource['type']]
                          for resource in new.values()
                          if resource.get('type') in _COUNTED)
@@ -160,11 +181,7 @@ class Checks:
                 wanted['cores'] += flavor.vcpus * count
                 wanted['ram'] += flavor.ram * count
         for quota in self._cloud.quotas():
-            if _exceeded(quota, wanted[quota.name]):
-                yield Finding(
-                    f'{wanted[quota.name]} more {quota.name} are wanted; '
-                    f'the quota is {quota.limit}, {quota.used} in use',
-                    f'quota.{quota.name}')
+            yield Claim(quota, wanted[quota.name])
 
     def _where(self, value: str) -> str:
         """The parameter that a value came from, as a place."""
@@ -173,8 +190,3 @@ class Checks:
             if given == value:
                 return f'$.parameters.{name}'
         return 'template'
-
-
-def _exceeded(quota: Quota, more: int) -> bool:
-    return (more > 0 and quota.limit is not None
-            and quota.used + more > quota.limit)

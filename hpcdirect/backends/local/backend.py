@@ -89,26 +89,26 @@ class LocalBackend(base.Backend):
 
     def validate(self, request: base.InfraRequest) -> list[Finding]:
         """What this machine lacks, and what it cannot give."""
-        return [*map(Finding, checks.lacking()), *checks.unfit(request),
-                *checks.room(len(request.slots), self._spare(
-                    request.cluster_id), self._conf)]
+        return list(self.assess(request).findings)
+
+    def assess(self, request: base.InfraRequest) -> base.Assessment:
+        """What of this machine it would take: places, memory, addresses."""
+        return self._room(request.cluster_id).assess(request)
 
     def capacity(self, project_id: str) -> base.Capacity:
         """Machines that ``[local] max_nodes`` and free memory leave."""
         return base.Capacity((base.NodeType(
-            'local', self._spare(''), int(self._conf.max_nodes)),))
+            'local', self._room('').spare, int(self._conf.max_nodes)),))
 
     def networks(self, request: base.InfraRequest) -> base.Networks:
         """One bridge; its range once there is one."""
         return network.of(request, self._records.read(request.cluster_id))
 
-    def _spare(self, cluster_id: str) -> int:
-        """How many machines that cluster may have."""
-        others = sum(len(record.wanted()) for record in self._all()
-                     if record.cluster_id != cluster_id)
-        own = len(self._folders(cluster_id)) if cluster_id else 0
-        memory: int = checks.free_mib() // self._conf.reserve_mib + own
-        return max(0, min(int(self._conf.max_nodes) - others, memory))
+    def _room(self, cluster_id: str) -> checks.Room:
+        """What there is for that cluster, and for others."""
+        return checks.Room(self._conf, len(self._folders(cluster_id)), sum(
+            len(record.wanted()) for record in self._all()
+            if record.cluster_id != cluster_id))
 
     # -- changes ----------------------------------------------------------
 

@@ -19,6 +19,7 @@ handles, so it is looked at here whatever was looked at before.
 from __future__ import annotations
 
 from collections.abc import Iterator
+import dataclasses
 import os
 import pathlib
 import re
@@ -68,12 +69,55 @@ def lacking() -> list[str]:
     return found
 
 
-def free_mib() -> int:
-    """Memory that can be had without swapping."""
+def _mib(name: str) -> int:
+    """What the kernel says of memory."""
     for line in pathlib.Path('/proc/meminfo').read_text().splitlines():
-        if line.startswith('MemAvailable:'):
+        if line.startswith(f'{name}:'):
             return int(line.split()[1]) // 1024
     return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Room:
+    """How much of this machine is taken, and how much there is.
+
+    :param own: machines that the cluster has which asks.
+    :param others: machines that all others want.
+    :param total: MiB of memory.
+    :param free: those of it that can be had without swapping.
+    """
+
+    conf: cfg.ConfigOpts.GroupAttr
+    own: int
+    others: int
+    total: int = dataclasses.field(default_factory=lambda: _mib('MemTotal'))
+    free: int = dataclasses.field(
+        default_factory=lambda: _mib('MemAvailable'))
+
+    @property
+    def spare(self) -> int:
+        """How many machines the cluster may have, with its own."""
+        places = int(self.conf.max_nodes) - self.others
+        memory = self.free // int(self.conf.reserve_mib) + self.own
+        return max(0, min(places, memory))
+
+    def assess(self, request: base.InfraRequest) -> base.Assessment:
+        """What a request meets here."""
+        slots, own = len(request.slots), self.own
+        wanted, free = max(0, slots - own), max(0, self.spare - own)
+
+        def claim(name: str, used: int, limit: int, each: int = 1
+                  ) -> base.Claim:
+            return base.Claim(base.Quota(name, used, limit), each * wanted)
+
+        return base.Assessment(
+            (*map(Finding, lacking()), *unfit(request),
+             *room(slots, self.spare, self.conf)),
+            (base.Need('local', wanted, free, wanted <= free),),
+            (claim('nodes', self.others + own, int(self.conf.max_nodes)),
+             claim('ram', self.total - self.free, self.total,
+                   int(self.conf.reserve_mib)),
+             claim('addresses', own, ADDRESSES)))
 
 
 def of_a_cloud(conf: cfg.ConfigOpts) -> bool:

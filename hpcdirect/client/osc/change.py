@@ -33,7 +33,7 @@ SHOWN = ('id', 'name', 'description', 'tags', 'protected', 'expires_at',
          'outputs', 'generation', 'deployment', 'failures', 'project_id',
          'project_name', 'user_id', 'user_name', 'created_at', 'updated_at')
 _PLAN = ('plan', 'cluster_id', 'generation', 'refused', 'stale', 'seconds',
-         'changes', 'steps')
+         'changes', 'needs', 'quotas', 'steps')
 #: Nodes that are named in a line; the others are counted.
 _NAMED = 6
 
@@ -114,6 +114,8 @@ def shown(plan: Mapping[str, Any]) -> base.Columns:
     """A plan as two columns: lines for people, all of it for machines."""
     names, cells = base.pairs({**plan, 'plan': plan['id']}, _PLAN)
     lines = {'changes': _Lines(plan['changes'], line),
+             'needs': _Lines(plan.get('needs', ()), _need),
+             'quotas': _Lines(plan.get('quotas', ()), _quota),
              'steps': _Lines(plan['steps'], _step)}
     return names, tuple(lines.get(name, value)
                         for name, value in zip(names, cells, strict=True))
@@ -152,6 +154,24 @@ def line(entry: Mapping[str, Any]) -> str:
 def _step(entry: Mapping[str, Any]) -> str:
     title = f'{entry["kind"]} {entry["element"]}'.strip()
     return f'{title} on {_names(entry["nodes"])}{_took(entry["seconds"])}'
+
+
+def _need(entry: Mapping[str, Any]) -> str:
+    """``hpc: 5 of 6 free``"""
+    free = '' if entry['free'] is None else f' of {entry["free"]} free'
+    return (f'{entry["type"]}: {entry["wanted"]}{free}'
+            f'{_too_many(entry["fits"])}')
+
+
+def _quota(entry: Mapping[str, Any]) -> str:
+    """``cores: 32 and 16 more are 48 of 64``"""
+    limit = 'no limit' if entry['limit'] is None else entry['limit']
+    return (f'{entry["name"]}: {entry["used"]} and {entry["wanted"]} more '
+            f'are {entry["after"]} of {limit}{_too_many(entry["fits"])}')
+
+
+def _too_many(fits: bool | None) -> str:
+    return ', too many' if fits is False else ''
 
 
 def _took(seconds: float | None) -> str:

@@ -15,8 +15,11 @@
 
 import concurrent.futures
 
+from hpcdirect.tests.functional import api
+from hpcdirect.tests.functional import local_bed as bed
 from hpcdirect.tests.functional import rows
 from hpcdirect.tests.functional.test_api_clusters import Case
+from hpcdirect.tests.unit.blueprints import folders
 
 
 class PlanTests(Case):
@@ -59,6 +62,42 @@ class PlanTests(Case):
                                   'parameters': {'nonsense': 1}}).json
         self.assertEqual({'$.name', '$.parameters.nonsense'}, {
             one['subject'] for one in shown['changes']})
+
+    def test_all_that_is_wrong_in_one_shape(self):
+        past = '2000-01-01T00:00:00Z'
+        bad = {'compute_count': 999, 'nonsense': 1}
+        for body, wrong in (
+                ({'name': '9', 'blueprint': 'small', 'colour': 1, 'tags': 'x',
+                  'expires_at': past, 'backend': 'no', 'parameters': bad},
+                 {'$.name', '$.colour', '$.tags', '$.expires_at', '$.backend',
+                  '$.parameters.compute_count', '$.parameters.nonsense'}),
+                ({'name': 7, 'clone': {'cluster': 'demo'}, 'description': 1,
+                  'parameters': bad},
+                 {'$.name', '$.description', '$.parameters.compute_count',
+                  '$.parameters.nonsense'}),
+                ({'blueprint': 'nosuch', 'expires_at': past},
+                 {'$.name', '$.blueprint', '$.expires_at'}),
+                ({'blueprint': 'small', 'parameters': [1], 'protected': 0},
+                 {'$.name', '$.parameters', '$.protected'}),
+                ({'name': 'x', 'tags': 1}, {'$', '$.tags'}),
+                ({'name': 'x', 'blueprint': 'small', 'tags': 1,
+                  'clone': {'cluster': 'demo'}}, {'$', '$.tags'})):
+            shown = self.plan(create=body)
+            self.assertEqual(200, shown.status, shown.body)
+            self.assertTrue(shown.json['refused'])
+            told = {one['subject']: one['reason']
+                    for one in shown.json['changes']}
+            self.assertEqual(wrong, set(told))
+            # Just as whoever asks for the cluster is told.
+            answer = self.api.call('POST', '/v1/clusters', body)
+            self.assertEqual((400, told), (answer.status, answer.findings))
+
+    def test_what_is_no_creation(self):
+        body = {'name': 'x', 'blueprint': 'small', 'tags': 1}
+        for wish in ({'create': None}, {'create': []}, {'created': body},
+                     {'create': body, 'x': 1},
+                     {'create': body, 'cluster': 'demo', 'change': {}}):
+            self.assertEqual(400, self.plan(**wish).status, wish)
 
     def test_a_deletion(self):
         rows.converged(self.api.database, self.ident)
@@ -107,6 +146,73 @@ class PlanTests(Case):
         answer = self.api.call('PATCH', '/v1/clusters/other',
                                {'plan': shown['id']})
         self.assertEqual((409, 'plan_stale'), (answer.status, answer.code))
+
+
+class NeedsTests(Case):
+    """What of a cloud a new cluster takes"""
+
+    def setUp(self):
+        super().setUp()
+        folders.write_tree(self.api.folder, folders.changed(
+            folders.changed(api.BLUEPRINT, 'name', to='typed'),
+            'infrastructure', to={'fake': {'groups': {
+                'head': {}, 'compute': {'type': 'gpu', 'most': 3}}}}), ())
+        folders.noticed(self.api.folder, lambda: [
+            one['name'] for one in self.api.call(
+                'GET', '/v1/elements').json['elements']])
+
+    def plan(self, **parameters):
+        self.body = {'name': 'x', 'blueprint': 'typed',
+                     'parameters': parameters}
+        return self.api.call('POST', '/v1/plans', {
+            'create': self.body}).json
+
+    def quota(self, name, **more):
+        return {'name': name, 'used': 0, 'limit': None, 'fits': True, **more}
+
+    def test_all_fits(self):
+        shown = self.plan()
+        self.assertFalse(shown['refused'])
+        self.assertEqual([
+            {'type': 'fake', 'wanted': 1, 'free': None, 'fits': True},
+            {'type': 'gpu', 'wanted': 2, 'free': 3, 'fits': True}],
+            shown['needs'])
+        self.assertEqual([
+            self.quota('fake', wanted=1, after=1),
+            self.quota('gpu', wanted=2, after=2, limit=3)], shown['quotas'])
+
+    def test_others_have_them(self):
+        self.api.backend.ensure(bed.request('gpu-0', 'gpu-1', type='gpu'))
+        shown = self.plan()
+        self.assertTrue(shown['refused'])
+        self.assertEqual(['$.node_groups'], [
+            one['subject'] for one in shown['changes']])
+        self.assertEqual({'type': 'gpu', 'wanted': 2, 'free': 1,
+                          'fits': False}, shown['needs'][1])
+        self.assertEqual(self.quota(
+            'gpu', used=2, wanted=2, after=4, limit=3, fits=False),
+            shown['quotas'][1])
+        answer = self.api.call('POST', '/v1/clusters', self.body)
+        self.assertEqual((400, ['$.node_groups']),
+                         (answer.status, list(answer.findings)))
+        self.assertFalse(self.plan(compute_count=1)['refused'])
+
+    def test_told_beside_what_is_wrong(self):
+        self.api.create('x')
+        shown = self.plan(compute_count=9)
+        self.assertEqual({'$.name', '$.node_groups'}, {
+            one['subject'] for one in shown['changes']})
+        self.assertEqual(9, shown['needs'][1]['wanted'])
+        # Nobody knows how many of what, then.
+        shown = self.plan(compute_count='many')
+        self.assertEqual(([], []), (shown['needs'], shown['quotas']))
+
+    def test_of_other_plans(self):
+        self.api.settle(self.api.create()['id'])
+        for wish in ({'delete': True}, {'change': {}}):
+            shown = self.api.call('POST', '/v1/plans', {
+                'cluster': 'demo', **wish}).json
+            self.assertEqual(([], []), (shown['needs'], shown['quotas']))
 
 
 class MatchTests(Case):

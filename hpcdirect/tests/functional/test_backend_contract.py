@@ -221,6 +221,25 @@ class BackendContract(BackendCase):
         self.assertEqual([], self.backend.validate(
             self.request('compute-0')))
 
+    def test_what_it_takes(self):
+        request = self.request('compute-0', 'compute-1')
+        found = self.backend.assess(request)
+        self.assertEqual(self.backend.validate(request),
+                         list(found.findings))
+        self.assertEqual(2, sum(need.wanted for need in found.needs))
+        for need in found.needs:
+            self.assertIsNot(False, need.fits)
+        self.assertTrue(found.claims)
+        for claim in found.claims:
+            self.assertTrue(claim.fits)
+            self.assertEqual(claim.wanted, claim.after - claim.quota.used)
+
+    def test_what_is_there_is_not_taken_again(self):
+        request, ref = self.ensure('compute-0')
+        self.settled(ref)
+        self.assertEqual([], [need for need in self.backend.assess(
+            request).needs if need.wanted])
+
     def test_capacity(self):
         for kind in self.backend.capacity(self.project).node_types:
             self.assertTrue(kind.name)

@@ -101,7 +101,7 @@ class HeatContractTest(HeatCase, contract.BackendContract):
 
     #: Those that make no machine.
     quick = ('test_capacity', 'test_every_finding_at_once',
-             'test_what_was_never_there')
+             'test_what_it_takes', 'test_what_was_never_there')
 
     def setUp(self):
         if not (cloud.SOAK or self._testMethodName in self.quick):

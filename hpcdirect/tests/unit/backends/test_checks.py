@@ -18,6 +18,7 @@ from types import SimpleNamespace
 import testtools
 
 from hpcdirect import exception
+from hpcdirect.backends.base import Need
 from hpcdirect.backends.base import NodeType
 from hpcdirect.backends.base import Quota
 from hpcdirect.backends.heat import template
@@ -93,10 +94,13 @@ class ChecksTest(testtools.TestCase):
         self.cloud, self.stacks, self.metal = Cloud(), Stacks(), Metal()
 
     def findings(self, *slots, stored=None, given=GIVEN, **more):
+        return [str(one) for one in self.assessed(
+            *slots, stored=stored, given=given, **more).findings]
+
+    def assessed(self, *slots, stored=None, given=GIVEN, **more):
         request = world.request(*(slots or THREE), **more, **given)
-        return [str(one) for one in Checks(
-            request, stored or {}, self.cloud, self.stacks,
-            self.metal).findings()]
+        return Checks(request, stored or {}, self.cloud, self.stacks,
+                      self.metal).assessment()
 
     def stored(self, *slots):
         return template.build(world.request(*slots, **GIVEN), slots).template
@@ -161,6 +165,29 @@ class ChecksTest(testtools.TestCase):
         self.assertEqual([said], self.findings())
         self.metal = Metal(name='gpu')
         self.assertEqual([said.replace('2 are', '0 are')], self.findings())
+
+    def test_what_it_takes(self):
+        self.cloud.limits = [Quota('instances', 8, 10),
+                             Quota('cores', 0, None), Quota('ports', 5, 3)]
+        found = self.assessed()
+        self.assertEqual((Need('hpc', 3, 3, True),), found.needs)
+        self.assertEqual([
+            ('instances', 3, 11, False), ('cores', 12, 12, True),
+            ('ports', 2, 7, False)], [
+            (one.quota.name, one.wanted, one.after, one.fits)
+            for one in found.claims])
+        # What is there is not taken once more.
+        self.metal = Metal(free=0)
+        found = self.assessed(stored=self.stored(*THREE))
+        self.assertEqual(((), [0, 0, 0], True), (
+            found.needs, [one.wanted for one in found.claims],
+            all(one.fits for one in found.claims)))
+
+    def test_machines_of_which_nobody_can_tell(self):
+        self.metal.kinds = None
+        self.assertEqual((Need('CUSTOM_HPC', 3),), self.assessed().needs)
+        self.cloud.flavors['hpc'] = flavor(number='0')
+        self.assertEqual((Need('hpc', 3),), self.assessed().needs)
 
     def test_two_flavors_of_one_class(self):
         self.cloud.flavors['fat'] = flavor()

@@ -28,6 +28,13 @@ PLAN = {
         {'verdict': 'replace node', 'subject': '', 'out': 8,
          'nodes': [f'compute-{n}' for n in range(8)], 'reason': '',
          'lost': ['/scratch'], 'kept': [], 'seconds': None}],
+    'needs': [{'type': 'hpc', 'wanted': 5, 'free': 6, 'fits': True},
+              {'type': 'gpu', 'wanted': 1, 'free': 0, 'fits': False},
+              {'type': 'vm', 'wanted': 2, 'free': None, 'fits': None}],
+    'quotas': [{'name': 'cores', 'used': 32, 'limit': 64, 'wanted': 16,
+                'after': 48, 'fits': True},
+               {'name': 'ports', 'used': 1, 'limit': None, 'wanted': 2,
+                'after': 3, 'fits': True}],
     'steps': [{'kind': 'apply', 'element': 'slurm', 'nodes': ['head-0'],
                'reason': 'its inputs changed', 'seconds': 12.4}],
 }
@@ -110,6 +117,9 @@ class DryRunTest(test_changes.ChangeTest):
         for line in ('in place: slurm on head-0 (12 s before); its inputs '
                      'changed',
                      'compute-5 and 2 more, 8 out at once, lost: /scratch',
+                     'hpc: 5 of 6 free', 'gpu: 1 of 0 free, too many',
+                     'vm: 2', 'cores: 32 and 16 more are 48 of 64',
+                     'ports: 1 and 2 more are 3 of no limit',
                      'apply slurm on head-0 (12 s before)'):
             self.assertIn(line, ' '.join(out.replace('|', ' ').split()))
 
