@@ -26,7 +26,7 @@ action=$1
 here=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 
 prepare() {
-    local cache=$1 venv=$1/portal stamp local
+    local cache=$1 venv=$1/portal stamp settings
     cd "$here"
     # shellcheck source=tools/install.sh
     . tools/install.sh
@@ -36,10 +36,10 @@ prepare() {
         ! -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum) | sha256sum)
     [ "$(cat "$venv/.portal" 2>/dev/null)" != "$stamp" ] || return 0
     echo 'Preparing the style sheets of Horizon'
-    local=$(echo "$venv"/lib/python3*/site-packages/openstack_dashboard/local)
-    rm -f "$local"/enabled/_25*.py
-    cp hpcdirect/dashboard/enabled/_25*.py "$local/enabled/"
-    cp tools/portal/local_settings.py "$local/"
+    settings=$(echo "$venv"/lib/python3*/site-packages/openstack_dashboard/local)
+    rm -f "$settings"/enabled/_25*.py
+    cp hpcdirect/dashboard/enabled/_25*.py "$settings/enabled/"
+    cp tools/portal/local_settings.py "$settings/"
     manage "$venv" collectstatic --noinput --clear -v 0
     manage "$venv" compress --force -v 0 > /dev/null
     echo "$stamp" > "$venv/.portal"

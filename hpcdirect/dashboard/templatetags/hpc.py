@@ -64,6 +64,17 @@ def state(status: str) -> SafeString:
 
 
 @register.filter
+def fits(yes: bool | None) -> SafeString:
+    """Whether there is enough, by shape, colour and a word."""
+    sign, kind, said = {
+        True: ('●', 'good', _('fits')), False: ('✕', 'bad', _('too many')),
+    }.get(yes, ('○', 'idle', _('nobody knows')))  # type: ignore[arg-type]
+    return mark_safe(  # noqa: S308
+        f'<span class="hpc-state hpc-{kind}"><span aria-hidden="true">'
+        f'{sign}</span> {text.exact(said)}</span>')
+
+
+@register.filter
 def word(status: str) -> str:
     """A state's word alone."""
     return str(_STATES.get(str(status), ('', '', status))[2])

@@ -97,13 +97,14 @@ class FormTest(base.UiTest):
     def test_errors_next_to_their_fields(self):
         page = self.window('alice')
         page.goto('/project/hpc_blueprints/slurm/launch')
-        page.fill('#f-name', 'right')
+        page.fill('#f-name', 'Not A Name')
         page.fill('[name="compute_count:number"]', '9999')
         page.click('[data-rows=users] > [data-add-row]')
         page.fill('[name="users.0.name:line"]', 'A B')
         expect(page.locator('[data-error="users.0.name"]')).to_contain_text(
             'does not match')
         expect(page.locator('[data-error=compute_count]')).not_to_be_empty()
+        expect(page.locator('[data-error=name]')).not_to_be_empty()
         self.picture(page, 'errors')
         # The browser itself would stop a number that is out of bounds.
         page.eval_on_selector('#hpc-launch', 'form => form.noValidate = true')

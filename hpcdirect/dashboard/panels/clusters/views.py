@@ -107,8 +107,8 @@ class Detail(pages.Page):
     def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
         try:
             cluster = hpc.read(f'/clusters/{words["cluster"]}')
-        except exceptions.NotFoundException:
-            return self._gone(hpc, words['cluster'])
+        except exceptions.NotFoundException as exc:
+            return self._gone(hpc, words['cluster'], exc)
         latest = cluster['deployment']
         progress = hpc.get_progress(latest['id']) if latest else {}
         return {'cluster': cluster, 'progress': progress,
@@ -116,12 +116,13 @@ class Detail(pages.Page):
                 'events': _told(progress), 'verbs': _verbs(cluster),
                 **_moving(cluster, progress)}
 
-    def _gone(self, hpc: proxy.Proxy, ident: str) -> Mapping[str, Any]:
+    def _gone(self, hpc: proxy.Proxy, ident: str, missing: Exception
+              ) -> Mapping[str, Any]:
         """What was done to a cluster outlives it."""
-        found = hpc.read('/deployments', cluster=ident, limit=_ON_A_PAGE)
-        if not found['deployments']:
-            raise exceptions.NotFoundException(
-                _('There is no cluster %s.') % ident, http_status=404)
+        try:
+            found = hpc.read('/deployments', cluster=ident, limit=_ON_A_PAGE)
+        except exceptions.HttpException:
+            raise missing from None
         progress = hpc.get_progress(found['deployments'][0]['id'])
         return {'gone': found['deployments'], 'progress': progress,
                 'page_title': _('A cluster that is gone'),

@@ -12,8 +12,13 @@
 
 """What the portal makes of what the service says, without a browser."""
 
+import django
 from django.conf import settings
 
 # Nothing is translated; Horizon's own settings need all of Horizon.
 if not settings.configured:
-    settings.configure(USE_I18N=False)
+    settings.configure(USE_I18N=False, USE_TZ=True, TEMPLATES=[{
+        'BACKEND': 'django.template.backends.django.DjangoTemplates',
+        'OPTIONS': {'libraries': {
+            'hpc': 'hpcdirect.dashboard.templatetags.hpc'}}}])
+    django.setup()
