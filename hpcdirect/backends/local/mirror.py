@@ -249,8 +249,10 @@ def _proxy(host: str) -> str:
 
 @functools.cache
 def _connections(proxy: str) -> urllib3.PoolManager:
-    """Connections that are kept: a machine has hundreds of packages, and a
-    name server may let one of many questions wait for seconds.
+    """Connections that are kept.
+
+    A machine has hundreds of packages, and a name server may let one of many
+    questions wait for seconds.
     """
     again = urllib3.Retry(connect=1, read=1, redirect=5)
     return (urllib3.ProxyManager(proxy, maxsize=8, retries=again) if proxy
