@@ -33,7 +33,7 @@ def checked(resource: Resource, query: Mapping[str, Any]) -> dict[str, Any]:
         caller; an empty list would say that it is there and has nothing.
     """
     found, wrong = dict(query), []
-    project = resource.project
+    project = resource.whose(query)
     with resource.services.database.read() as session:
         for name, get in (('deployment', deployments.get),
                           ('run', runs.get)):

@@ -40,6 +40,7 @@ from hpcdirect.db import models
 from hpcdirect.db.paging import Listing
 from hpcdirect.db.paging import Page
 from hpcdirect.exception import NotFound
+from hpcdirect.policies import base
 from hpcdirect.states import Operation
 
 VERBS = ('get', 'post', 'patch', 'delete')
@@ -108,6 +109,16 @@ class Resource:
     def reach(self) -> str | None:
         """The project the caller sees; None for all."""
         return self.services.policy.reach(self.context)
+
+    def whose(self, query: Mapping[str, Any]) -> str | None:
+        """The project whose things a query lists; None for every project's.
+
+        :raises Forbidden: every project's are for the operator.
+        """
+        if not query.get('all_projects'):
+            return self.project
+        self.authorize(base.ALL_PROJECTS)
+        return None
 
     def authorize(self, rule: str, project_id: str | None = None) -> None:
         """Pass, or raise Forbidden.

@@ -215,9 +215,10 @@ class Deployment(_Asked):
     base_path = '/deployments'
     resources_key = 'deployments'
     _query_mapping = resource.QueryParameters(
-        'cluster', 'status', 'operation', 'sort', 'fields')
+        'cluster', 'status', 'operation', 'all_projects', 'sort', 'fields')
 
     cluster_id = resource.Body('cluster_id')
+    project_id = resource.Body('project_id')
     operation = resource.Body('operation')
     generation = resource.Body('generation', type=int)
     status = resource.Body('status')
@@ -236,9 +237,11 @@ class Run(_Resource):
     base_path = '/runs'
     resources_key = 'runs'
     _query_mapping = resource.QueryParameters(
-        'cluster', 'deployment', 'step', 'status', 'sort', 'fields')
+        'cluster', 'deployment', 'step', 'status', 'all_projects', 'sort',
+        'fields')
 
     cluster_id = resource.Body('cluster_id')
+    project_id = resource.Body('project_id')
     deployment_id = resource.Body('deployment_id')
     step_id = resource.Body('step_id')
     verb = resource.Body('verb')
@@ -259,9 +262,11 @@ class Event(_Resource):
     resources_key = 'events'
     allow_fetch = False
     _query_mapping = resource.QueryParameters(
-        'cluster', 'deployment', 'run', 'level', 'wait', 'sort', 'fields')
+        'cluster', 'deployment', 'run', 'level', 'wait', 'all_projects',
+        'sort', 'fields')
 
     cluster_id = resource.Body('cluster_id')
+    project_id = resource.Body('project_id')
     deployment_id = resource.Body('deployment_id')
     run_id = resource.Body('run_id')
     step_id = resource.Body('step_id')

@@ -78,7 +78,11 @@ RULES: list[policy.RuleDefault] = [
              'Looks at what a project has.'),
     rule(ALL_PROJECTS, ADMIN,
          'See and change what any project has, not only the own one.',
-         'GET /v1/clusters?all_projects=true', 'GET /v1/clusters/{cluster}',
+         'GET /v1/clusters?all_projects=true',
+         'GET /v1/summary?all_projects=true',
+         'GET /v1/deployments?all_projects=true',
+         'GET /v1/runs?all_projects=true',
+         'GET /v1/events?all_projects=true', 'GET /v1/clusters/{cluster}',
          'PATCH /v1/clusters/{cluster}', 'DELETE /v1/clusters/{cluster}',
          system=True),
 ]

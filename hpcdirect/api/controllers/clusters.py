@@ -48,7 +48,6 @@ from hpcdirect.db import models
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
-from hpcdirect.policies import base
 from hpcdirect.policies import clusters as policies
 from hpcdirect.states import Operation
 
@@ -67,7 +66,7 @@ class Clusters(Resource):
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List the project's clusters."""
         self.authorize(policies.LIST)
-        project = self._project(query)
+        project = self.whose(query)
         fields = schema.FIELDS.only(query.get('fields', ''))
         page = self.page(query, _FILTERS, 'created_at:desc', fields)
         wanted = self._wanted(query)
@@ -115,13 +114,6 @@ class Clusters(Resource):
             part=query.get('q', ''),
             user=str(self.context.user_id) if user == 'me' else user,
             expiring=before and expiry.moment(before, '$.expires_before'))
-
-    def _project(self, query: dict[str, Any]) -> str | None:
-        """The project whose clusters are listed; None for all."""
-        if not query.get('all_projects'):
-            return self.project
-        self.authorize(base.ALL_PROJECTS)
-        return None
 
 
 class Cluster(Resource):

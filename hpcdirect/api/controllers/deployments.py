@@ -68,7 +68,8 @@ class Deployments(_Listed):
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List deployments, also of clusters that are gone."""
         self.authorize(policies.DEPLOYMENTS)
-        return self.listed(self.project, related.checked(self, query), {})
+        return self.listed(self.whose(query),
+                           related.checked(self, query), {})
 
 
 class Deployment(Resource):

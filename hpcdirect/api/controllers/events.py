@@ -65,7 +65,8 @@ class Events(_Listed):
         With ``wait`` and nothing to tell, the answer comes when there is.
         """
         self.authorize(policies.EVENTS)
-        return self.listed(self.project, related.checked(self, query), {})
+        return self.listed(self.whose(query),
+                           related.checked(self, query), {})
 
 
 class ClusterEvents(_Listed):

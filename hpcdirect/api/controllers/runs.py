@@ -43,7 +43,7 @@ class Runs(Resource):
         page = self.page(related.checked(self, query), _FILTERS,
                          'created_at:desc', fields)
         with self.services.database.read() as session:
-            listing = runs.listing(session, self.project, page)
+            listing = runs.listing(session, self.whose(query), page)
         return self.answer('runs', listing, fields.view, query)
 
 

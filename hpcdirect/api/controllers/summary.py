@@ -31,7 +31,6 @@ from hpcdirect.db import nodes
 from hpcdirect.db.clusters import Wanted
 from hpcdirect.db.models import now
 from hpcdirect.db.paging import Page
-from hpcdirect.policies import base
 from hpcdirect.policies import clusters as policies
 from hpcdirect.policies import deployments as deployment_policies
 from hpcdirect.states import ClusterStatus
@@ -51,10 +50,7 @@ class Summary(Resource):
         """Show how many clusters stand how, and those that need somebody."""
         self.authorize(policies.LIST)
         self.authorize(deployment_policies.DEPLOYMENTS)
-        project = self.project
-        if query.get('all_projects'):
-            self.authorize(base.ALL_PROJECTS)
-            project = None
+        project = self.whose(query)
         soon = Wanted(expiring=now() + _SOON)
         with self.services.database.read() as session:
             kinds = {

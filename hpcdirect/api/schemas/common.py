@@ -162,6 +162,11 @@ ID = text('A UUID.', maxLength=36)
 #: Beside the id of a user.
 USER_NAME = text('The name that user had then; "" when it was not kept.')
 
+PROJECT_ID = text('Whose it is.')
+#: What a list may be asked for that is of one project otherwise.
+ALL_PROJECTS: dict[str, Schema] = {'all_projects': {
+    'type': 'boolean', 'description': 'Every project\'s; for the operator.'}}
+
 LINKS: Schema = items(closed({
     'rel': text('What it leads to: self, next, previous.'),
     'href': text('An absolute URL.'),

@@ -72,7 +72,8 @@ STATUS = common.text('How it stands.', enum=list(DeploymentStatus))
 OPERATION = common.text('What was asked for.', enum=list(Operation))
 
 _BRIEF = {
-    'id': common.ID, 'cluster_id': common.ID, 'operation': OPERATION,
+    'id': common.ID, 'cluster_id': common.ID,
+    'project_id': common.PROJECT_ID, 'operation': OPERATION,
     'generation': common.number('The generation it converges to.'),
     'status': STATUS,
     'reason': common.text('Why, a sentence; may be empty.'),
@@ -115,7 +116,7 @@ FILTERS = {'status': STATUS, 'operation': OPERATION}
 SORTABLE = ('created_at', 'status', 'operation', 'generation')
 CLUSTER_QUERY = common.query(_ENTRY, FILTERS, SORTABLE)
 LIST_QUERY = common.query(
-    _ENTRY, {**FILTERS, 'cluster': common.text(
+    _ENTRY, {**FILTERS, **common.ALL_PROJECTS, 'cluster': common.text(
         'Name of the cluster, or its id, also when it is gone.',
         maxLength=63)}, SORTABLE)
 
@@ -145,8 +146,8 @@ def progress(row: Any, found: Progress) -> dict[str, Any]:
 #: Of one line of the list; each is given the row and its progress.
 FIELDS = common.Fields({
     **{name: common.column(name) for name in (
-        'id', 'cluster_id', 'operation', 'generation', 'status', 'reason',
-        'user_id', 'user_name')},
+        'id', 'cluster_id', 'project_id', 'operation', 'generation',
+        'status', 'reason', 'user_id', 'user_name')},
     'failures': common.Field(
         lambda row, *given: remedies.told(row.failures, row.operation),
         ('failures', 'operation')),

@@ -20,7 +20,7 @@ _LEVEL = common.text('How bad it is.', enum=['info', 'warning', 'error'])
 
 ENTRY = common.closed({
     'id': common.number('The marker of what comes after it.'),
-    'cluster_id': common.ID,
+    'cluster_id': common.ID, 'project_id': common.PROJECT_ID,
     'deployment_id': common.text('The deployment, or "".'),
     'run_id': common.text('The run, or "".'),
     'step_id': common.text('The step, or "".'),
@@ -55,8 +55,9 @@ _RELATED = {
                             'with the oldest first.'},
 }
 CLUSTER_QUERY = common.query(ENTRY, _RELATED, ('id',))
-LIST_QUERY = common.query(ENTRY, {**_RELATED, 'cluster': common.text(
-    'Name of the cluster, or its id, also when it is gone.',
+LIST_QUERY = common.query(ENTRY, {
+    **_RELATED, **common.ALL_PROJECTS, 'cluster': common.text(
+        'Name of the cluster, or its id, also when it is gone.',
         maxLength=63)}, ('id',))
 
 

@@ -24,7 +24,8 @@ _STATUS = common.text('How it stands.', enum=list(WorkStatus))
 _VERB = common.text('What is done.', enum=list(StepKind))
 
 SHOW = common.closed({
-    'id': common.ID, 'cluster_id': common.ID, 'deployment_id': common.ID,
+    'id': common.ID, 'cluster_id': common.ID,
+    'project_id': common.PROJECT_ID, 'deployment_id': common.ID,
     'step_id': common.ID, 'verb': _VERB,
     'element': common.text('The element.'),
     'nodes': common.words('The nodes.'), 'status': _STATUS,
@@ -58,7 +59,7 @@ RELATED = {
 _SORTABLE = ('created_at', 'status', 'verb', 'element')
 CLUSTER_QUERY = common.query(SHOW, {**FILTERS, **RELATED}, _SORTABLE)
 LIST_QUERY = common.query(SHOW, {
-    **FILTERS, **RELATED, 'cluster': common.text(
+    **FILTERS, **RELATED, **common.ALL_PROJECTS, 'cluster': common.text(
         'Name of the cluster, or its id, also when it is gone.',
         maxLength=63)}, _SORTABLE)
 

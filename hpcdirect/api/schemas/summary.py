@@ -61,10 +61,7 @@ SHOW = common.closed({
     'allowed': common.ALLOWED,
 })
 
-QUERY = common.closed({
-    'all_projects': {'type': 'boolean',
-                     'description': 'Every project\'s; for the operator.'},
-}, ())
+QUERY = common.closed(common.ALL_PROJECTS, ())
 
 
 def deployment(row: Any) -> dict[str, Any]:

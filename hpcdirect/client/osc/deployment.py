@@ -25,9 +25,9 @@ from hpcdirect.client import watch
 from hpcdirect.client.osc import base
 from hpcdirect.client.osc import progress
 
-_SHOWN = ('id', 'cluster_id', 'operation', 'generation', 'status', 'reason',
-          'progress', 'steps', 'failures', 'user_id', 'user_name',
-          'created_at', 'started_at', 'finished_at')
+_SHOWN = ('id', 'cluster_id', 'project_id', 'operation', 'generation',
+          'status', 'reason', 'progress', 'steps', 'failures', 'user_id',
+          'user_name', 'created_at', 'started_at', 'finished_at')
 
 
 class ListDeployment(base.Lister):
@@ -37,16 +37,21 @@ class ListDeployment(base.Lister):
         'ID': 'id', 'Operation': 'operation', 'Status': 'status',
         'Created': 'created_at', 'Finished': 'finished_at'}
     more: ClassVar = {
-        'Cluster': 'cluster_id', 'Generation': 'generation',
-        'Reason': 'reason', 'User': 'user', 'User ID': 'user_id',
-        'Progress': 'progress'}
+        'Cluster': 'cluster_id', 'Project ID': 'project_id',
+        'Generation': 'generation', 'Reason': 'reason', 'User': 'user',
+        'User ID': 'user_id', 'Progress': 'progress'}
     filters: ClassVar = {
         'cluster': 'Only of this cluster, by name or id',
         'status': 'Only in this status', 'operation': 'Only of this operation'}
 
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Whose."""
+        return base.add_all_projects(super().get_parser(prog_name))
+
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request for each page."""
-        return self.table(parsed_args, self.api.deployments)
+        return self.table(parsed_args, self.api.deployments,
+                          **base.all_projects(parsed_args))
 
 
 class ShowDeployment(base.ShowOne):

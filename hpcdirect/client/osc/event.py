@@ -34,7 +34,8 @@ class ListEvent(base.Lister):
         'Message': 'message'}
     more: ClassVar = {
         'ID': 'id', 'Level': 'level', 'Seconds': 'seconds',
-        'Cluster': 'cluster_id', 'Deployment': 'deployment_id',
+        'Cluster': 'cluster_id', 'Project ID': 'project_id',
+        'Deployment': 'deployment_id',
         'Run': 'run_id', 'Step': 'step_id'}
     filters: ClassVar = {
         'deployment': 'Only of this deployment', 'run': 'Only of this run',
@@ -42,7 +43,7 @@ class ListEvent(base.Lister):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Of which cluster, and how to follow."""
-        parser = super().get_parser(prog_name)
+        parser = base.add_all_projects(super().get_parser(prog_name))
         parser.add_argument('cluster', metavar='<cluster>', nargs='?',
                             help='Only of this cluster, by name or id')
         parser.add_argument(
@@ -58,8 +59,9 @@ class ListEvent(base.Lister):
         return parser
 
     def query(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
-        """The filters, and the cluster."""
-        found = super().query(parsed_args)
+        """The filters, whose, and the cluster."""
+        found = {**super().query(parsed_args),
+                 **base.all_projects(parsed_args)}
         if parsed_args.cluster:
             found['cluster'] = self.cluster_id(parsed_args.cluster)
         return found

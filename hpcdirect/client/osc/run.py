@@ -22,9 +22,9 @@ from hpcdirect.client import errors
 from hpcdirect.client import resources
 from hpcdirect.client.osc import base
 
-_SHOWN = ('id', 'cluster_id', 'deployment_id', 'step_id', 'verb', 'element',
-          'nodes', 'status', 'cause', 'summary', 'log_size', 'started_at',
-          'finished_at')
+_SHOWN = ('id', 'cluster_id', 'project_id', 'deployment_id', 'step_id',
+          'verb', 'element', 'nodes', 'status', 'cause', 'summary',
+          'log_size', 'started_at', 'finished_at')
 
 
 class ListRun(base.Lister):
@@ -34,7 +34,8 @@ class ListRun(base.Lister):
         'ID': 'id', 'Verb': 'verb', 'Element': 'element', 'Nodes': 'nodes',
         'Status': 'status', 'Started': 'started_at'}
     more: ClassVar = {
-        'Cluster': 'cluster_id', 'Deployment': 'deployment_id',
+        'Cluster': 'cluster_id', 'Project ID': 'project_id',
+        'Deployment': 'deployment_id',
         'Step': 'step_id', 'Cause': 'cause', 'Log Size': 'log_size',
         'Finished': 'finished_at'}
     filters: ClassVar = {
@@ -42,9 +43,14 @@ class ListRun(base.Lister):
         'deployment': 'Only of this deployment', 'step': 'Only of this step',
         'status': 'Only in this status'}
 
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Whose."""
+        return base.add_all_projects(super().get_parser(prog_name))
+
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request for each page."""
-        return self.table(parsed_args, self.api.runs)
+        return self.table(parsed_args, self.api.runs,
+                          **base.all_projects(parsed_args))
 
 
 class ShowRun(base.ShowOne):

@@ -62,6 +62,33 @@ class FilterTests(Case):
                 f'/v1/{kind}?cluster={self.ident}')[kind], kind)
             self.refused(f'/v1/{kind}?cluster=demo', '$.cluster')
 
+    def test_all_projects(self):
+        rows.converged(self.api.database, self.theirs)
+        ours, theirs = {self.ident}, {self.theirs}
+        for kind in ('deployments', 'runs', 'events'):
+            def seen(query, kind=kind, **more):
+                found = self.get(f'/v1/{kind}?{query}', **more)[kind]
+                return {(one['cluster_id'], one['project_id'])
+                        for one in found}
+            every = seen('all_projects=true', roles='admin')
+            self.assertLessEqual({(self.ident, 'ours'),
+                                  (self.theirs, 'theirs')}, every, kind)
+            # An admin's own project is what is meant without it.
+            for query in ('', 'all_projects=false'):
+                self.assertEqual({'ours'}, {project for _, project in seen(
+                    query, roles='admin')}, kind)
+            for cluster, found in ((self.theirs, theirs), (self.ident, ours)):
+                self.assertEqual(found, {ident for ident, _ in seen(
+                    f'all_projects=true&cluster={cluster}', roles='admin')})
+            for roles in ('member', 'reader', 'service'):
+                answer = self.api.call(
+                    'GET', f'/v1/{kind}?all_projects=true', roles=roles)
+                self.assertEqual(403, answer.status, kind)
+            answer = self.api.call(
+                'GET', f'/v1/{kind}?all_projects=true&cluster=theirs',
+                roles='member')
+            self.assertEqual(403, answer.status, kind)
+
     def refused(self, path, where):
         answer = self.api.call('GET', path)
         self.assertEqual((400, [where]),

@@ -294,6 +294,18 @@ class ReadTest(base.ClientTest):
             self.assertEqual(0, code, err)
             self.assertEqual('id-demo', self.stub.seen[-1][2]['cluster'])
 
+    def test_of_all_projects(self):
+        for words in ('deployment list', 'run list', 'event list'):
+            path = f'/{words.split()[0]}s'
+            self.stub.answer('GET', path, {path[1:]: [{
+                'id': 'x', 'project_id': 'theirs'}], 'links': []})
+            row, = self.table('hpc', *words.split(), '--all-projects',
+                              '--long')
+            self.assertEqual('theirs', row['Project ID'])
+            self.assertEqual('true', self.stub.seen[-1][2]['all_projects'])
+            self.openstack('hpc', *words.split())
+            self.assertNotIn('all_projects', self.stub.seen[-1][2])
+
     def test_blueprint_parts(self):
         self.stub.answer('GET', '/blueprints/slurm', BLUEPRINT)
         code, out, _ = self.openstack('hpc', 'blueprint', 'show', 'slurm',
