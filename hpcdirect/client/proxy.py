@@ -335,6 +335,12 @@ class Proxy(proxy.Proxy):
         """The processes of the service: binary, host, state (admin only)."""
         return self._list(resources.Service, **query)
 
+    def leftovers(self, backend: str | None = None) -> list[dict[str, Any]]:
+        """What clouds have of clusters that are no more (admin only)."""
+        found: list[dict[str, Any]] = self.read(
+            '/leftovers', backend=backend)['backends']
+        return found
+
     def wait(self, cluster: resources.Cluster, timeout: float = 0
              ) -> resources.Cluster:
         """Wait until a cluster's latest deployment is over.

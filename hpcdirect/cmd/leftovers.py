@@ -36,10 +36,10 @@ from typing import Any
 
 from oslo_config import cfg
 
+from hpcdirect import leftovers
 from hpcdirect import plugins
 from hpcdirect.backends.base import Backend
 from hpcdirect.backends.base import Leftover
-from hpcdirect.db import clusters
 from hpcdirect.db.session import Database
 from hpcdirect.exception import HPCDirectError
 
@@ -107,23 +107,6 @@ def parser(subparsers: Any) -> None:
     one.add_argument('--yes', action='store_true', help='ask nothing')
 
 
-def leftovers(database: Database, backend: Backend
-              ) -> list[tuple[Leftover, bool]]:
-    """What a backend's cloud still has of clusters that are no more.
-
-    The cloud is asked first: a cluster made meanwhile is alive, then.
-
-    :returns: each with whether its cluster is known to have been deleted.
-    """
-    found = list(backend.leftovers())
-    with database.read() as session:
-        idents = {one.cluster_id for one in found}
-        alive = clusters.alive(session, idents)
-        gone = clusters.gone(session, idents)
-    return [(one, one.cluster_id in gone) for one in found
-            if one.cluster_id not in alive]
-
-
 def run(conf: cfg.ConfigOpts) -> int:
     """List what is left, and sweep what may be; 1 when something failed."""
     backends = plugins.load(Backend, 'backends', conf.enabled_backends, conf)
@@ -152,7 +135,7 @@ def _look(conf: cfg.ConfigOpts, backends: Mapping[str, Backend]
     for name, backend in backends.items():
         try:
             found += [Found(name, what, known, 0.0)
-                      for what, known in leftovers(database, backend)]
+                      for what, known in leftovers.found(database, backend)]
         except HPCDirectError as exc:
             print(f'{name}: {exc}', file=sys.stderr)
             wrong = 1

@@ -9,16 +9,20 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Who may see the processes of the service."""
+"""Who may see how the service itself does."""
 
 from __future__ import annotations
 
 from hpcdirect.policies import base
 
 LIST = 'hpcdirect:services:list'
+LEFTOVERS = 'hpcdirect:leftovers:list'
 
 RULES = [
     base.rule(LIST, base.ADMIN,
               'See the processes of the service, and which are up.',
               'GET /v1/services', system=True),
+    base.rule(LEFTOVERS, base.ADMIN,
+              'See what clouds have of clusters that are no more.',
+              'GET /v1/leftovers', system=True),
 ]

@@ -28,6 +28,7 @@ from hpcdirect.api.controllers import clusters
 from hpcdirect.api.controllers import deployments
 from hpcdirect.api.controllers import elements
 from hpcdirect.api.controllers import events
+from hpcdirect.api.controllers import leftovers
 from hpcdirect.api.controllers import plans
 from hpcdirect.api.controllers import projects
 from hpcdirect.api.controllers import runs
@@ -65,6 +66,7 @@ class V1(Resource):
             'deployments': deployments.Deployments(services),
             'elements': elements.Elements(services),
             'events': events.Events(services, waiting),
+            'leftovers': leftovers.Leftovers(services),
             'openapi.json': Document(services, root),
             'plans': plans.Plans(services),
             'projects': projects.Projects(services),

@@ -294,6 +294,26 @@ class ReadTest(base.ClientTest):
             self.assertEqual(0, code, err)
             self.assertEqual('id-demo', self.stub.seen[-1][2]['cluster'])
 
+    def test_leftovers(self):
+        left = {'cluster_id': 'c', 'kind': 'stack', 'ref': 's',
+                'project_id': 'p', 'known': True}
+        self.stub.answer('GET', '/leftovers', {'backends': [
+            {'name': 'heat', 'leftovers': [left], 'reason': ''},
+            {'name': 'local', 'leftovers': [], 'reason': 'no \x1b[31mroot'},
+        ]})
+        code, out, err = self.openstack(
+            'hpc', 'leftover', 'list', '--backend', 'heat', '--long', '-f',
+            'json')
+        self.assertEqual([{
+            'Backend': 'heat', 'Cluster ID': 'c', 'Kind': 'stack',
+            'Reference': 's', 'Known': True, 'Project ID': 'p'}],
+            json.loads(out))
+        self.assertEqual('heat', self.stub.seen[-1][2]['backend'])
+        # What one cannot tell may be there.
+        self.assertEqual(1, code)
+        self.assertIn('root', err)
+        self.assertNotIn('\x1b', err)
+
     def test_of_all_projects(self):
         for words in ('deployment list', 'run list', 'event list'):
             path = f'/{words.split()[0]}s'

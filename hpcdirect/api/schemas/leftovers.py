@@ -1,0 +1,47 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The schemas and the view of what clusters left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+import dataclasses
+from typing import Any
+
+from hpcdirect.api.schemas import common
+from hpcdirect.backends.base import Leftover
+
+QUERY = common.closed({
+    'backend': common.text('Only this backend\'s.', minLength=1,
+                           maxLength=64),
+}, ())
+
+SHOW = common.closed({'backends': common.items(common.closed({
+    'name': common.text('The backend.'),
+    'leftovers': common.items(common.closed({
+        'cluster_id': common.text('Whose it was; "" when nobody can tell.'),
+        'kind': common.text('What it is, such as machine or network.'),
+        'ref': common.text('What its cloud calls it.'),
+        'project_id': common.text('Where it is; "" without projects.'),
+        'known': {'type': 'boolean', 'description': 'Whether its cluster was '
+                  'one of this service\'s, and was deleted.'},
+    }), 'What there is of clusters that are no more.'),
+    'reason': common.text('Why the backend cannot tell, or "".'),
+}), 'Backends that are enabled.')})
+
+
+def view(name: str, left: Iterable[tuple[Leftover, bool]], reason: str
+         ) -> dict[str, Any]:
+    """What one backend's cloud has."""
+    return {'name': name, 'reason': reason, 'leftovers': [
+        {**dataclasses.asdict(one), 'known': known} for one, known in left]}
