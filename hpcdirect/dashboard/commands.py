@@ -67,6 +67,14 @@ def act(verb: str, cluster: str) -> list[str]:
     return [*_hpc('cluster', verb), *_named(cluster)]
 
 
+def of(command: str, cluster: str, name: str, *options: str) -> list[str]:
+    """A command about something of a cluster.
+
+    :param command: such as "user delete".
+    """
+    return [*_hpc(*command.split()), *options, *_named(cluster, name)]
+
+
 def _hpc(*words: str) -> list[str]:
     return ['openstack', 'hpc', *words]
 

@@ -298,6 +298,12 @@ class Reading:
         return ''
 
 
+def received(data: Data) -> dict[str, str]:
+    """What a browser sent: it ends lines as HTTP does, people as Unix."""
+    return {name: re.sub('\r\n?', '\n', value)
+            for name, value in data.items()}
+
+
 def read(schema: Schema, data: Data) -> Reading:
     """The values of what a browser sent.
 

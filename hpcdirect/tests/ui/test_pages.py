@@ -27,7 +27,8 @@ HOSTILE = (
     '{$ constructor.constructor("window.pwned=1")() $}{{ 7*7 }}'
     "'\"><svg/onload=window.pwned=1>")
 _WRITES = ('Launch', 'Launch a cluster', 'Check', 'Repair', 'Cancel',
-           'Try again', 'Tear down …')
+           'Try again', 'Tear down …', 'Add …', 'Take off …', 'Roll back …',
+           'Let nobody in …', 'See what it would do …')
 
 
 class PagesTest(base.UiTest):
@@ -42,7 +43,9 @@ class PagesTest(base.UiTest):
             'launch': '/project/hpc_blueprints/slurm/launch',
             'clusters': '/project/hpc_clusters/',
             'cluster': f'/project/hpc_clusters/{cluster.id}/',
-            'delete': f'/project/hpc_clusters/{cluster.id}/delete'}
+            **{name: f'/project/hpc_clusters/{cluster.id}/{name}'
+               for name in ('layers', 'users', 'history', 'settings',
+                            'delete')}}
 
     def active(self, **wish):
         """A cluster that is there."""

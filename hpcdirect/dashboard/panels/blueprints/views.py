@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-import re
 from typing import Any
 import uuid
 
@@ -73,9 +72,7 @@ class _Form:
                  data: Mapping[str, str]) -> None:
         self.blueprint = blueprint
         self.schema = blueprint['parameters']
-        # A browser ends lines as HTTP does; people mean what Unix writes.
-        self.data = {name: re.sub('\r\n?', '\n', value)
-                     for name, value in data.items()}
+        self.data = schema_forms.received(data)
         self.reading = schema_forms.read(self.schema, self.data)
         self.errors = dict(self.reading.errors)
         self.own = {name: self.data.get(name, '').strip() for name in _OWN}

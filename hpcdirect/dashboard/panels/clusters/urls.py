@@ -21,4 +21,10 @@ urlpatterns = [
     path('<str:cluster>/live', views.Live.as_view(), name='live'),
     path('<str:cluster>/act', views.Act.as_view(), name='act'),
     path('<str:cluster>/delete', views.Delete.as_view(), name='delete'),
+    path('<str:cluster>/layers', views.Layers.as_view(), name='layers'),
+    path('<str:cluster>/users', views.Users.as_view(), name='users'),
+    path('<str:cluster>/history', views.History.as_view(), name='history'),
+    path('<str:cluster>/settings', views.Settings.as_view(), name='settings'),
+    path('<str:cluster>/plan', views.Plan.as_view(), name='plan'),
+    path('<str:cluster>/apply', views.Apply.as_view(), name='apply'),
 ]

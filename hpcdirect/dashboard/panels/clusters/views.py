@@ -32,8 +32,11 @@ from hpcdirect.dashboard import commands
 from hpcdirect.dashboard import connection
 from hpcdirect.dashboard import drawing
 from hpcdirect.dashboard import errors
+from hpcdirect.dashboard import form_layout
 from hpcdirect.dashboard import pages
+from hpcdirect.dashboard import schema_forms
 from hpcdirect.dashboard import steps
+from hpcdirect.dashboard import wishes
 
 _ON_A_PAGE = 20
 _FIELDS = ('id', 'name', 'status', 'status_reason', 'blueprint',
@@ -111,7 +114,7 @@ class Detail(pages.Page):
             return self._gone(hpc, words['cluster'], exc)
         latest = cluster['deployment']
         progress = hpc.get_progress(latest['id']) if latest else {}
-        return {'cluster': cluster, 'progress': progress,
+        return {'cluster': cluster, 'progress': progress, 'tab': 'live',
                 'page_title': cluster['name'],
                 'events': _told(progress), 'verbs': _verbs(cluster),
                 **_moving(cluster, progress)}
@@ -264,3 +267,123 @@ class Delete(pages.Page):
         except errors.FAILED as exc:
             messages.error(request, errors.trouble(exc).sentence)
         return shortcuts.redirect(reverse(DETAIL, args=[cluster]))
+
+
+class Layers(pages.Page):
+    """What stands on the machines, and what else fits."""
+
+    template_name = 'hpcdirect/layers.html'
+
+    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
+        cluster = hpc.read(f'/clusters/{words["cluster"]}')
+        on = hpc.cluster_elements(cluster['id'])
+        may = cluster['allowed']['update'] == ''
+        return {'cluster': cluster, 'tab': 'layers', 'may': may,
+                'page_title': cluster['name'], 'on': on,
+                'fitting': hpc.candidates(cluster['id'], fits=True)
+                if may else []}
+
+
+class Users(pages.Page):
+    """Who may log in, on how many nodes already."""
+
+    template_name = 'hpcdirect/users.html'
+
+    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
+        cluster = hpc.read(f'/clusters/{words["cluster"]}')
+        return {'cluster': cluster, 'tab': 'users',
+                'page_title': cluster['name'],
+                'may': cluster['allowed']['update'] == '',
+                'users': hpc.users(cluster['id'])}
+
+
+class History(pages.Page):
+    """What was wanted, by whom, and what came of it."""
+
+    template_name = 'hpcdirect/history.html'
+
+    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
+        cluster = hpc.read(f'/clusters/{words["cluster"]}')
+        return {'cluster': cluster, 'tab': 'history',
+                'page_title': cluster['name'],
+                'may': cluster['allowed']['update'] == '',
+                **hpc.read(f'/clusters/{cluster["id"]}/generations',
+                           limit=50)}
+
+
+class Plan(pages.Page):
+    """What a wish would do, before anything is done."""
+
+    template_name = 'hpcdirect/plan.html'
+
+    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
+        cluster = hpc.read(f'/clusters/{words["cluster"]}')
+        wish = wishes.of(cluster['name'], self.request.POST.dict())
+        if wish is None:
+            return {'cluster': cluster, 'page_title': cluster['name']}
+        return planned(hpc, cluster, wish)
+
+    def post(self, request: http.HttpRequest, **words: Any
+             ) -> http.HttpResponse:
+        """Show it."""
+        return self.render_to_response(self.get_context_data(**words))
+
+
+def planned(hpc: proxy.Proxy, cluster: Mapping[str, Any],
+            wish: wishes.Wish) -> dict[str, Any]:
+    """A plan, as its page shows it."""
+    plan = hpc.plan(cluster=cluster['id'], change=wish.change)
+    return {'cluster': cluster, 'plan': plan,
+            'rows': steps.rows(plan['steps']),
+            'page_title': _('Change %s') % cluster['name'],
+            'command': commands.line(wish.words)}
+
+
+class Apply(generic.View):
+    """Somebody agrees with a plan."""
+
+    def post(self, request: http.HttpRequest, cluster: str
+             ) -> http.HttpResponse:
+        """Do just what it showed."""
+        try:
+            connection.service(request).change_cluster(
+                cluster, plan=request.POST.get('plan', ''))
+        except errors.FAILED as exc:
+            messages.error(request, errors.trouble(exc).sentence)
+        return shortcuts.redirect(reverse(DETAIL, args=[cluster]))
+
+
+class Settings(pages.Page):
+    """All parameters, to be changed; leads to a plan."""
+
+    template_name = 'hpcdirect/settings.html'
+
+    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
+        cluster = hpc.read(f'/clusters/{words["cluster"]}')
+        schema = hpc.read('/blueprints/{blueprint}@{blueprint_version}'
+                          .format(**cluster))['parameters']
+        shown = {'cluster': cluster, 'tab': 'settings',
+                 'page_title': cluster['name'],
+                 'may': cluster['allowed']['update'] == ''}
+        if self.request.method != 'POST':
+            return {**shown, 'sections': form_layout.sections(
+                schema, schema_forms.typed(schema, cluster['parameters']))}
+        data = schema_forms.received(self.request.POST.dict())
+        reading = schema_forms.read(schema, data)
+        if not reading.errors:
+            wish = wishes.parameters(cluster, schema, reading.values)
+            found = planned(hpc, cluster, wish)
+            for change in found['plan']['changes']:
+                field = reading.field(change['subject'])
+                if change['verdict'] == 'refused' and field:
+                    reading.errors.setdefault(field, change['reason'])
+            if not reading.errors:
+                self.template_name = Plan.template_name
+                return found
+        return {**shown, 'sections': form_layout.sections(
+            schema, data, reading.errors)}
+
+    def post(self, request: http.HttpRequest, **words: Any
+             ) -> http.HttpResponse:
+        """Show what it would do."""
+        return self.render_to_response(self.get_context_data(**words))

@@ -1,0 +1,149 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A live cluster is changed: each through its plan, each as a command too."""
+
+import subprocess
+
+from playwright.sync_api import expect
+
+from hpcdirect.tests import public_keys
+from hpcdirect.tests.ui import base
+
+KEY = public_keys.line('ada@laptop')
+
+
+class ChangesTest(base.UiTest):
+    """What is shown is what is done."""
+
+    def setUp(self):
+        super().setUp()
+        hpc = base.service('alice')
+        self.made = hpc.wait(self.cluster(blueprint='slurm'), timeout=60)
+        self.page = self.window('alice')
+
+    def tab(self, name):
+        """Open one of the cluster's pages."""
+        self.page.goto(f'/project/hpc_clusters/{self.made.id}/{name}')
+
+    def agree(self):
+        """Do what the plan shows; the command that would do it."""
+        command = self.page.locator('.hpc-command code').text_content()
+        rows = self.page.locator('.hpc-plan-title').all_inner_texts()
+        self.page.click('#hpc-apply')
+        self.page.wait_for_url(f'**/hpc_clusters/{self.made.id}/')
+        expect(self.page.locator('#hpc-head')).to_contain_text('active')
+        expect(self.page.locator('.hpc-plan-title')).to_have_text(rows)
+        return command
+
+    def shell(self, command):
+        """What a shell makes of a command that a page shows."""
+        done = subprocess.run(
+            ['bash', '-c', f'{command} --wait'], capture_output=True,
+            text=True, env=base.environment('alice'))
+        self.assertEqual(0, done.returncode, done.stderr)
+
+    def elements(self):
+        """Those that are on."""
+        return {one['name'] for one in base.service(
+            'alice').cluster_elements(self.made.id) if one['status'] == 'on'}
+
+    def test_a_layer_comes_and_goes(self):
+        self.tab('layers')
+        self.picture(self.page, 'layers')
+        self.page.click('[aria-label="Add GROMACS"]')
+        expect(self.page.locator('.hpc-changes')).to_contain_text('put on')
+        self.picture(self.page, 'plan')
+        added = self.agree()
+        self.assertIn('gromacs', self.elements())
+        self.tab('layers')
+        self.page.click('[aria-label="Take off GROMACS"]')
+        expect(self.page.locator('.hpc-changes')).to_contain_text('take off')
+        removed = self.agree()
+        self.assertNotIn('gromacs', self.elements())
+        self.shell(added)
+        self.assertIn('gromacs', self.elements())
+        self.shell(removed)
+        self.assertNotIn('gromacs', self.elements())
+
+    def test_a_user_comes_is_kept_out_and_goes(self):
+        self.tab('users')
+        self.page.fill('#hpc-user', 'ada')
+        self.page.fill('#hpc-keys', KEY)
+        self.page.click('text=Add …')
+        made = self.agree()
+        self.tab('users')
+        row = self.page.locator('tr:has-text("ada")')
+        expect(row).to_contain_text('on 3 of 3')
+        expect(row).to_contain_text('SHA256:')
+        self.picture(self.page, 'users')
+        self.page.click('text=Let nobody in …')
+        self.agree()
+        self.tab('users')
+        expect(row).to_contain_text('off')
+        self.page.click('[aria-label="Take off ada"]')
+        self.agree()
+        self.assertEqual([], base.service('alice').users(self.made.id))
+        self.shell(made.replace(' ada', ' bea'))
+        self.assertEqual(['bea'], [one['name'] for one in base.service(
+            'alice').users(self.made.id)])
+
+    def test_a_key_that_is_none(self):
+        self.tab('users')
+        self.page.fill('#hpc-user', 'ada')
+        self.page.fill('#hpc-keys', 'no key')
+        self.page.click('text=Add …')
+        expect(self.page.locator('#hpc [role=alert]')).to_contain_text('key')
+        expect(self.page.locator('#hpc-apply')).to_have_count(0)
+
+    def test_it_grows_and_goes_back(self):
+        self.tab('settings')
+        self.assertEqual('2', self.page.input_value(
+            '[name="compute_count:number"]'))
+        self.page.fill('[name="compute_count:number"]', '4')
+        self.page.click('text=See what it would do')
+        expect(self.page.locator('.hpc-changes')).to_contain_text('add node')
+        command = self.agree()
+        self.assertEqual(
+            'openstack hpc cluster update --parameter=compute_count=4 '
+            f'{self.made.name}', command)
+        expect(self.page.locator('[data-node="compute-3"]')).to_have_count(1)
+        self.tab('history')
+        self.picture(self.page, 'history')
+        self.page.click('button[name=generation][value="1"]')
+        expect(self.page.locator('.hpc-changes')).to_contain_text(
+            'remove node')
+        self.agree()
+        expect(self.page.locator('[data-node="compute-3"]')).to_have_count(0)
+
+    def test_a_setting_that_cannot_be(self):
+        self.tab('settings')
+        self.page.eval_on_selector_all(
+            'form', 'all => all.forEach(form => form.noValidate = true)')
+        self.page.fill('[name="compute_count:number"]', '9999')
+        self.page.click('text=See what it would do')
+        expect(self.page.locator(
+            '[data-error=compute_count]')).not_to_be_empty()
+        self.assertEqual('9999', self.page.input_value(
+            '[name="compute_count:number"]'))
+
+    def test_a_plan_that_is_stale(self):
+        self.tab('settings')
+        self.page.fill('[name="compute_count:number"]', '3')
+        self.page.click('text=See what it would do')
+        hpc = base.service('alice')
+        hpc.wait(hpc.change_cluster(
+            self.made.id, parameters={'compute_count': 1}), timeout=60)
+        self.page.click('#hpc-apply')
+        expect(self.page.locator('.alert-danger')).to_be_visible()
+        self.assertEqual(1, hpc.get_cluster(
+            self.made.id).parameters['compute_count'])
