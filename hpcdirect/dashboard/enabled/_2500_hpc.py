@@ -17,4 +17,5 @@ PANEL_GROUP_NAME = 'HPC'
 PANEL_GROUP_DASHBOARD = 'project'
 ADD_INSTALLED_APPS = ['hpcdirect.dashboard']
 ADD_SCSS_FILES = ['hpcdirect/portal.scss']
-AUTO_DISCOVER_STATIC_FILES = True
+# No AUTO_DISCOVER_STATIC_FILES: it would put our script on all of Horizon's
+# pages, and on ours a second time.

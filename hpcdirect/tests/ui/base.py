@@ -140,6 +140,7 @@ class UiTest(testtools.TestCase):
 
     def picture(self, page, name):
         """What is shown, for the guide and for who looks."""
+        page.evaluate('window.scrollTo(0, 0)')
         page.screenshot(path=PICTURES / f'{name}.png', full_page=True)
 
     def name(self, stem='t', person='alice'):

@@ -100,6 +100,7 @@ class FormTest(base.UiTest):
         page.fill('#f-name', 'Not A Name')
         page.fill('[name="compute_count:number"]', '9999')
         page.click('[data-rows=users] > [data-add-row]')
+        expect(page.locator('[data-rows=users] > .hpc-row')).to_have_count(1)
         page.fill('[name="users.0.name:line"]', 'A B')
         expect(page.locator('[data-error="users.0.name"]')).to_contain_text(
             'does not match')

@@ -166,7 +166,8 @@
     fresh.querySelectorAll('*').forEach((element) => {
       for (const attribute of element.attributes) {
         if (attribute.value.includes('__row__')) {
-          attribute.value = attribute.value.replace('__row__', number);
+          attribute.value = attribute.value.replaceAll(
+            '__row__', number);
         }
       }
     });

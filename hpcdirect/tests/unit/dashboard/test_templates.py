@@ -71,7 +71,7 @@ class TemplatesTest(testtools.TestCase):
     def test_no_style_and_no_script_in_a_page(self):
         for path in sorted(FOLDER.glob('*.html')):
             self.assertNotRegex(path.read_text(),
-                                r'style=|<script(?! src="{% static)|\son\w+=',
+                                r'style=|<script(?! defer src="{% static)|\son\w+=',
                                 path.name)
 
 
