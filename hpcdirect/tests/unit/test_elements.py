@@ -69,6 +69,19 @@ class ShippedTest(unittest.TestCase):
                         self.assertGreaterEqual(use.variables['max_nodes'],
                                                 sum(groups.values()))
 
+    def test_exporters_are_where_outputs_say(self):
+        find = functools.cache(validate.Finder([ROOT / 'elements']))
+        found = {name: find(name).exporters for name in (
+            'monitoring', 'slurm-exporter', 'prometheus')}
+        self.assertEqual({
+            'monitoring': [('node', 9100, ('node',))],
+            'slurm-exporter': [('slurm', 9341, ('node',))],
+            'prometheus': [('prometheus', 9090, ('server',))]}, {
+            name: [(one.name, one.port, one.roles) for one in those]
+            for name, those in found.items()})
+        for name, (one,) in found.items():
+            self.assertEqual(find(name).outputs['port'], one.port)
+
     def test_all_are_well_formed(self):
         # It raises all that is wrong.
         find = functools.cache(validate.Finder([ROOT / 'elements']))
