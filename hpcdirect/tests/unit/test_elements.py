@@ -28,6 +28,7 @@ from ansible.plugins.filter import mathstuff
 from jinja2 import nativetypes
 import yaml
 
+from hpcdirect import charts
 from hpcdirect.blueprints import load
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints import validate
@@ -81,6 +82,14 @@ class ShippedTest(unittest.TestCase):
             for name, those in found.items()})
         for name, (one,) in found.items():
             self.assertEqual(find(name).outputs['port'], one.port)
+
+    def test_what_charts_need_is_there(self):
+        find = functools.cache(validate.Finder([ROOT / 'elements']))
+        for query in charts.QUERIES.values():
+            self.assertTrue(find(query.element).exporters, query.name)
+        element, exporter = charts.SERVER
+        self.assertIn(exporter, [one.name for one
+                                 in find(element).exporters])
 
     def test_all_are_well_formed(self):
         # It raises all that is wrong.
