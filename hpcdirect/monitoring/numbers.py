@@ -27,6 +27,7 @@ from typing import Any
 import urllib.parse
 
 from hpcdirect import charts
+from hpcdirect import metrics
 from hpcdirect.blueprints.model import Element
 from hpcdirect.blueprints.model import Exporter
 from hpcdirect.charts import Asked
@@ -125,7 +126,7 @@ class Numbers:
                        if one.path == path), None)
         if target is None:
             raise NotFound(resource='Exporter', ident=path)
-        return self._got(target, '/metrics', _PAGE, deadline)
+        return self._got('exporter', target, '/metrics', _PAGE, deadline)
 
     def _exporters(self, one: Standing, known: dict[str, Element | None]
                    ) -> Iterator[Exporter]:
@@ -139,12 +140,18 @@ class Numbers:
             if one.role in exporter.roles:
                 yield exporter
 
-    def _got(self, target: Target, path: str, most: int, deadline: Deadline
-             ) -> bytes:
-        one = target.standing
-        with self._ways.connected(one.cluster_id, one.node,
-                                  target.exporter.port, deadline) as line:
-            return reading.get(line, path, most, deadline)
+    def _got(self, kind: str, target: Target, path: str, most: int,
+             deadline: Deadline) -> bytes:
+        """What a target answers, counted as one of a kind."""
+        one, outcome = target.standing, 'failed'
+        try:
+            with self._ways.connected(one.cluster_id, one.node,
+                                      target.exporter.port, deadline) as line:
+                found = reading.get(line, path, most, deadline)
+            outcome = 'succeeded'
+        finally:
+            metrics.CLUSTER_REQUESTS.labels(kind, outcome).inc()
+        return found
 
     # -- charts -----------------------------------------------------------
 
@@ -198,7 +205,7 @@ class Numbers:
         if server is None:
             raise Unanswered('it is not there, or its node is not up')
         path = question.path(deadline.left)
-        body = self._got(server, path, _ANSWER, deadline)
+        body = self._got('chart', server, path, _ANSWER, deadline)
         with self._reading:
             try:
                 said = json.loads(body)

@@ -32,6 +32,7 @@ import time
 
 from oslo_config import cfg
 
+from hpcdirect import metrics
 from hpcdirect import transport
 from hpcdirect.backends.base import Backend
 from hpcdirect.backends.base import Machine
@@ -202,6 +203,7 @@ class Ways:
         way = _Way(mark, tunnel, addresses, now, now)
         with self._lock:
             self._ways[cluster_id] = way
+            metrics.WAYS.set(len(self._ways))
         return way
 
     def _known(self, cluster_id: str, deadline: Deadline
@@ -236,6 +238,7 @@ class Ways:
         with self._lock:
             if self._ways.get(cluster_id) is way:
                 del self._ways[cluster_id]
+            metrics.WAYS.set(len(self._ways))
         way.tunnel.close()
 
     def _tidy(self, now: float) -> None:

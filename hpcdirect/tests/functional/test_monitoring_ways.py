@@ -32,6 +32,7 @@ import unittest.mock
 import urllib.error
 import urllib.request
 
+from hpcdirect import metrics
 from hpcdirect.api import charting
 from hpcdirect.api import server
 from hpcdirect.backends import base
@@ -318,6 +319,24 @@ class HostileTest(Case):
         self.patient(LONG)
         good, _ = self.chart('good')
         self.assertEqual('', good['reason'])
+
+    def test_it_is_counted(self):
+        def counted():
+            return [metrics.CLUSTER_REQUESTS.labels(kind, outcome)._value.get()
+                    for kind in ('chart', 'exporter')
+                    for outcome in ('succeeded', 'failed')]
+
+        before = counted()
+        self.opened('good', 'bad')
+        self.server('good', well('head-0'))
+        self.server('bad', HOSTILE['an error'])
+        self.scraped('good')
+        for name in ('good', 'bad', 'bad'):
+            self.chart(name)
+        self.assertEqual([3, 2, 1, 0], [
+            after - one for one, after in zip(before, counted(),
+                                              strict=True)])
+        self.assertEqual(2, metrics.WAYS._value.get())
 
     def test_numbers_of_others(self):
         self.server('bad', well(
