@@ -21,6 +21,7 @@ cluster's, and a node that does not answer is left alone for a while.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
@@ -65,11 +66,13 @@ _FRESH, _IDLE = 30.0, 600.0
 class _Way:
     """The way into one cluster, as it was opened.
 
-    :param key: digest of what it was opened with.
+    :param key: the cluster's, with which it was opened.
+    :param door: the machine that was logged in to.
     :param addresses: node -> its address, by the backend's word.
     """
 
     key: str
+    door: Host
     tunnel: Tunnel
     addresses: Mapping[str, str]
     looked_at: float
@@ -95,6 +98,8 @@ class Ways:
         self._using: Counter[str] = Counter()
         self._opening: dict[str, threading.Lock] = {}
         self._ways: dict[str, _Way] = {}
+        # How often nobody was let in since somebody was.
+        self._refusals: Counter[str] = Counter()
 
     @contextlib.contextmanager
     def connected(self, cluster_id: str, node: str, port: int,
@@ -170,14 +175,14 @@ class Ways:
             now = time.monotonic()
             way = self._ways.get(cluster_id)
             if way is None or now - way.looked_at > _FRESH:
-                way = self._looked(cluster_id, way, deadline)
+                way = self._looked(cluster_id, node, way, deadline)
             way.used_at = now
             return way
         finally:
             opening.release()
 
-    def _looked(self, cluster_id: str, way: _Way | None, deadline: Deadline
-                ) -> _Way:
+    def _looked(self, cluster_id: str, node: str, way: _Way | None,
+                deadline: Deadline) -> _Way:
         """The way into a cluster as it is now; another one if need be."""
         try:
             key, machines = self._known(cluster_id, deadline)
@@ -186,25 +191,40 @@ class Ways:
                 self._drop(cluster_id, way)
             raise
         now = time.monotonic()
-        addresses = {one.slot: one.address for one in machines
-                     if one.address}
-        door = _door(machines)
-        mark = f'{door}{key}'
-        if way is not None and way.key == mark:
-            way.addresses, way.looked_at = addresses, now
-            return way
+        addresses = {one.slot: one.address for one in machines if one.address}
+        doors = _doors(machines)
         if way is not None:
+            if way.key == key and doors.get(way.door.name) == way.door:
+                way.addresses, way.looked_at = addresses, now
+                return way
             self._drop(cluster_id, way)
         self._tidy(now)
-        try:
-            tunnel = Tunnel(self._conf, door, key, deadline.left)
-        except (RunnerError, OSError) as exc:
-            raise Silent(f'nobody was let in: {exc}') from exc
-        way = _Way(mark, tunnel, addresses, now, now)
+        door = self._door(cluster_id, node, doors)
+        way = _Way(key, door, self._entered(cluster_id, door, key, deadline),
+                   addresses, now, now)
         with self._lock:
             self._ways[cluster_id] = way
             metrics.WAYS.set(len(self._ways))
         return way
+
+    def _door(self, cluster_id: str, node: str, doors: Mapping[str, Host]
+              ) -> Host:
+        """The node that is asked, or another; another when it was closed."""
+        names = sorted(doors, key=lambda name: (name != node, name))
+        with self._lock:
+            return doors[names[self._refusals[cluster_id] % len(names)]]
+
+    def _entered(self, cluster_id: str, door: Host, key: str,
+                 deadline: Deadline) -> Tunnel:
+        try:
+            tunnel = Tunnel(self._conf, door, key, deadline.left)
+        except (RunnerError, OSError) as exc:
+            with self._lock:
+                self._refusals[cluster_id] += 1
+            raise Silent(f'nobody was let in: {exc}') from exc
+        with self._lock:
+            del self._refusals[cluster_id]
+        return tunnel
 
     def _known(self, cluster_id: str, deadline: Deadline
                ) -> tuple[str, list[Machine]]:
@@ -250,12 +270,13 @@ class Ways:
             self._drop(ident, way)
 
 
-def _door(machines: list[Machine]) -> Host:
-    """The machine through which the others are reached: a head, as a rule."""
-    first = min(machines, key=lambda one: (
-        bool(one.ssh and one.ssh.via), one.slot))
-    if first.ssh is None:
-        raise Unanswered('none of its machines can be reached')
-    return Host(first.slot, '', first.address, first.ssh.host,
-                first.ssh.port, first.ssh.user, first.ssh.via,
-                first.ssh.host_key)
+def _doors(machines: Iterable[Machine]) -> dict[str, Host]:
+    """The machines through which the others are reached, by name.
+
+    Those that are reached themselves without a detour, where there are any.
+    """
+    found = {one.slot: Host(
+        one.slot, '', one.address, one.ssh.host, one.ssh.port, one.ssh.user,
+        one.ssh.via, one.ssh.host_key) for one in machines if one.ssh}
+    return {name: one for name, one in found.items()
+            if not one.ssh_via} or found

@@ -19,6 +19,7 @@ ours, each on an address of its own.
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import http.server
 import json
 import os
@@ -443,6 +444,29 @@ class HostileTest(Case):
 
 
 class WayTest(Case):
+
+    def test_by_another_node(self):
+        """When the one that is asked lets nobody in, but runs."""
+        self.server('good', well('head-0'))
+        ident = self.idents['good']
+        (head,) = self.backend.machines[ident]
+        self.backend.machines[ident] = [
+            dataclasses.replace(head, ssh=dataclasses.replace(
+                head.ssh, port=service.free_port())),
+            dataclasses.replace(head, slot='compute-0')]
+        self.assertIn('nobody was let in', self.chart('good')[0]['reason'])
+        self.assertEqual('', self.chart('good')[0]['reason'])
+        # The way that is open is used, whoever is asked next.
+        self.assertEqual(200, self.scraped('good')[0])
+
+    def test_only_those_that_need_no_detour(self):
+        ident = self.idents['good']
+        (head,) = self.backend.machines[ident]
+        self.server('good', well('head-0'))
+        self.backend.machines[ident] = [
+            dataclasses.replace(head, slot='a-0', ssh=dataclasses.replace(
+                head.ssh, via='root@192.0.2.1')), head]
+        self.assertEqual('', self.chart('good')[0]['reason'])
 
     def test_ssh_that_ends_is_begun_again(self):
         self.server('good', well('head-0'))
