@@ -22,6 +22,10 @@ hpcdirect_configure() {
     iniset "$conf" api auth_strategy keystone
     iniset "$conf" api host "$SERVICE_HOST"
     iniset "$conf" api port "$HPCDIRECT_PORT"
+    iniset "$conf" monitoring host "$SERVICE_HOST"
+    iniset "$conf" monitoring port "$HPCDIRECT_METRICS_PORT"
+    iniset "$conf" monitoring endpoint \
+        "http://$SERVICE_HOST:$HPCDIRECT_METRICS_PORT"
     iniset "$conf" blueprints directories "$HPCDIRECT_DIR"
     iniset_rpc_backend hpcdirect "$conf"
     configure_keystone_authtoken_middleware "$conf" hpcdirect
@@ -56,6 +60,8 @@ hpcdirect_start() {
         "$(get_python_exec_prefix)/hpcdirect-api --config-file $HPCDIRECT_CONF"
     run_process hpcdirect-conductor \
         "$(get_python_exec_prefix)/hpcdirect-conductor --config-file $HPCDIRECT_CONF"
+    run_process hpcdirect-metrics \
+        "$(get_python_exec_prefix)/hpcdirect-metrics --config-file $HPCDIRECT_CONF"
 }
 
 if is_service_enabled hpcdirect-api || is_service_enabled hpcdirect-conductor; then
@@ -72,6 +78,7 @@ if is_service_enabled hpcdirect-api || is_service_enabled hpcdirect-conductor; t
             echo_summary 'Starting hpcdirect'
             hpcdirect_start ;;
         'unstack ')
+            stop_process hpcdirect-metrics
             stop_process hpcdirect-conductor
             stop_process hpcdirect-api ;;
         'clean ')

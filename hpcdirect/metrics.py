@@ -94,6 +94,16 @@ REQUEST_SECONDS = prometheus_client.Histogram(
     'hpcdirect_http_request_duration_seconds',
     'Time that requests to the API took.', ['method', 'route', 'status'],
     buckets=_QUICK)
+#: Whom numbers of clusters are for -> how that went.
+CLUSTER_REQUESTS = prometheus_client.Counter(
+    'hpcdirect_cluster_requests_total',
+    'Times that a cluster was asked for its numbers.', ['kind', 'outcome'])
+for _kind in ('chart', 'exporter'):
+    for _outcome in ('succeeded', 'failed'):
+        CLUSTER_REQUESTS.labels(_kind, _outcome)
+WAYS = prometheus_client.Gauge(
+    'hpcdirect_cluster_ways', 'Clusters to which a way is open.',
+    multiprocess_mode='sum')
 _BUILD = prometheus_client.Gauge(
     'hpcdirect_build_info', 'The release that runs.', ['binary', 'version'],
     multiprocess_mode='max')

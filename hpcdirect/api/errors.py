@@ -45,6 +45,7 @@ _PROTOCOL = {
     429: ('too_many_attempts', 'Too many attempts'),
     431: ('headers_too_large', 'Headers too large'),
     501: ('not_implemented', 'Not implemented'),
+    502: ('bad_gateway', 'No answer'),
     503: ('unavailable', 'Service unavailable'),
 }
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
+import dataclasses
 import logging
 import threading
 import time
@@ -121,20 +122,32 @@ class _Channel(channel.HTTPChannel):
         self.server.add_task(self)
 
 
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a server listens, and how many requests it answers at once."""
+
+    name: str
+    host: str
+    port: int
+    threads: int
+
+
 class Server(server.TcpWSGIServer):
     """Serves one WSGI application, in threads of this process.
 
+    :param conf: its group ``[api]`` bounds requests and connections.
     :ivar address: host and port that it listens on.
     """
 
     channel_class = _Channel
 
-    def __init__(self, app: WSGIApp, conf: cfg.ConfigOpts) -> None:
+    def __init__(self, app: WSGIApp, conf: cfg.ConfigOpts, place: Place
+                 ) -> None:
         self._slowest = conf.api.request_seconds
         self._tidy_at = 0.0
         self._ending = threading.Event()
         adj = adjustments.Adjustments(
-            host=conf.api.host, port=conf.api.port, threads=conf.api.threads,
+            host=place.host, port=place.port, threads=place.threads,
             connection_limit=conf.api.max_connections, backlog=128,
             max_request_header_size=_HEADERS,
             max_request_body_size=conf.api.max_body + 1,
@@ -146,8 +159,8 @@ class Server(server.TcpWSGIServer):
         super().__init__(_logged(app), adj=adj, sockinfo=min(
             adj.listen, key=lambda one: one[0]))
         self.address = (str(self.effective_host), int(self.effective_port))
-        self._thread = threading.Thread(target=self._loop, name='api',
-                                        daemon=True)
+        self._thread = threading.Thread(target=self._loop, daemon=True,
+                                        name=place.name)
 
     def start(self) -> None:
         """Serve, in a thread of its own."""
@@ -227,11 +240,15 @@ def _logged(app: WSGIApp) -> WSGIApp:
     return logging_app
 
 
-def serve(app: WSGIApp, conf: cfg.ConfigOpts) -> Server:
-    """Serve where ``[api]`` says; ``shutdown()`` ends it.
+def serve(app: WSGIApp, conf: cfg.ConfigOpts, place: Place | None = None
+          ) -> Server:
+    """Serve; ``shutdown()`` ends it.
 
     A port of 0 is any free one; ``address`` tells which.
+
+    :param place: where, when not where ``[api]`` says.
     """
-    listening = Server(app, conf)
+    listening = Server(app, conf, place or Place(
+        'api', conf.api.host, conf.api.port, conf.api.threads))
     listening.start()
     return listening

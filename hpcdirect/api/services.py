@@ -20,6 +20,8 @@ from typing import Protocol
 
 from oslo_config import cfg
 
+from hpcdirect.api.charting import Charts
+from hpcdirect.api.charting import NoCharts
 from hpcdirect.backends.base import Backend
 from hpcdirect.db.session import Database
 from hpcdirect.keys import KeyRing
@@ -49,6 +51,7 @@ class Services:
 
     :param keystone: as whom the service acts in projects; None when it asks
         nobody's leave, since people are not known by Keystone.
+    :param charts: asks clusters for numbers.
     """
 
     conf: cfg.ConfigOpts
@@ -59,6 +62,7 @@ class Services:
     backends: Mapping[str, Backend]
     conductor: Nudge
     keystone: Keystone | None = None
+    charts: Charts = dataclasses.field(default_factory=NoCharts)
 
     @property
     def pins(self) -> Pins:

@@ -51,6 +51,7 @@ def element(source: Document, one: Element) -> Iterator[Finding]:
         yield source.finding((), 'drain.yaml and resume.yaml come together.')
     yield from _roles(source, one)
     yield from _outputs(source, one)
+    yield from _exporters(source, one)
     yield from _trial(source, one)
     for which in ('requires', 'conflicts'):
         if one.name in getattr(one, which):
@@ -205,6 +206,17 @@ def _outputs(source: Document, one: Element) -> Iterator[Finding]:
                 (*path, 'fact'), f'Output {name}: a role has no '
                 f'"{said["fact"]}"'
                 f'{wording.similar(str(said["fact"]), TOLD)}.')
+
+
+def _exporters(source: Document, one: Element) -> Iterator[Finding]:
+    names = [role.name for role in one.roles]
+    for exporter in one.exporters:
+        for number, name in enumerate(exporter.roles):
+            if name not in names:
+                yield source.finding(
+                    ('exporters', exporter.name, 'roles', number),
+                    f'Exporter {exporter.name}: {one.name} has no role '
+                    f'"{name}"{wording.similar(name, names)}.')
 
 
 def _trial(source: Document, one: Element) -> Iterator[Finding]:

@@ -35,6 +35,7 @@ from hpcdirect.blueprints.model import ONLY_ROLE
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Element
 from hpcdirect.blueprints.model import ElementUse
+from hpcdirect.blueprints.model import Exporter
 from hpcdirect.blueprints.model import NodeGroup
 from hpcdirect.blueprints.model import Output
 from hpcdirect.blueprints.model import Role
@@ -72,7 +73,8 @@ def load_element(folder: pathlib.Path) -> Element:
         drain_with=tuple(data.get('drain_with', ())),
         rolling=data.get('rolling', False),
         data=tuple(data.get('data', ())),
-        outputs=data.get('outputs', {}), readme=_readme(folder),
+        outputs=data.get('outputs', {}), exporters=_exporters(data),
+        readme=_readme(folder),
         trial=_trial(data.get('trial', {})),
         grade=grading.read(folder, counted))
     _raise([*_named(source, folder), *element_check.element(source, element)])
@@ -180,6 +182,13 @@ def _role(name: str, said: Mapping[str, Any], own: bool) -> Role:
     return Role(name, said.get('scope', 'node'),
                 tuple(said.get('watches', ())),
                 None if minded is None else tuple(minded))
+
+
+def _exporters(data: Mapping[str, Any]) -> tuple[Exporter, ...]:
+    every = tuple(data.get('roles') or (ONLY_ROLE,))
+    return tuple(Exporter(name, said['port'],
+                          tuple(said.get('roles', every)))
+                 for name, said in data.get('exporters', {}).items())
 
 
 def _trial(said: Mapping[str, Any]) -> TrialUse:

@@ -60,6 +60,19 @@ class Secret:
 
 
 @dataclasses.dataclass(frozen=True)
+class Exporter:
+    """Where an element gives numbers to Prometheus, on its nodes' address.
+
+    :param port: TCP port; ``/metrics`` is the path.
+    :param roles: on the nodes of these roles.
+    """
+
+    name: str
+    port: int
+    roles: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class TrialUse:
     """How its author has an element tried out; see ``hpc element test``.
 
@@ -130,6 +143,7 @@ class Element:
         drained before it is changed or taken off there.
     :param outputs: name -> ``{role: ROLE, fact: address | name}``, or a
         plain value; what other elements can be wired to.
+    :param exporters: where it gives numbers to Prometheus.
     :param data: paths that survive a revert.
     :param trial: how it is to be tried out.
     :param grade: what a trial of just these files found, None when there
@@ -155,6 +169,7 @@ class Element:
     rolling: bool = False
     data: tuple[str, ...] = ()
     outputs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    exporters: tuple[Exporter, ...] = ()
     readme: str = ''
     trial: TrialUse = TrialUse()
     grade: Grade | None = None

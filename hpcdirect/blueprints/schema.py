@@ -67,6 +67,14 @@ secret: dict[str, Any] = {
         'kind': {'enum': ['random', 'password', 'ssh-ca']},
         'bytes': {'type': 'integer', 'minimum': 8, 'maximum': 4096}},
     'additionalProperties': False}
+exporter: dict[str, Any] = {
+    'type': 'object',
+    'properties': {
+        'port': {'type': 'integer', 'minimum': 1, 'maximum': 65535},
+        'roles': {**names, 'minItems': 1, 'description': 'Whose nodes have '
+                  'it; default all of the element.'}},
+    'required': ['port'],
+    'additionalProperties': False}
 trial: dict[str, Any] = {
     'type': 'object',
     'properties': {
@@ -131,6 +139,10 @@ element: dict[str, Any] = {
         'outputs': {'type': 'object',
                     'propertyNames': {'pattern': '^[a-z][a-z0-9_]*$'},
                     'description': '{role, fact} or a plain value.'},
+        'exporters': {'type': 'object', 'propertyNames': name,
+                      'additionalProperties': exporter,
+                      'description': 'Where it gives numbers to Prometheus: '
+                      'at /metrics of a port of the node\'s address.'},
         'trial': {**trial, 'description': 'How it is to be tried out.'},
     },
     'required': ['name', 'version', 'label', 'description'],

@@ -294,6 +294,16 @@ class Proxy(proxy.Proxy):
         """
         return self.read(f'/clusters/{cluster}/topology')
 
+    def metrics(self, cluster: str, **query: Any) -> dict[str, Any]:
+        """What can be charted of a cluster, and the numbers of some.
+
+        :param query: ``names``, whose numbers are wanted, with commas
+            between; ``seconds`` and ``end``, which stretch of time;
+            ``points``, how many values at most; ``node``, of one only;
+            ``by``, node or group.
+        """
+        return self.read(f'/clusters/{cluster}/metrics', **query)
+
     def layers(self, cluster: str, **query: Any) -> Iterator[resources.Layer]:
         """What stands on a cluster's machines."""
         return self._list(resources.Layer, cluster=cluster, **query)

@@ -85,6 +85,7 @@ class Element(_Resource):
     verbs = resource.Body('verbs', type=list)
     parameters = resource.Body('parameters', type=dict)
     outputs = resource.Body('outputs')
+    exporters = resource.Body('exporters', type=list)
     readme = resource.Body('readme')
     grade = resource.Body('grade')
     trial = resource.Body('trial', type=dict)

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""hpcdirect-all-in-one: API and conductor as threads of one process.
+"""hpcdirect-all-in-one: API, conductor and metrics, threads of one process.
 
 For one machine, demonstrations and tests: SQLite, and messages that never
 leave the process. The database is made and brought up to date at the start.
@@ -43,11 +43,17 @@ def main() -> int:
     listener = rpc.server(conf, conductor.advance, rpc.IN_PROCESS)
     conductor.start()
     listener.start()
-    services = assembly.services(rpc.IN_PROCESS)
+    numbers = assembly.numbers()
+    services = assembly.services(rpc.IN_PROCESS, numbers)
+    # First: who sees that the API answers finds all the rest.
+    metrics = assembly.listen(numbers)
     http = server.serve(app.make_app(services), conf)
     heartbeat = assembly.appear('hpcdirect-all-in-one')
     until_told()
     http.shutdown()
+    if metrics is not None:
+        metrics.shutdown()
+    numbers.close()
     listener.stop()
     listener.wait()
     conductor.stop()

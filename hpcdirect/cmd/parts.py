@@ -33,6 +33,8 @@ from hpcdirect import metrics
 from hpcdirect import plugins
 from hpcdirect import rpc
 from hpcdirect.api import app
+from hpcdirect.api import charting
+from hpcdirect.api import server
 from hpcdirect.backends.base import Backend
 from hpcdirect.conductor import service
 from hpcdirect.db.session import Database
@@ -40,6 +42,9 @@ from hpcdirect.exception import Unavailable
 from hpcdirect.heartbeat import Heartbeat
 from hpcdirect.keys import KeyRing
 from hpcdirect.keystone import Keystone
+from hpcdirect.monitoring.application import Application
+from hpcdirect.monitoring.numbers import Numbers
+from hpcdirect.monitoring.ways import Ways
 from hpcdirect.policies import Enforcer
 from hpcdirect.runners.base import ElementRunner
 from hpcdirect.sources.base import Source
@@ -125,18 +130,39 @@ class Assembly:
         self.backends = plugins.load(
             Backend, 'backends', conf.enabled_backends, conf)
 
-    def services(self, url: str | None = None) -> app.Services:
+    def services(self, url: str | None = None,
+                 charts: charting.Charts | None = None) -> app.Services:
         """What the API is built from.
 
         :param url: where nudges go, when not where configured.
+        :param charts: asks clusters for numbers, when not the
+            hpcdirect-metrics that is configured.
         """
+        endpoint = self.conf.monitoring.endpoint
         return app.Services(
             conf=self.conf, database=self.database, keys=self.keys,
             policy=self.policy, catalogue=self.catalogue,
             backends=self.backends,
             conductor=rpc.ConductorNudge(self.conf, url),
             keystone=Keystone(self.conf)
-            if self.conf.api.auth_strategy == 'keystone' else None)
+            if self.conf.api.auth_strategy == 'keystone' else None,
+            charts=charting.Bounded(
+                charts or (charting.Remote(endpoint, self.keys)
+                           if endpoint else charting.NoCharts()),
+                self.conf.api.threads // 2))
+
+    def numbers(self) -> Numbers:
+        """Who asks clusters for numbers; to be closed at the end."""
+        return Numbers(self.database, self.catalogue, Ways(
+            self.conf, self.database, self.keys, self.backends))
+
+    def listen(self, numbers: Numbers) -> server.Server | None:
+        """Serve numbers where ``[monitoring]`` says; None: nowhere."""
+        said = self.conf.monitoring
+        return server.serve(
+            Application(self.conf, self.keys, numbers), self.conf,
+            server.Place('metrics', said.host, said.port, said.threads)
+        ) if said.port else None
 
     def appear(self, binary: str, place: int = 0, several: bool = False
                ) -> Heartbeat:

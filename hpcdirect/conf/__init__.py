@@ -27,11 +27,12 @@ from hpcdirect.conf import heartbeat
 from hpcdirect.conf import heat
 from hpcdirect.conf import local
 from hpcdirect.conf import metrics
+from hpcdirect.conf import monitoring
 from hpcdirect.conf import paths
 from hpcdirect.conf import service_auth
 
 _MODULES = (paths, api, blueprints, conductor, heartbeat, local, heat,
-            ansible, metrics, service_auth)
+            ansible, metrics, monitoring, service_auth)
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

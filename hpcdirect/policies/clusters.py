@@ -21,6 +21,7 @@ SHOW = 'hpcdirect:clusters:show'
 CREATE = 'hpcdirect:clusters:create'
 UPDATE = 'hpcdirect:clusters:update'
 DELETE = 'hpcdirect:clusters:delete'
+METRICS = 'hpcdirect:clusters:metrics'
 
 RULES = [
     base.rule(LIST, base.READER, 'List the clusters of a project.',
@@ -39,6 +40,9 @@ RULES = [
               'GET /v1/clusters/{cluster}/generations',
               'GET /v1/clusters/{cluster}/generations/{generation}',
               system=True),
+    base.rule(METRICS, base.READER,
+              "See what a cluster's own Prometheus knows of it.",
+              'GET /v1/clusters/{cluster}/metrics', system=True),
     base.rule(CREATE, base.MEMBER, 'Make a cluster.', 'POST /v1/clusters'),
     base.rule(UPDATE, base.MEMBER,
               'Change what is wanted of a cluster, or try again.',

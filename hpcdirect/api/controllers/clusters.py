@@ -33,6 +33,7 @@ from hpcdirect.api.controllers import deployments
 from hpcdirect.api.controllers import events
 from hpcdirect.api.controllers import generations
 from hpcdirect.api.controllers import layers
+from hpcdirect.api.controllers import metrics
 from hpcdirect.api.controllers import nodes
 from hpcdirect.api.controllers import runs
 from hpcdirect.api.controllers import topology
@@ -129,6 +130,7 @@ class Cluster(Resource):
             'events': events.ClusterEvents(services, waiting),
             'generations': generations.Generations(services),
             'layers': layers.Layers(services),
+            'metrics': metrics.Metrics(services),
             'nodes': nodes.Nodes(services),
             'runs': runs.ClusterRuns(services),
             'topology': topology.Topology(services),

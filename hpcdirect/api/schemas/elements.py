@@ -68,6 +68,11 @@ SHOW = common.closed({
     'data': common.words('Paths that survive a revert.'),
     'secrets': common.words('Names of what is generated for it.'),
     'outputs': common.anything('What others can be wired to.'),
+    'exporters': common.items(common.closed({
+        'name': common.text('The exporter.'),
+        'port': common.number('TCP port of the nodes\' address.'),
+        'roles': common.words('Roles whose nodes have it.'),
+    }), 'Where it gives numbers to Prometheus.'),
     'trial': _TRIAL,
 })
 
@@ -91,7 +96,11 @@ def view(element: Element) -> dict[str, Any]:
     return {**entry(element), 'parameters': dict(element.parameters),
             'readme': element.readme, 'data': list(element.data),
             'secrets': [secret.name for secret in element.secrets],
-            'outputs': dict(element.outputs), 'trial': _trial(element)}
+            'outputs': dict(element.outputs),
+            'exporters': [{'name': one.name, 'port': one.port,
+                           'roles': list(one.roles)}
+                          for one in element.exporters],
+            'trial': _trial(element)}
 
 
 def _trial(element: Element) -> dict[str, Any] | None:

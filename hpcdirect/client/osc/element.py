@@ -32,7 +32,7 @@ from hpcdirect.client.osc import values
 
 _SHOWN = ('name', 'version', 'label', 'description', 'runner', 'requires',
           'conflicts', 'needs', 'roles', 'verbs', 'parameters', 'secrets',
-          'data', 'outputs', 'grade', 'trial', 'digest')
+          'data', 'outputs', 'exporters', 'grade', 'trial', 'digest')
 
 
 class ListElement(base.Lister):

@@ -135,9 +135,12 @@ def made(conf: cfg.ConfigOpts, batch: Batch, over: tuple[str, ...]
         yield filled
 
 
-def of_contact(conf: cfg.ConfigOpts, batch: Batch) -> owned.Folder:
+def of_contact(conf: cfg.ConfigOpts, batch: Batch, shared: bool = False
+               ) -> owned.Folder:
     """A folder with what ssh needs to reach the batch's hosts.
 
+    :param shared: whether connections are kept for the next command; the
+        caller ends them.
     :returns: ``ssh_config`` is in it; the caller removes it.
     :raises RunnerError: it cannot be made.
     """
@@ -147,10 +150,11 @@ def of_contact(conf: cfg.ConfigOpts, batch: Batch) -> owned.Folder:
             left.callback(made.remove)
             left.callback(family.end_masters, made.path)
             path = made.path
+            (path / 'c').mkdir(mode=0o700)
             _write(path / 'key', batch.private_key.rstrip('\n') + '\n')
             _write(path / 'known_hosts', ssh.known_hosts(batch))
             _write(path / 'ssh_config', ssh.config(
-                batch, str(path), conf.ansible, shared=False))
+                batch, str(path), conf.ansible, shared=shared))
         except OSError as exc:
             raise _unusable(conf, exc) from exc
         left.pop_all()

@@ -25,7 +25,7 @@ SOAK = bool(os.environ.get('HPCDIRECT_SOAK'))
 #: Which run together, a day each, by the day of the year. At most one of a
 #: day is in test_elements, which one worker has (tools/workers.yaml).
 DAYS = (('groups', 'mpi'), ('users', 'genomics'), ('molecular-dynamics',),
-        ('changes', 'engineering'), ('program',))
+        ('changes', 'engineering'), ('program', 'metrics'))
 
 _SAID = os.environ.get('HPCDIRECT_TURN')
 TODAY = (_SAID,) if _SAID else DAYS[time.gmtime().tm_yday % len(DAYS)]

@@ -55,11 +55,15 @@ def panels():
 
 
 class Prometheus(fixtures.Fixture):
-    """A server that asks some ports every half a second."""
+    """A server that asks some ports every half a second.
 
-    def __init__(self, targets):
+    :param jobs: more that it scrapes.
+    """
+
+    def __init__(self, targets, *jobs):
         super().__init__()
         self._targets = [f'127.0.0.1:{port}' for port in targets]
+        self._jobs = jobs
 
     def _setUp(self):
         folder = pathlib.Path(tempfile.mkdtemp(prefix='hd-'))
@@ -71,7 +75,8 @@ class Prometheus(fixtures.Fixture):
             'rule_files': [str(ALERTS)],
             'scrape_configs': [{
                 'job_name': 'hpcdirect',
-                'static_configs': [{'targets': self._targets}]}]}))
+                'static_configs': [{'targets': self._targets}]},
+                *self._jobs]}))
         self.url = f'http://127.0.0.1:{service.free_port()}'
         log = (folder / 'log').open('w')
         process = subprocess.Popen(

@@ -28,6 +28,7 @@ from ansible.plugins.filter import mathstuff
 from jinja2 import nativetypes
 import yaml
 
+from hpcdirect import charts
 from hpcdirect.blueprints import load
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints import validate
@@ -68,6 +69,27 @@ class ShippedTest(unittest.TestCase):
                     if use.element.name == 'slurm':
                         self.assertGreaterEqual(use.variables['max_nodes'],
                                                 sum(groups.values()))
+
+    def test_exporters_are_where_outputs_say(self):
+        find = functools.cache(validate.Finder([ROOT / 'elements']))
+        found = {name: find(name).exporters for name in (
+            'monitoring', 'slurm-exporter', 'prometheus')}
+        self.assertEqual({
+            'monitoring': [('node', 9100, ('node',))],
+            'slurm-exporter': [('slurm', 9341, ('node',))],
+            'prometheus': [('prometheus', 9090, ('server',))]}, {
+            name: [(one.name, one.port, one.roles) for one in those]
+            for name, those in found.items()})
+        for name, (one,) in found.items():
+            self.assertEqual(find(name).outputs['port'], one.port)
+
+    def test_what_charts_need_is_there(self):
+        find = functools.cache(validate.Finder([ROOT / 'elements']))
+        for query in charts.QUERIES.values():
+            self.assertTrue(find(query.element).exporters, query.name)
+        element, exporter = charts.SERVER
+        self.assertIn(exporter, [one.name for one
+                                 in find(element).exporters])
 
     def test_all_are_well_formed(self):
         # It raises all that is wrong.

@@ -149,6 +149,19 @@ class ElementCheckTest(FolderTest):
             'c': {'role': 'compute'}, 'd': [1]})
         self.assertEqual(3, len(said))
 
+    def test_exporters(self):
+        said = self.element('exporters', {
+            'queue': {'port': 9341, 'roles': ['controler']}})
+        self.assertEqual(['Exporter queue: slurm has no role "controler"; '
+                          'did you mean "controller"?'], said)
+
+    def test_exporters_are_no_more_than_a_port(self):
+        said = self.element('exporters', {
+            'a': {}, 'b': {'port': 0}, 'c': {'port': 65536},
+            'd': {'port': '9100'}, 'e': {'port': 1, 'roles': []},
+            'f': {'port': 1, 'path': '/x'}, 'g_': {'port': 1}})
+        self.assertEqual(7, len(said), said)
+
     def test_itself(self):
         self.assertIn('cannot be in its own requires',
                       self.element('requires', ['slurm'])[0])

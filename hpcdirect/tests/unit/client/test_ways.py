@@ -76,6 +76,8 @@ WAYS = {
         'cluster candidate list demo']),
     'GET /clusters/{}/topology': (lambda hpc: hpc.topology(C), [
         'cluster topology demo']),
+    'GET /clusters/{}/metrics': (lambda hpc: hpc.metrics(C), [
+        'metric list demo', 'metric show demo cpu']),
     'GET /clusters/{}/generations': (lambda hpc: hpc.generations(cluster=C), [
         'cluster generation list demo']),
     'GET /clusters/{}/generations/{}': (
