@@ -68,6 +68,7 @@ install_python() {
             --python "$venv/bin/python" -c constraints.txt "$@" \
         || "$venv/bin/python" -m pip install -qq --disable-pip-version-check \
             -c constraints.txt "$@"
-    rm -rf build
+    # What is left in the tree would tell of the commands of an older state.
+    rm -rf build hpcdirect.egg-info
     echo "$stamp" > "$venv/.stamp"
 }
