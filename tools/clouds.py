@@ -13,7 +13,7 @@
 
 """Puts the cloud ``hpcdirect-local`` into a clouds.yaml, or takes it out.
 
-    clouds.py add FILE ENDPOINT USER PASSWORD
+    clouds.py add FILE ENDPOINT USER PASSWORD [KEYSTONE]
     clouds.py remove FILE
 
 Everything else in the file stays to the letter, comments included: the entry
@@ -42,6 +42,20 @@ ENTRY = """\
 """
 
 
+#: With the user's project of the same name.
+KEYSTONES = """\
+  {name}:
+    auth:
+      auth_url: {keystone}
+      username: {user}
+      password: {password}
+      project_name: {user}
+      user_domain_id: default
+      project_domain_id: default
+    hpc_cluster_endpoint_override: {endpoint}
+"""
+
+
 def without(text: str) -> str:
     """The text without our block, and without the header we made for it."""
     text = re.sub(re.escape(BEGIN) + '.*?' + re.escape(END), '', text,
@@ -49,10 +63,12 @@ def without(text: str) -> str:
     return '' if text == 'clouds:\n' else text
 
 
-def with_entry(text: str, endpoint: str, user: str, password: str) -> str:
+def with_entry(text: str, endpoint: str, user: str, password: str,
+               keystone: str = '') -> str:
     """The text with our block as the first of its clouds."""
-    block = BEGIN + ENTRY.format(name=NAME, endpoint=endpoint, user=user,
-                                 password=password) + END
+    entry = KEYSTONES if keystone else ENTRY
+    block = BEGIN + entry.format(name=NAME, endpoint=endpoint, user=user,
+                                 password=password, keystone=keystone) + END
     clean = without(text)
     if not (yaml.safe_load(clean) or {}):
         return clean + 'clouds:\n' + block
@@ -70,7 +86,7 @@ def main() -> None:
     verb, path = sys.argv[1], pathlib.Path(sys.argv[2])
     old = path.read_text() if path.exists() else ''
     before = (yaml.safe_load(old) or {}).get('clouds') or {}
-    new = (with_entry(old, *sys.argv[3:6]) if verb == 'add'
+    new = (with_entry(old, *sys.argv[3:7]) if verb == 'add'
            else without(old))
     after = (yaml.safe_load(new) or {}).get('clouds') or {}
     if {k: v for k, v in before.items() if k != NAME} != {

@@ -52,7 +52,8 @@ manage() {
     state=$(mktemp -d)
     HPCDIRECT_PORTAL_STATE=$state HPCDIRECT_PORTAL_KEYSTONE=http://127.0.0.1 \
         DJANGO_SETTINGS_MODULE=openstack_dashboard.settings \
-        "$venv/bin/python" -W ignore -m django "$@" || { rm -rf "$state"; return 1; }
+        "$venv/bin/python" -m django "$@" 2> "$state/errors" \
+        || { cat "$state/errors" >&2; rm -rf "$state"; return 1; }
     rm -rf "$state"
 }
 

@@ -5,6 +5,7 @@ set -euo pipefail
 usage() {
     cat <<'TXT'
 Usage: tools/quickstart.sh [--nodes N] [--blueprint NAME] [--name CLUSTER]
+                           [--portal]
        tools/quickstart.sh down
        tools/quickstart.sh --help
 
@@ -21,6 +22,8 @@ Debian 12 or later, 2 GiB of memory and 3 GiB of disk.
   --nodes N         compute nodes (default 2)
   --blueprint NAME  slurm (default) or single
   --name CLUSTER    the cluster's name (default demo)
+  --portal          a Keystone and a Horizon as well, with the same cluster in
+                    it; its address and login are told at the end
 
 Where things are:
   /var/lib/hpcdirect     state: configuration, password, database, logs, nodes
@@ -29,13 +32,14 @@ Where things are:
 TXT
 }
 
-action=up nodes=2 blueprint=slurm name=demo
+action=up nodes=2 blueprint=slurm name=demo portal=''
 while [ $# -gt 0 ]; do
     case $1 in
         --help|-h) usage; exit 0 ;;
         --nodes) nodes=${2:?--nodes wants a number}; shift ;;
         --blueprint) blueprint=${2:?--blueprint wants a name}; shift ;;
         --name) name=${2:?--name wants a name}; shift ;;
+        --portal) portal=yes ;;
         up|down) action=$1 ;;
         *) echo "quickstart: I do not know '$1'; see --help" >&2; exit 1 ;;
     esac
@@ -91,6 +95,8 @@ configure() {
     install -d -m 700 "$run"
     local password
     password=$(head -c 18 /dev/urandom | base64 | tr '+/' 'xy')
+    install -m 600 /dev/null "$run/password"
+    echo "$password" > "$run/password"
     install -m 600 /dev/null "$run/users"
     "$venv/bin/python" - "$password" > "$run/users" <<'PY'
 import bcrypt, sys
@@ -131,6 +137,53 @@ CONF
         ssh-keygen -q -t ed25519 -N '' -C hpcdirect-quickstart -f "$key"
     fi
     "$venv/bin/python" tools/clouds.py add "$clouds" "http://127.0.0.1:$port" demo "$password"
+}
+
+# The same people and project, in a Keystone; the service asks that from now on.
+with_portal() {
+    local keystone=http://127.0.0.1:$((port + 2))/v3 word
+    [ -s "$run/password" ] || { echo "quickstart: an older release made this" \
+        "state; take it away first: tools/quickstart.sh down" >&2; exit 1; }
+    word=$(cat "$run/password")
+    tools/portal.sh up "$state/portal" "$cache" $((port + 1)) \
+        "http://127.0.0.1:$port" <<JSON
+{"password": "$word", "projects": ["demo"],
+ "people": [{"name": "demo", "project": "demo", "role": "member"}]}
+JSON
+    say "The portal is running"
+    grep -q '^auth_strategy = basic' "$run/hpcdirect.conf" || return 0
+    local account="auth_url = $keystone
+auth_type = password
+username = hpcdirect
+password = $word
+project_name = service
+user_domain_id = default
+project_domain_id = default"
+    # All that gets to the service is on this machine, as before.
+    sed -i -e 's|^auth_strategy = basic|auth_strategy = keystone|' \
+        -e 's|^\[local\]|&\nallow_with_keystone = true|' \
+        "$run/hpcdirect.conf"
+    cat >> "$run/hpcdirect.conf" <<CONF
+
+[keystone_authtoken]
+www_authenticate_uri = $keystone
+$account
+
+[service_auth]
+$account
+CONF
+    "$venv/bin/python" tools/clouds.py add "$clouds" "http://127.0.0.1:$port" \
+        demo "$word" "$keystone"
+    stop
+}
+
+stop() {
+    alive || return 0
+    local pid
+    pid=$(cat "$run/pid")
+    kill "$pid"
+    for _ in $(seq 100); do alive || break; sleep 0.1; done
+    ! alive || kill -9 "$pid"
 }
 
 start() {
@@ -205,6 +258,11 @@ TXT
   $os hpc cluster delete $name --wait
   tools/quickstart.sh down
 TXT
+    [ -z "$portal" ] || cat <<TXT
+
+The portal:   http://127.0.0.1:$((port + 1))/project/hpc/
+  user demo, password $(cat "$run/password")
+TXT
     [ "$(command -v openstack)" = /usr/local/bin/openstack ] \
         || [ ! -e /usr/local/bin/openstack ] || hash -r
     command -v openstack > /dev/null || echo "(openstack is $venv/bin/openstack)"
@@ -222,6 +280,7 @@ up() {
     if ! command -v openstack > /dev/null && [ ! -e "$link" ]; then
         ln -sf "$venv/bin/openstack" "$link"
     fi
+    [ -z "$portal" ] || with_portal
     start
     create
     [ ! -d "blueprints/$blueprint/examples" ] || job
@@ -236,13 +295,10 @@ down() {
         done
     fi
     if alive; then
-        local pid
-        pid=$(cat "$run/pid")
-        kill "$pid"
-        for _ in $(seq 100); do alive || break; sleep 0.1; done
-        alive && kill -9 "$pid"
+        stop
         say "hpcdirect has stopped"
     fi
+    [ ! -d "$state/portal" ] || tools/portal.sh down "$state/portal"
     # What a service that was killed could not take away itself; the cache may
     # have gone before.
     [ ! -d "$state/local" ] || [ -x "$venv/bin/python" ] \
