@@ -351,6 +351,15 @@ class Proxy(proxy.Proxy):
             '/leftovers', backend=backend)['backends']
         return found
 
+    def stalls(self, seconds: float | None = None) -> list[dict[str, Any]]:
+        """Clusters in whose work nothing moves (admin only).
+
+        :param seconds: for how long at least; 300 when it is not said.
+        """
+        found: list[dict[str, Any]] = self.read(
+            '/stalls', seconds=seconds)['stalls']
+        return found
+
     def wait(self, cluster: resources.Cluster, timeout: float = 0
              ) -> resources.Cluster:
         """Wait until a cluster's latest deployment is over.

@@ -102,6 +102,11 @@ def _free(lapsed: bool) -> sa.ColumnElement[bool]:
     return sa.or_(nobody, _lapsed()) if lapsed else nobody
 
 
+def held() -> sa.ColumnElement[bool]:
+    """Whether a conductor holds a cluster, and its lease is not over."""
+    return sa.not_(_free(lapsed=True))
+
+
 def _due(rest: float) -> sa.ColumnElement[bool]:
     """Whether something is to be done now.
 

@@ -17,6 +17,7 @@ from hpcdirect.policies import base
 
 LIST = 'hpcdirect:services:list'
 LEFTOVERS = 'hpcdirect:leftovers:list'
+STALLS = 'hpcdirect:stalls:list'
 
 RULES = [
     base.rule(LIST, base.ADMIN,
@@ -25,4 +26,7 @@ RULES = [
     base.rule(LEFTOVERS, base.ADMIN,
               'See what clouds have of clusters that are no more.',
               'GET /v1/leftovers', system=True),
+    base.rule(STALLS, base.ADMIN,
+              'See clusters of all projects in whose work nothing moves.',
+              'GET /v1/stalls', system=True),
 ]

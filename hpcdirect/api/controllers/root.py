@@ -33,6 +33,7 @@ from hpcdirect.api.controllers import plans
 from hpcdirect.api.controllers import projects
 from hpcdirect.api.controllers import runs
 from hpcdirect.api.controllers import services as processes
+from hpcdirect.api.controllers import stalls
 from hpcdirect.api.controllers import summary
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import versions as schema
@@ -72,6 +73,7 @@ class V1(Resource):
             'projects': projects.Projects(services),
             'runs': runs.Runs(services),
             'services': processes.Processes(services),
+            'stalls': stalls.Stalls(services),
             'summary': summary.Summary(services)})
 
     @validation.schemas(response=schema.ONE, public=True)

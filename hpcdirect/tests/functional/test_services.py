@@ -127,6 +127,27 @@ class ProcessesTest(testtools.TestCase):
         self.assertEqual(0, conductor.wait(60))
         self.awaited(one, ('hpcdirect-api', 'up'))
 
+    def test_work_that_no_conductor_goes_on_with(self):
+        one = self.service('api')
+        one.start()
+        one.create('demo', 'tiny', count=1)
+
+        def stalls():
+            return one.get('/v1/stalls?seconds=1', user='admin-ours')[
+                'stalls']
+
+        found, = wait_for(stalls)
+        self.assertEqual(('unattended', 'demo', 'create', '', ''), tuple(
+            found[name] for name in ('kind', 'cluster', 'operation',
+                                     'conductor', 'reason')))
+        # One comes that cannot: it has no runner for this element.
+        conductor = self.conductor(one)
+        wait_for(lambda: any('enabled_runners' in one['reason']
+                             for one in stalls()), why=stalls)
+        self.assertEqual('unattended', stalls()[0]['kind'])
+        conductor.terminate()
+        self.assertEqual(0, conductor.wait(60))
+
     def test_processes_that_a_server_forks(self):
         one = self.service()
         one.program = ('from hpcdirect.tests.functional import preforked; '

@@ -294,6 +294,22 @@ class ReadTest(base.ClientTest):
             self.assertEqual(0, code, err)
             self.assertEqual('id-demo', self.stub.seen[-1][2]['cluster'])
 
+    def test_stalls(self):
+        stall = {'cluster': 'demo', 'kind': 'silent', 'seconds': 600.5,
+                 'operation': None, 'step': 'apply slurm', 'reason': '',
+                 'expected': None, 'waited': None, 'since': 's',
+                 'conductor': 'h:1', 'status': 'UPDATING',
+                 'cluster_id': 'c', 'deployment_id': None,
+                 'project_name': 'p', 'project_id': 'p-1'}
+        self.stub.answer('GET', '/stalls', {'stalls': [stall]})
+        row, = self.table('hpc', 'stall', 'list', '--seconds', '60')
+        self.assertEqual(('demo', 'silent', 600.5, 'apply slurm'), tuple(
+            row[name] for name in ('Cluster', 'Kind', 'Seconds', 'Step')))
+        self.assertEqual('60.0', self.stub.seen[-1][2]['seconds'])
+        row, = self.table('hpc', 'stall', 'list', '--long')
+        self.assertEqual('h:1', row['Conductor'])
+        self.assertNotIn('seconds', self.stub.seen[-1][2])
+
     def test_leftovers(self):
         left = {'cluster_id': 'c', 'kind': 'stack', 'ref': 's',
                 'project_id': 'p', 'known': True}

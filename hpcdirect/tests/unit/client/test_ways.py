@@ -46,6 +46,7 @@ WAYS = {
     'GET /projects/{}': (lambda hpc: hpc.get_project('p'), []),
     'GET /summary': (lambda hpc: hpc.summary(), ['summary show']),
     'GET /leftovers': (lambda hpc: hpc.leftovers(), ['leftover list']),
+    'GET /stalls': (lambda hpc: hpc.stalls(), ['stall list']),
     'GET /services': (lambda hpc: hpc.services(), ['service list']),
     'GET /clusters': (lambda hpc: hpc.clusters(), ['cluster list']),
     'POST /clusters': (
