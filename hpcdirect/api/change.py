@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 import datetime
 from typing import Any
@@ -23,6 +24,7 @@ from hpcdirect.api import creation
 from hpcdirect.api import past
 from hpcdirect.api import sealing
 from hpcdirect.api.services import Services
+from hpcdirect.backends.base import Assessment
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.db import runs
 from hpcdirect.db.models import Cluster
@@ -47,14 +49,39 @@ CHANGES = ('parameters', 'node_groups', 'elements', 'users', 'generation',
            'version')
 
 
+@dataclasses.dataclass(frozen=True)
+class Draft:
+    """What a cluster would be after a change.
+
+    :ivar findings: all that is wrong with it.
+    :ivar assessment: what its backend says of machines that would come.
+    """
+
+    state: State
+    findings: Sequence[Finding] = ()
+    assessment: Assessment = dataclasses.field(default_factory=Assessment)
+
+
 def wanted(services: Services, cluster: Cluster, body: Mapping[str, Any]
            ) -> State:
     """The state of a cluster after a change; its own when none is asked.
 
     :raises Invalid: with all that is wrong.
     """
+    made = draft(services, cluster, body)
+    if made.findings:
+        raise Invalid(made.findings)
+    return made.state
+
+
+def draft(services: Services, cluster: Cluster, body: Mapping[str, Any]
+          ) -> Draft:
+    """The same, and what is wrong with it.
+
+    :raises Invalid: it cannot be made out.
+    """
     if not any(body.get(name) for name in CHANGES):
-        return cluster.desired
+        return Draft(cluster.desired)
     sealing.refuse(body)
     body = sealing.familiar(services.keys, cluster.desired, body)
     findings: list[Finding] = []
@@ -72,12 +99,12 @@ def wanted(services: Services, cluster: Cluster, body: Mapping[str, Any]
         findings = findings + _wrong_keys(services, cluster, blueprint, state)
     grown = set(desired.slot_names(state)) - set(
         desired.slot_names(cluster.desired))
-    if not findings and grown:
-        findings = list(creation.assess(
-            services, blueprint, cluster, state).findings)
     if findings:
-        raise Invalid(findings)
-    return sealing.sealed(services, state, cluster.desired)
+        return Draft(state, findings)
+    assessment = creation.assess(
+        services, blueprint, cluster, state) if grown else Assessment()
+    return Draft(sealing.sealed(services, state, cluster.desired),
+                 assessment.findings, assessment)
 
 
 def operation(services: Services, cluster: Cluster,

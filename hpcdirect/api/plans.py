@@ -141,8 +141,12 @@ def of_change(services: Services, context: RequestContext,
     with services.database.read() as session:
         world = _world(session, cluster.id)
     made_from: dict[str, str] = {}
+    needs: dict[str, Any] = {}
     try:
-        state = change.wanted(services, cluster, asked)
+        made = change.draft(services, cluster, asked)
+        needs, state = _needs(made.assessment), made.state
+        if made.findings:
+            raise Invalid(made.findings)
         world = _foreseen(services, cluster, world, state)
         blueprint = change.blueprint_of(services, cluster)
         case = _Case(
@@ -159,7 +163,7 @@ def of_change(services: Services, context: RequestContext,
         id=models.new_id(), cluster_id=cluster.id,
         project_id=cluster.project_id, user_id=context.user_id or '',
         generation=cluster.generation, fingerprint=world.fingerprint,
-        change={}, shown=shown, created_at=models.now())
+        change={}, shown={**shown, **needs}, created_at=models.now())
     row.change = {hiding.SEALED: services.keys.encrypt_json(
         {'asked': asked, 'made_from': made_from}, row.about())}
 

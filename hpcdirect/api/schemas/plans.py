@@ -82,20 +82,20 @@ SHOW = common.closed({
             'nobody says.')),
         'fits': {'type': ['boolean', 'null'], 'description':
                  'Whether so many can be had; null when nobody can tell.'},
-    }), 'Machines that a new cluster takes.'),
+    }), 'Machines that it takes besides those there are.'),
     'quotas': common.items(common.closed({
         'name': common.text('What is limited.'),
         'used': common.number('How much of it the project has.'),
         'limit': common.maybe(common.number(
             'How much it may have; null when there is no limit.')),
-        'wanted': common.number('How much the new cluster takes.'),
+        'wanted': common.number('How much of it this takes.'),
         'after': common.number('How much the project would have.'),
         'fits': {'type': 'boolean', 'description': 'Whether it may.'},
     }), 'What the cloud lets the project have, before and after.'),
     'created_at': common.maybe(common.MOMENT),
 })
 
-#: What a plan says that is not of a new cluster.
+#: What a plan says by which no machine comes.
 _NOTHING_NEW: dict[str, Any] = {'needs': [], 'quotas': []}
 
 

@@ -207,6 +207,24 @@ class NeedsTests(Case):
         shown = self.plan(compute_count='many')
         self.assertEqual(([], []), (shown['needs'], shown['quotas']))
 
+    def test_a_cluster_that_grows(self):
+        ident = self.api.create(blueprint='typed')['id']
+        self.api.settle(ident)
+        self.api.backend.ensure(bed.request(
+            'compute-0', 'compute-1', cluster_id=ident, type='gpu'))
+        for count, fits in ((3, True), (4, False), (1, None)):
+            shown = self.api.call('POST', '/v1/plans', {
+                'cluster': 'demo', 'change': {
+                    'node_groups': {'compute': {'count': count}}}}).json
+            self.assertEqual(fits is False, shown['refused'], count)
+            # Only what is not there: the head has not come yet.
+            self.assertEqual([] if fits is None else [
+                {'type': 'fake', 'wanted': 1, 'free': None, 'fits': True},
+                {'type': 'gpu', 'wanted': count - 2, 'free': 1,
+                 'fits': fits}], shown['needs'])
+            self.assertEqual(shown, self.api.call(
+                'GET', f'/v1/plans/{shown["id"]}').json)
+
     def test_of_other_plans(self):
         self.api.settle(self.api.create()['id'])
         for wish in ({'delete': True}, {'change': {}}):
