@@ -34,6 +34,7 @@ from typing import cast
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from hpcdirect.db import columns
 from hpcdirect.db.clock import utc_seconds
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Deployment
@@ -262,15 +263,19 @@ def due(session: orm.Session, rest: float, limit: int = 100, *,
     :param rest: seconds that nobody lets a cluster rest for longer.
     :param lapsed: those of another owner, too, whose lease is over.
     :returns: ids, and for how many seconds each has waited: since it is
-        due, or since its lease was over.
+        due, since its lease was over, or since it was ordered.
     """
     since = sa.case((Cluster.lease_until > Cluster.due_at,
                      Cluster.lease_until), else_=Cluster.due_at)
-    return dict(session.execute(sa.select(
-        Cluster.id, utc_seconds() - since).where(
+    found = session.execute(sa.select(
+        Cluster.id, since, utc_seconds() - since, Cluster.updated_at).where(
             Cluster.deleted == '', _due(rest), _free(lapsed),
             Cluster.status.not_in(RESTING),
-        ).order_by(Cluster.due_at).limit(limit)).tuples().all())
+        ).order_by(Cluster.due_at).limit(limit)).tuples()
+    # What was just ordered is due since ever, whatever the clock does.
+    return {ident: waited if begun else max(0.0, (
+        columns.now() - ordered).total_seconds())
+        for ident, begun, waited, ordered in found}
 
 
 def reserve(session: orm.Session, rest: float, limit: int, *,

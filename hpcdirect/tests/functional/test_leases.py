@@ -227,10 +227,12 @@ class LeaseTests(databases.SQLite):
         left = self.cluster('left', status='UPDATING', due_at=0.0)
         self.claim(left, 'dead', 10.0)
         self.set_times(left, lease_until=-10)
+        ordered = self.cluster('ordered', status='CREATING', due_at=0.0)
         with self.database.read() as session:
             found = leases.due(session, 60.0)
-        self.assertEqual([left, waiting], list(found))
-        for ident, seconds in ((waiting, 30), (left, 10)):
+        self.assertEqual({ordered, left, waiting}, set(found))
+        self.assertEqual(waiting, list(found)[-1])
+        for ident, seconds in ((waiting, 30), (left, 10), (ordered, 0)):
             self.assertAlmostEqual(seconds, found[ident], delta=5)
 
     def test_leases_that_seem_over_are_left_to_their_owners(self):
