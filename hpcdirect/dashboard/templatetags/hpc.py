@@ -193,6 +193,12 @@ def some(names: Any) -> str:
 
 
 @register.filter
+def together(names: Any) -> str:
+    """All of them, as somebody would type them."""
+    return ', '.join(names)
+
+
+@register.filter
 def link(address: Any) -> SafeString:
     """A link where an address leads to the web, else the address."""
     shown = text.exact(address)

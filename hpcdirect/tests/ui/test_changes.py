@@ -136,6 +136,52 @@ class ChangesTest(base.UiTest):
         self.assertEqual('9999', self.page.input_value(
             '[name="compute_count:number"]'))
 
+    def test_what_people_write_on_it(self):
+        self.tab('settings')
+        self.page.fill('#hpc-description', 'for "ada" & {$ 1 $}')
+        self.page.fill('#hpc-tags', 'owner:ada, q3')
+        self.page.fill('#hpc-expires', '3d')
+        self.page.check('[name=protected]')
+        self.page.click('text=Keep this')
+        expect(self.page.locator('#hpc-description')).to_have_value(
+            'for "ada" & {$ 1 $}')
+        hpc = base.service('alice')
+        kept = hpc.get_cluster(self.made.id)
+        self.assertEqual((['owner:ada', 'q3'], True),
+                         (sorted(kept.tags), kept.protected))
+        self.assertIsNotNone(kept.expires_at)
+        # Nobody is shown a way to tear it down.
+        self.page.goto(f'/project/hpc_clusters/{self.made.id}/')
+        expect(self.page.locator('#hpc-head')).to_contain_text('in 2 d')
+        expect(self.page.locator('#hpc-delete')).to_have_count(0)
+        self.tab('settings')
+        self.page.fill('#hpc-expires', 'soon')
+        self.page.click('text=Keep this')
+        expect(self.page.locator('.alert-danger')).to_contain_text('soon')
+        self.tab('settings')
+        self.page.fill('#hpc-expires', 'never')
+        self.page.uncheck('[name=protected]')
+        self.page.click('text=Keep this')
+        self.tab('')
+        expect(self.page.locator('#hpc-delete')).to_have_count(1)
+
+    def test_launch_another(self):
+        hpc = base.service('alice')
+        hpc.wait(hpc.change_cluster(
+            self.made.id, parameters={'compute_count': 1}), timeout=60)
+        self.tab('history')
+        self.page.locator('tr:has(th:text-is("2")) >> '
+                          'text=Launch another').click()
+        self.assertEqual('1', self.page.input_value(
+            '[name="compute_count:number"]'))
+        self.assertEqual('', self.page.input_value('#f-name'))
+        self.page.fill('#f-name', self.name('again'))
+        self.page.click('button[value=launch]')
+        self.page.wait_for_url('**/hpc_clusters/*/')
+        expect(self.page.locator('#hpc-head')).to_contain_text('active')
+        expect(self.page.locator('[data-node="compute-0"]')).to_have_count(1)
+        expect(self.page.locator('[data-node="compute-1"]')).to_have_count(0)
+
     def test_a_plan_that_is_stale(self):
         self.tab('settings')
         self.page.fill('[name="compute_count:number"]', '3')

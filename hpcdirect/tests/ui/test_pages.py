@@ -28,7 +28,8 @@ HOSTILE = (
     "'\"><svg/onload=window.pwned=1>")
 _WRITES = ('Launch', 'Launch a cluster', 'Check', 'Repair', 'Cancel',
            'Try again', 'Tear down …', 'Add …', 'Take off …', 'Roll back …',
-           'Let nobody in …', 'See what it would do …')
+           'Let nobody in …', 'See what it would do …', 'Keep this',
+           'Launch another')
 
 
 class PagesTest(base.UiTest):
@@ -44,8 +45,8 @@ class PagesTest(base.UiTest):
             'clusters': '/project/hpc_clusters/',
             'cluster': f'/project/hpc_clusters/{cluster.id}/',
             **{name: f'/project/hpc_clusters/{cluster.id}/{name}'
-               for name in ('layers', 'users', 'history', 'settings',
-                            'delete')}}
+               for name in ('layers', 'users', 'monitoring', 'history',
+                            'settings', 'delete')}}
 
     def active(self, **wish):
         """A cluster that is there."""
@@ -138,6 +139,34 @@ class PagesTest(base.UiTest):
                          json.dumps(other.parameters, sort_keys=True))
         self.assertEqual(one.description, other.description)
         self.assertEqual('fast', one.parameters['partition'])
+
+    def test_what_the_operator_sees(self):
+        made = self.active()
+        page = self.window('admin')
+        page.goto('/admin/hpc/')
+        expect(page.locator('#hpc')).to_contain_text('hpcdirect-all-in-one')
+        expect(page.locator('#hpc-leftovers')).to_contain_text('fake')
+        self.picture(page, 'admin')
+        page.click('text=Clusters of all projects')
+        expect(page.locator('tr', has_text=made.name)).to_contain_text('lab')
+        page.click(f'text={made.name}')
+        expect(page.locator('#hpc-head')).to_contain_text('active')
+        page = self.window('alice')
+        self.assertNotEqual(200, page.goto('/admin/hpc/').status)
+
+    def test_numbers_that_are_not_there_say_why(self):
+        made = self.active(blueprint='slurm')
+        page = self.window('alice')
+        page.goto(f'/project/hpc_clusters/{made.id}/monitoring')
+        page.click('[aria-label="Add prometheus"]')
+        expect(page.locator('.hpc-changes')).to_contain_text('prometheus')
+        page.click('#hpc-apply')
+        expect(page.locator('#hpc-head')).to_contain_text('active')
+        page.goto(f'/project/hpc_clusters/{made.id}/monitoring')
+        # Nothing answers on machines that are not there.
+        expect(page.locator('[data-metric=cpu] .hpc-reason')
+               ).not_to_be_empty()
+        self.picture(page, 'monitoring-silent')
 
     def test_nobody_is_logged_in(self):
         context = base.browser().new_context(base_url=base.PORTAL)

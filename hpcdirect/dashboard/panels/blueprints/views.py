@@ -144,7 +144,8 @@ class Launch(pages.Page):
         blueprint = hpc.read(f'/blueprints/{words["blueprint"]}')
         posted = self.request.method == 'POST'
         form = _Form(blueprint, self.request.POST.dict() if posted else
-                     schema_forms.typed(blueprint['parameters'], {}))
+                     schema_forms.typed(blueprint['parameters'],
+                                        self._like(hpc)))
         if posted and self.request.POST.get('do') == 'launch':
             made = self._launched(hpc, form)
             if made:
@@ -154,6 +155,20 @@ class Launch(pages.Page):
                 'key': self.request.POST.get('key') or str(uuid.uuid4()),
                 'page_title': _('Launch: %s') % (
                     blueprint['label'] or blueprint['name'])}
+
+    def _like(self, hpc: proxy.Proxy) -> Mapping[str, Any]:
+        """The parameters of another cluster, as they are or once were.
+
+        Its secrets are told to nobody, and are asked for again.
+        """
+        like = self.request.GET.get('like')
+        number = self.request.GET.get('generation', '')
+        if not like:
+            return {}
+        found: Mapping[str, Any] = (
+            hpc.get_generation(like, int(number)) if number.isdecimal()
+            else hpc.read(f'/clusters/{like}'))['parameters']
+        return found
 
     def _launched(self, hpc: proxy.Proxy, form: _Form) -> str:
         """The id of the cluster; '' when it was refused."""

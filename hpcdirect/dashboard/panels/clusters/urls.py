@@ -12,6 +12,8 @@
 
 from django.urls import path
 
+from hpcdirect.dashboard.panels.clusters import changes
+from hpcdirect.dashboard.panels.clusters import monitoring
 from hpcdirect.dashboard.panels.clusters import views
 
 urlpatterns = [
@@ -21,10 +23,15 @@ urlpatterns = [
     path('<str:cluster>/live', views.Live.as_view(), name='live'),
     path('<str:cluster>/act', views.Act.as_view(), name='act'),
     path('<str:cluster>/delete', views.Delete.as_view(), name='delete'),
-    path('<str:cluster>/layers', views.Layers.as_view(), name='layers'),
-    path('<str:cluster>/users', views.Users.as_view(), name='users'),
-    path('<str:cluster>/history', views.History.as_view(), name='history'),
-    path('<str:cluster>/settings', views.Settings.as_view(), name='settings'),
-    path('<str:cluster>/plan', views.Plan.as_view(), name='plan'),
-    path('<str:cluster>/apply', views.Apply.as_view(), name='apply'),
+    path('<str:cluster>/layers', changes.Layers.as_view(), name='layers'),
+    path('<str:cluster>/users', changes.Users.as_view(), name='users'),
+    path('<str:cluster>/history', changes.History.as_view(), name='history'),
+    path('<str:cluster>/settings', changes.Settings.as_view(), name='settings'),
+    path('<str:cluster>/plan', changes.Plan.as_view(), name='plan'),
+    path('<str:cluster>/apply', changes.Apply.as_view(), name='apply'),
+    path('<str:cluster>/label', changes.Label.as_view(), name='label'),
+    path('<str:cluster>/monitoring', monitoring.Monitoring.as_view(),
+         name='monitoring'),
+    path('<str:cluster>/numbers', monitoring.Numbers.as_view(),
+         name='numbers'),
 ]

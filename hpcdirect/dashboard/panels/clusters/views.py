@@ -32,29 +32,32 @@ from hpcdirect.dashboard import commands
 from hpcdirect.dashboard import connection
 from hpcdirect.dashboard import drawing
 from hpcdirect.dashboard import errors
-from hpcdirect.dashboard import form_layout
 from hpcdirect.dashboard import pages
-from hpcdirect.dashboard import schema_forms
 from hpcdirect.dashboard import steps
-from hpcdirect.dashboard import wishes
 
 _ON_A_PAGE = 20
 _FIELDS = ('id', 'name', 'status', 'status_reason', 'blueprint',
            'blueprint_version', 'node_groups', 'deployment', 'failures',
-           'allowed', 'expires_at', 'user_name', 'protected', 'tags')
+           'allowed', 'expires_at', 'user_name', 'project_name',
+           'project_id', 'protected', 'tags')
 _FILTERS = ('q', 'status', 'tags', 'user')
 _BUSY = ('CREATING', 'UPDATING', 'CHECKING', 'DELETING')
 _IN_TROUBLE = ('ERROR', 'DEGRADED')
-DETAIL = 'horizon:project:hpc_clusters:detail'
+STATUSES = ('ACTIVE', *_BUSY, *_IN_TROUBLE)
+_DETAIL = 'horizon:project:hpc_clusters:detail'
 
 
-def _listed(hpc: proxy.Proxy, asked: http.QueryDict) -> dict[str, Any]:
-    """A page of clusters, and the questions of the pages beside it."""
+def listed(hpc: proxy.Proxy, asked: http.QueryDict, **further: str
+           ) -> dict[str, Any]:
+    """A page of clusters, and the questions of the pages beside it.
+
+    :param further: of the question, beside what the page was asked for.
+    """
     query = {name: asked[name] for name in (*_FILTERS, 'marker',
                                             'page_reverse')
              if asked.get(name)}
     found = hpc.read('/clusters', limit=_ON_A_PAGE, with_count='true',
-                     fields=','.join(_FIELDS), **query)
+                     fields=','.join(_FIELDS), **query, **further)
     links = {link['rel']: parse.urlsplit(link['href']).query
              for link in found.get('links', ())}
     kept = {name: query[name] for name in _FILTERS if name in query}
@@ -80,8 +83,8 @@ class Index(pages.Page):
     page_title = gettext_lazy('Clusters')
 
     def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
-        return {**_listed(hpc, self.request.GET),
-                'statuses': ('ACTIVE', *_BUSY, 'DEGRADED', 'ERROR'),
+        return {**listed(hpc, self.request.GET),
+                'statuses': STATUSES,
                 'query': self.request.GET.urlencode()}
 
 
@@ -89,7 +92,7 @@ class Rows(pages.Poll):
     """The same page of clusters again."""
 
     def answer(self, hpc: proxy.Proxy, **words: Any) -> dict[str, Any]:
-        found = _listed(hpc, self.request.GET)
+        found = listed(hpc, self.request.GET)
         return {'fragments': {'hpc-clusters': pages.fragment(
                     self.request, '_clusters', found)},
                 'wait': 2 if found['busy'] else 10}
@@ -231,7 +234,7 @@ class Act(generic.View):
                 connection.service(request).retry_cluster(cluster, verb)
         except errors.FAILED as exc:
             messages.error(request, errors.trouble(exc).sentence)
-        return shortcuts.redirect(reverse(DETAIL, args=[cluster]))
+        return shortcuts.redirect(reverse(_DETAIL, args=[cluster]))
 
 
 class Delete(pages.Page):
@@ -266,124 +269,4 @@ class Delete(pages.Page):
             hpc.delete_cluster(cluster)
         except errors.FAILED as exc:
             messages.error(request, errors.trouble(exc).sentence)
-        return shortcuts.redirect(reverse(DETAIL, args=[cluster]))
-
-
-class Layers(pages.Page):
-    """What stands on the machines, and what else fits."""
-
-    template_name = 'hpcdirect/layers.html'
-
-    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
-        cluster = hpc.read(f'/clusters/{words["cluster"]}')
-        on = hpc.cluster_elements(cluster['id'])
-        may = cluster['allowed']['update'] == ''
-        return {'cluster': cluster, 'tab': 'layers', 'may': may,
-                'page_title': cluster['name'], 'on': on,
-                'fitting': hpc.candidates(cluster['id'], fits=True)
-                if may else []}
-
-
-class Users(pages.Page):
-    """Who may log in, on how many nodes already."""
-
-    template_name = 'hpcdirect/users.html'
-
-    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
-        cluster = hpc.read(f'/clusters/{words["cluster"]}')
-        return {'cluster': cluster, 'tab': 'users',
-                'page_title': cluster['name'],
-                'may': cluster['allowed']['update'] == '',
-                'users': hpc.users(cluster['id'])}
-
-
-class History(pages.Page):
-    """What was wanted, by whom, and what came of it."""
-
-    template_name = 'hpcdirect/history.html'
-
-    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
-        cluster = hpc.read(f'/clusters/{words["cluster"]}')
-        return {'cluster': cluster, 'tab': 'history',
-                'page_title': cluster['name'],
-                'may': cluster['allowed']['update'] == '',
-                **hpc.read(f'/clusters/{cluster["id"]}/generations',
-                           limit=50)}
-
-
-class Plan(pages.Page):
-    """What a wish would do, before anything is done."""
-
-    template_name = 'hpcdirect/plan.html'
-
-    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
-        cluster = hpc.read(f'/clusters/{words["cluster"]}')
-        wish = wishes.of(cluster['name'], self.request.POST.dict())
-        if wish is None:
-            return {'cluster': cluster, 'page_title': cluster['name']}
-        return planned(hpc, cluster, wish)
-
-    def post(self, request: http.HttpRequest, **words: Any
-             ) -> http.HttpResponse:
-        """Show it."""
-        return self.render_to_response(self.get_context_data(**words))
-
-
-def planned(hpc: proxy.Proxy, cluster: Mapping[str, Any],
-            wish: wishes.Wish) -> dict[str, Any]:
-    """A plan, as its page shows it."""
-    plan = hpc.plan(cluster=cluster['id'], change=wish.change)
-    return {'cluster': cluster, 'plan': plan,
-            'rows': steps.rows(plan['steps']),
-            'page_title': _('Change %s') % cluster['name'],
-            'command': commands.line(wish.words)}
-
-
-class Apply(generic.View):
-    """Somebody agrees with a plan."""
-
-    def post(self, request: http.HttpRequest, cluster: str
-             ) -> http.HttpResponse:
-        """Do just what it showed."""
-        try:
-            connection.service(request).change_cluster(
-                cluster, plan=request.POST.get('plan', ''))
-        except errors.FAILED as exc:
-            messages.error(request, errors.trouble(exc).sentence)
-        return shortcuts.redirect(reverse(DETAIL, args=[cluster]))
-
-
-class Settings(pages.Page):
-    """All parameters, to be changed; leads to a plan."""
-
-    template_name = 'hpcdirect/settings.html'
-
-    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
-        cluster = hpc.read(f'/clusters/{words["cluster"]}')
-        schema = hpc.read('/blueprints/{blueprint}@{blueprint_version}'
-                          .format(**cluster))['parameters']
-        shown = {'cluster': cluster, 'tab': 'settings',
-                 'page_title': cluster['name'],
-                 'may': cluster['allowed']['update'] == ''}
-        if self.request.method != 'POST':
-            return {**shown, 'sections': form_layout.sections(
-                schema, schema_forms.typed(schema, cluster['parameters']))}
-        data = schema_forms.received(self.request.POST.dict())
-        reading = schema_forms.read(schema, data)
-        if not reading.errors:
-            wish = wishes.parameters(cluster, schema, reading.values)
-            found = planned(hpc, cluster, wish)
-            for change in found['plan']['changes']:
-                field = reading.field(change['subject'])
-                if change['verdict'] == 'refused' and field:
-                    reading.errors.setdefault(field, change['reason'])
-            if not reading.errors:
-                self.template_name = Plan.template_name
-                return found
-        return {**shown, 'sections': form_layout.sections(
-            schema, data, reading.errors)}
-
-    def post(self, request: http.HttpRequest, **words: Any
-             ) -> http.HttpResponse:
-        """Show what it would do."""
-        return self.render_to_response(self.get_context_data(**words))
+        return shortcuts.redirect(reverse(_DETAIL, args=[cluster]))

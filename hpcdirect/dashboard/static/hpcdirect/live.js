@@ -112,6 +112,11 @@
         Object.entries(found.append || {}).forEach(
           ([id, lines]) => append(id, lines));
         colour(found.nodes || {});
+        // What another script of the page draws.
+        if (found.numbers) {
+          place.dispatchEvent(new CustomEvent('hpc-numbers',
+            {detail: found.numbers}));
+        }
         if (found.title) document.title = found.title;
         if (found.next) place.dataset.askSince = found.next;
         Object.entries(found.ask || {}).forEach(([name, value]) => {

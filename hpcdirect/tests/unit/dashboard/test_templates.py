@@ -29,8 +29,8 @@ _SAFE = {'exact', 'state', 'shape', 'seconds', 'when', 'since', 'plain',
 _OURS = {'block.super', 'readme', 'picture', 'forloop.counter',
          'step.done', 'step.nodes',
          'count', 'n', 'total', 'shown', 'up', 'all', 'one.free',
-         'one.after', 'one.limit', 'one.uid', 'one.generation', 'done',
-         'wanted', 'type.free', 'type.total', 'event.id'}
+         'one.after', 'one.limit', 'one.uid', 'one.generation', 'one.pid',
+         'done', 'wanted', 'type.free', 'type.total', 'event.id'}
 
 
 def variables(nodelist):
@@ -66,8 +66,8 @@ class TemplatesTest(testtools.TestCase):
                     self.assertIn('ng-non-bindable',
                                   begun.strip().splitlines()[0], name)
             else:
-                self.assertLessEqual(
-                    blocks, {'hpc', 'hpc_crumbs', 'hpc_tab'}, path.name)
+                self.assertLessEqual(blocks, {
+                    'hpc', 'hpc_crumbs', 'hpc_tab', 'hpc_head'}, path.name)
 
     def test_no_style_and_no_script_in_a_page(self):
         for path in sorted(FOLDER.glob('*.html')):

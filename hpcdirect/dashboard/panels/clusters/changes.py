@@ -1,0 +1,182 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      https://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A live cluster changed: what is shown first is what is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import http
+from django import shortcuts
+from django.contrib import messages
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views import generic
+from osc_lib import exceptions as osc_exceptions
+
+from hpcdirect.client import proxy
+from hpcdirect.client.osc import moment
+from hpcdirect.dashboard import commands
+from hpcdirect.dashboard import connection
+from hpcdirect.dashboard import errors
+from hpcdirect.dashboard import form_layout
+from hpcdirect.dashboard import pages
+from hpcdirect.dashboard import schema_forms
+from hpcdirect.dashboard import steps
+from hpcdirect.dashboard import wishes
+
+_DETAIL = 'horizon:project:hpc_clusters:detail'
+
+
+class Layers(pages.Page):
+    """What stands on the machines, and what else fits."""
+
+    template_name = 'hpcdirect/layers.html'
+
+    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
+        cluster = hpc.read(f'/clusters/{words["cluster"]}')
+        on = hpc.cluster_elements(cluster['id'])
+        may = cluster['allowed']['update'] == ''
+        return {'cluster': cluster, 'tab': 'layers', 'may': may,
+                'page_title': cluster['name'], 'on': on,
+                'fitting': hpc.candidates(cluster['id'], fits=True)
+                if may else []}
+
+
+class Users(pages.Page):
+    """Who may log in, on how many nodes already."""
+
+    template_name = 'hpcdirect/users.html'
+
+    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
+        cluster = hpc.read(f'/clusters/{words["cluster"]}')
+        return {'cluster': cluster, 'tab': 'users',
+                'page_title': cluster['name'],
+                'may': cluster['allowed']['update'] == '',
+                'users': hpc.users(cluster['id'])}
+
+
+class History(pages.Page):
+    """What was wanted, by whom, and what came of it."""
+
+    template_name = 'hpcdirect/history.html'
+
+    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
+        cluster = hpc.read(f'/clusters/{words["cluster"]}')
+        return {'cluster': cluster, 'tab': 'history',
+                'page_title': cluster['name'],
+                'may': cluster['allowed']['update'] == '',
+                **hpc.read(f'/clusters/{cluster["id"]}/generations',
+                           limit=50)}
+
+
+class Plan(pages.Page):
+    """What a wish would do, before anything is done."""
+
+    template_name = 'hpcdirect/plan.html'
+
+    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
+        cluster = hpc.read(f'/clusters/{words["cluster"]}')
+        wish = wishes.of(cluster['name'], self.request.POST.dict())
+        if wish is None:
+            return {'cluster': cluster, 'page_title': cluster['name']}
+        return planned(hpc, cluster, wish)
+
+    def post(self, request: http.HttpRequest, **words: Any
+             ) -> http.HttpResponse:
+        """Show it."""
+        return self.render_to_response(self.get_context_data(**words))
+
+
+def planned(hpc: proxy.Proxy, cluster: Mapping[str, Any],
+            wish: wishes.Wish) -> dict[str, Any]:
+    """A plan, as its page shows it."""
+    plan = hpc.plan(cluster=cluster['id'], change=wish.change)
+    return {'cluster': cluster, 'plan': plan,
+            'rows': steps.rows(plan['steps']),
+            'page_title': _('Change %s') % cluster['name'],
+            'command': commands.line(wish.words)}
+
+
+class Apply(generic.View):
+    """Somebody agrees with a plan."""
+
+    def post(self, request: http.HttpRequest, cluster: str
+             ) -> http.HttpResponse:
+        """Do just what it showed."""
+        try:
+            connection.service(request).change_cluster(
+                cluster, plan=request.POST.get('plan', ''))
+        except errors.FAILED as exc:
+            messages.error(request, errors.trouble(exc).sentence)
+        return shortcuts.redirect(reverse(_DETAIL, args=[cluster]))
+
+
+class Settings(pages.Page):
+    """All parameters, to be changed; leads to a plan."""
+
+    template_name = 'hpcdirect/settings.html'
+
+    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
+        cluster = hpc.read(f'/clusters/{words["cluster"]}')
+        schema = hpc.read('/blueprints/{blueprint}@{blueprint_version}'
+                          .format(**cluster))['parameters']
+        shown = {'cluster': cluster, 'tab': 'settings',
+                 'page_title': cluster['name'], 'forms': moment.FORMS,
+                 'may': cluster['allowed']['update'] == ''}
+        if self.request.method != 'POST':
+            return {**shown, 'sections': form_layout.sections(
+                schema, schema_forms.typed(schema, cluster['parameters']))}
+        data = schema_forms.received(self.request.POST.dict())
+        reading = schema_forms.read(schema, data)
+        if not reading.errors:
+            wish = wishes.parameters(cluster, schema, reading.values)
+            found = planned(hpc, cluster, wish)
+            for change in found['plan']['changes']:
+                field = reading.field(change['subject'])
+                if change['verdict'] == 'refused' and field:
+                    reading.errors.setdefault(field, change['reason'])
+            if not reading.errors:
+                self.template_name = Plan.template_name
+                return found
+        return {**shown, 'sections': form_layout.sections(
+            schema, data, reading.errors)}
+
+    def post(self, request: http.HttpRequest, **words: Any
+             ) -> http.HttpResponse:
+        """Show what it would do."""
+        return self.render_to_response(self.get_context_data(**words))
+
+
+class Label(generic.View):
+    """What people write on a cluster; nothing is done to its machines."""
+
+    def post(self, request: http.HttpRequest, cluster: str
+             ) -> http.HttpResponse:
+        """Keep what was typed, and go back to it."""
+        form = request.POST
+        try:
+            connection.service(request).change_cluster(
+                cluster, description=form.get('description', ''),
+                tags=[tag for tag in map(str.strip, form.get(
+                    'tags', '').split(',')) if tag],
+                protected=bool(form.get('protected')),
+                expires_at=moment.parse(form.get('expires') or 'never'))
+            messages.success(request, _('It is kept.'))
+        except osc_exceptions.CommandError as exc:
+            messages.error(request, str(exc))
+        except errors.FAILED as exc:
+            messages.error(request, errors.trouble(exc).sentence)
+        return shortcuts.redirect(reverse(
+            'horizon:project:hpc_clusters:settings', args=[cluster]))

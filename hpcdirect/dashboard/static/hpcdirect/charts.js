@@ -1,0 +1,116 @@
+// Licensed under the Apache License, Version 2.0 (the "License"); you may
+// not use this file except in compliance with the License. You may obtain
+// a copy of the License at
+//
+//      https://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+// WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+// License for the specific language governing permissions and limitations
+// under the License.
+
+// Draws the numbers of a cluster, each time that they come (live.js asks).
+(() => {
+  'use strict';
+
+  // Okabe and Ito's colours; more series are told apart by dashes.
+  const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00',
+    '#56b4e9', '#8c6d1f'];
+  const HEIGHT = 180;
+  const OLD = 120;
+  const charts = new Map();
+
+  const named = (series) => [series.node, series.name]
+    .filter(Boolean).join(' ') || '·';
+
+  function value(number, unit) {
+    if (number === null || number === undefined) return '–';
+    if (unit === 'share') return `${(100 * number).toFixed(0)} %`;
+    if (unit === 'percent') return `${number.toFixed(1)} %`;
+    const steps = ['', 'k', 'M', 'G', 'T'];
+    let place = 0;
+    let shown = number;
+    while (Math.abs(shown) >= 1000 && place < steps.length - 1) {
+      shown /= 1000;
+      place += 1;
+    }
+    return `${Number(shown.toPrecision(3))} ${steps[place]}`.trim();
+  }
+
+  function options(figure, metric) {
+    const ink = getComputedStyle(figure).color;
+    const axis = {stroke: ink, grid: {stroke: 'rgba(128, 128, 128, .2)'}};
+    return {
+      width: figure.querySelector('.hpc-chart').clientWidth,
+      height: HEIGHT,
+      series: [{}, ...metric.series.map((one, place) => ({
+        label: named(one),
+        stroke: COLOURS[place % COLOURS.length],
+        dash: place < COLOURS.length ? [] : [6, 3],
+        value: (chart, number) => value(number, metric.unit),
+      }))],
+      axes: [axis, {...axis, size: 60,
+        values: (chart, ticks) => ticks.map((one) => value(one, metric.unit))}],
+      scales: {y: {range: (chart, low, high) => [
+        Math.min(0, low), high > 0 ? high * 1.05 : 1]}},
+    };
+  }
+
+  // For who sees no canvas.
+  function table(figure, metric) {
+    const rows = metric.series.map((one) => {
+      const row = document.createElement('tr');
+      const name = document.createElement('th');
+      const last = document.createElement('td');
+      name.scope = 'row';
+      name.textContent = named(one);
+      last.textContent = value(
+        one.y.findLast((number) => number !== null), metric.unit);
+      row.append(name, last);
+      return row;
+    });
+    figure.querySelector('tbody').replaceChildren(...rows);
+  }
+
+  function draw(figure, metric, x) {
+    const place = figure.querySelector('.hpc-chart');
+    figure.querySelector('.hpc-reason').textContent = metric.reason;
+    place.hidden = metric.reason !== '';
+    if (metric.reason) return;
+    table(figure, metric);
+    const data = [x, ...metric.series.map((one) => one.y)];
+    const known = charts.get(metric.name);
+    const labels = metric.series.map(named).join('\n');
+    if (known && known.labels === labels) {
+      known.chart.setData(data);
+      return;
+    }
+    if (known) known.chart.destroy();
+    charts.set(metric.name, {
+      labels, chart: new uPlot(options(figure, metric), data, place)});
+  }
+
+  function told(at) {
+    const place = document.getElementById('hpc-age');
+    const moment = new Date(at);
+    place.textContent = at
+      ? place.dataset.words.replace('%s', moment.toLocaleTimeString()) : '';
+    const old = at && Date.now() - moment > OLD * 1000;
+    document.querySelectorAll('.hpc-chart').forEach((chart) => {
+      chart.classList.toggle('hpc-old', Boolean(old));
+    });
+  }
+
+  document.querySelectorAll('[data-poll]').forEach((place) => {
+    place.addEventListener('hpc-numbers', (event) => {
+      const found = event.detail;
+      told(found.at);
+      found.metrics.forEach((metric) => {
+        const figure = place.querySelector(
+          `[data-metric="${CSS.escape(metric.name)}"]`);
+        if (figure) draw(figure, metric, found.x);
+      });
+    });
+  });
+})();
