@@ -90,9 +90,13 @@ class Poll(generic.View):
         return http.JsonResponse(found)
 
 
-def fragment(request: http.HttpRequest, name: str,
-             context: Mapping[str, Any]) -> str:
-    """A part of a page, as the page itself has it."""
+def fragment(name: str, context: Mapping[str, Any],
+             request: http.HttpRequest | None = None) -> str:
+    """A part of a page, as the page itself has it.
+
+    :param request: needed by a part that has a form; it costs what Horizon
+        puts into every page.
+    """
     found: str = loader.render_to_string(
         f'hpcdirect/{name}.html', dict(context), request)
     return found

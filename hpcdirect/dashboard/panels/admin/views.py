@@ -40,8 +40,7 @@ class Leftovers(pages.Poll):
 
     def answer(self, hpc: proxy.Proxy, **words: Any) -> dict[str, Any]:
         return {'fragments': {'hpc-leftovers': pages.fragment(
-                    self.request, '_leftovers',
-                    {'backends': hpc.leftovers()})},
+                    '_leftovers', {'backends': hpc.leftovers()})},
                 'wait': 0}
 
 

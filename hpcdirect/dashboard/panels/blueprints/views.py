@@ -207,7 +207,7 @@ class Review(pages.Poll):
                      self.request.POST.dict())
         plan = form.reviewed(hpc) if form.own['name'] else None
         return {'fragments': {'hpc-review': pages.fragment(
-                    self.request, '_review', {
+                    '_review', {
                         **form.shown(), **_review(form, plan)})},
                 'errors': form.errors, 'wait': 0}
 

@@ -94,7 +94,7 @@ class Rows(pages.Poll):
     def answer(self, hpc: proxy.Proxy, **words: Any) -> dict[str, Any]:
         found = listed(hpc, self.request.GET)
         return {'fragments': {'hpc-clusters': pages.fragment(
-                    self.request, '_clusters', found)},
+                    '_clusters', found)},
                 'wait': 2 if found['busy'] else 10}
 
 
@@ -171,12 +171,12 @@ class Live(pages.Poll):
         found = {
             'title': _title(asked.get('name', ''), progress),
             'fragments': {
-                'hpc-bar': self._drawn('_bar', progress=progress),
-                **{f'step-{one["id"]}': self._drawn(
-                    '_step', step=steps.step(one))
+                'hpc-bar': pages.fragment('_bar', {'progress': progress}),
+                **{f'step-{one["id"]}': pages.fragment(
+                    '_step', {'step': steps.step(one)})
                    for one in progress['steps']}},
             'nodes': drawing.classes(progress['nodes']),
-            'append': {'hpc-log': [self._drawn('_event', event=event)
+            'append': {'hpc-log': [pages.fragment('_event', {'event': event})
                                    for event in _told(progress)]},
             'next': progress['next'], 'wait': progress['poll_seconds']}
         total = str(progress['progress']['total'])
@@ -195,11 +195,9 @@ class Live(pages.Poll):
             return {'reload': True}
         progress = hpc.get_progress(deployment)
         return {'fragments': {
-            'hpc-head': self._drawn('_head', cluster=cluster,
-                                    progress=progress,
-                                    verbs=_verbs(cluster)),
-            'hpc-moving': self._drawn('_moving',
-                                      **_moving(cluster, progress))}}
+            'hpc-head': self._head(cluster, progress),
+            'hpc-moving': pages.fragment(
+                '_moving', _moving(cluster, progress))}}
 
     def _idle(self, hpc: proxy.Proxy, ident: str, shown: str
               ) -> dict[str, Any]:
@@ -208,11 +206,13 @@ class Live(pages.Poll):
         if ((cluster['deployment'] or {}).get('id') or '') != shown:
             return {'reload': True}
         return {'title': cluster['name'], 'wait': 10, 'fragments': {
-            'hpc-head': self._drawn('_head', cluster=cluster,
-                                    verbs=_verbs(cluster))}}
+            'hpc-head': self._head(cluster, {})}}
 
-    def _drawn(self, name: str, **context: Any) -> str:
-        return pages.fragment(self.request, name, context)
+    def _head(self, cluster: Mapping[str, Any],
+              progress: Mapping[str, Any]) -> str:
+        return pages.fragment('_head', {
+            'cluster': cluster, 'progress': progress,
+            'verbs': _verbs(cluster)}, self.request)
 
 
 def _title(name: str, progress: Mapping[str, Any]) -> str:

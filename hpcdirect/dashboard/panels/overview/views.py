@@ -45,7 +45,7 @@ class Poll(pages.Poll):
     def answer(self, hpc: proxy.Proxy, **words: Any) -> dict[str, Any]:
         summary = hpc.summary()
         return {'fragments': {'hpc-overview': pages.fragment(
-                    self.request, '_overview', _shown(summary))},
+                    '_overview', _shown(summary))},
                 'wait': 2 if summary['busy'] else 10}
 
 
@@ -54,5 +54,5 @@ class Capacity(pages.Poll):
 
     def answer(self, hpc: proxy.Proxy, **words: Any) -> dict[str, Any]:
         return {'fragments': {'hpc-capacity': pages.fragment(
-                    self.request, '_capacity', hpc.capacity())},
+                    '_capacity', hpc.capacity())},
                 'wait': 60}
