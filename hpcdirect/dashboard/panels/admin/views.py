@@ -31,7 +31,7 @@ class Index(pages.Page):
     page_title = _('The service for clusters')
 
     def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
-        return {'stalls': hpc.stalls(),
+        return {'operator': True, 'stalls': hpc.stalls(),
                 'services': hpc.read('/services')['services']}
 
 
@@ -52,4 +52,5 @@ class Clusters(pages.Page):
 
     def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
         return {**clusters.listed(hpc, self.request.GET, all_projects='true'),
-                'everywhere': True, 'statuses': clusters.STATUSES}
+                'operator': True, 'everywhere': True,
+                'statuses': clusters.STATUSES}
