@@ -16,4 +16,8 @@ import setuptools
 setuptools.setup(
     setup_requires=['pbr>=7.0.0'], pbr=True,
     # pbr asks git for these; a source tree without it has them, too.
-    package_data={'': ['*.sh', '*.mako']})
+    package_data={'': ['*.sh', '*.mako'],
+                  'hpcdirect.dashboard': [
+                      f'{folder}/hpcdirect/{names}' for folder, names in (
+                          ('templates', '*'), ('static', '*'),
+                          ('static', 'vendor/*'))]})
