@@ -19,6 +19,7 @@ from typing import Any
 
 from django import http
 from django.template import loader
+from django.urls import converters
 from django.utils.translation import gettext as _
 from django.views import generic
 from horizon import views
@@ -26,6 +27,25 @@ from horizon import views
 from hpcdirect.client import proxy
 from hpcdirect.dashboard import connection
 from hpcdirect.dashboard import errors
+
+
+class Name:
+    """What stands for one thing in a path: its name or id, and no more.
+
+    It goes into a path of the API, where "..", "?" and the like would lead
+    elsewhere.
+    """
+
+    regex = '[A-Za-z0-9][A-Za-z0-9._@+-]*'
+
+    def to_python(self, value: str) -> str:
+        """As it is."""
+        return value
+
+    to_url = to_python
+
+
+converters.register_converter(Name, 'hpc')
 
 
 class Page(views.HorizonTemplateView):

@@ -54,24 +54,32 @@ _STATES = {
 }
 
 
+def _drawn(sign: str, kind: str, said: object, aloud: bool = False
+           ) -> SafeString:
+    """A shape in its colour, and a word.
+
+    :param aloud: the word is for screen readers alone.
+    """
+    word = text.exact(said)
+    return mark_safe(  # noqa: S308
+        f'<span class="hpc-state hpc-{kind}"><span aria-hidden="true">{sign}'
+        + (f'</span><span class="sr-only">{word}</span></span>' if aloud
+           else f'</span> {word}</span>'))
+
+
 @register.filter
 def state(status: str) -> SafeString:
     """A state by shape, colour and word together."""
-    sign, kind, said = _STATES.get(str(status), ('○', 'idle', status))
-    return mark_safe(  # noqa: S308
-        f'<span class="hpc-state hpc-{kind}"><span aria-hidden="true">'
-        f'{sign}</span> {text.exact(said)}</span>')
+    return _drawn(*_STATES.get(str(status), ('○', 'idle', status)))
 
 
 @register.filter
 def fits(yes: bool | None) -> SafeString:
     """Whether there is enough, by shape, colour and a word."""
-    sign, kind, said = {
-        True: ('●', 'good', _('fits')), False: ('✕', 'bad', _('too many')),
-    }.get(yes, ('○', 'idle', _('nobody knows')))  # type: ignore[arg-type]
-    return mark_safe(  # noqa: S308
-        f'<span class="hpc-state hpc-{kind}"><span aria-hidden="true">'
-        f'{sign}</span> {text.exact(said)}</span>')
+    if yes is None:
+        return _drawn('○', 'idle', _('nobody knows'))
+    return _drawn('●', 'good', _('fits')) if yes \
+        else _drawn('✕', 'bad', _('too many'))
 
 
 @register.filter
@@ -83,10 +91,8 @@ def word(status: str) -> str:
 @register.filter
 def shape(status: str) -> SafeString:
     """A state by shape and colour; its word for who cannot see them."""
-    sign, kind, said = _STATES.get(str(status), ('○', 'idle', status))
-    return mark_safe(  # noqa: S308
-        f'<span class="hpc-state hpc-{kind}"><span aria-hidden="true">'
-        f'{sign}</span><span class="sr-only">{text.exact(said)}</span></span>')
+    return _drawn(*_STATES.get(str(status), ('○', 'idle', status)),
+                  aloud=True)
 
 
 @register.filter

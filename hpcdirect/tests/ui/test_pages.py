@@ -83,6 +83,11 @@ class PagesTest(base.UiTest):
                      '/project/hpc_blueprints/none/launch'):
             self.assertEqual(404, page.goto(path).status, path)
             expect(page.locator('#hpc [role=alert]')).to_contain_text('none')
+        for path in ('%2e%2e', '%2e%2e%3Fx', 'a%3Ffields=id', '-a', 'a%23'):
+            self.assertEqual(404, page.goto(
+                f'/project/hpc_clusters/{path}/delete').status, path)
+        self.assertEqual(200, page.goto(
+            '/project/hpc_blueprints/slurm/launch?like=../summary').status)
         answer = page.goto('/project/hpc_clusters/?marker=none')
         self.assertEqual(400, answer.status)
 

@@ -16,7 +16,7 @@ from hpcdirect.dashboard.panels.blueprints import views
 
 urlpatterns = [
     path('', views.Index.as_view(), name='index'),
-    path('<str:blueprint>/', views.Detail.as_view(), name='detail'),
-    path('<str:blueprint>/launch', views.Launch.as_view(), name='launch'),
-    path('<str:blueprint>/review', views.Review.as_view(), name='review'),
+    path('<hpc:blueprint>/', views.Detail.as_view(), name='detail'),
+    path('<hpc:blueprint>/launch', views.Launch.as_view(), name='launch'),
+    path('<hpc:blueprint>/review', views.Review.as_view(), name='review'),
 ]

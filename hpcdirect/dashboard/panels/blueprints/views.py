@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import re
 from typing import Any
 import uuid
 
@@ -161,9 +162,9 @@ class Launch(pages.Page):
 
         Its secrets are told to nobody, and are asked for again.
         """
-        like = self.request.GET.get('like')
+        like = self.request.GET.get('like', '')
         number = self.request.GET.get('generation', '')
-        if not like:
+        if not re.fullmatch(pages.Name.regex, like):
             return {}
         found: Mapping[str, Any] = (
             hpc.get_generation(like, int(number)) if number.isdecimal()

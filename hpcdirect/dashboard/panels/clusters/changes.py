@@ -39,19 +39,24 @@ from hpcdirect.dashboard import wishes
 _DETAIL = 'horizon:project:hpc_clusters:detail'
 
 
+def _tab(hpc: proxy.Proxy, name: str, cluster: str) -> dict[str, Any]:
+    """What all pages of a live cluster show."""
+    found = hpc.read(f'/clusters/{cluster}')
+    return {'cluster': found, 'tab': name, 'page_title': found['name'],
+            'may': found['allowed']['update'] == ''}
+
+
 class Layers(pages.Page):
     """What stands on the machines, and what else fits."""
 
     template_name = 'hpcdirect/layers.html'
 
     def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
-        cluster = hpc.read(f'/clusters/{words["cluster"]}')
-        on = hpc.cluster_elements(cluster['id'])
-        may = cluster['allowed']['update'] == ''
-        return {'cluster': cluster, 'tab': 'layers', 'may': may,
-                'page_title': cluster['name'], 'on': on,
-                'fitting': hpc.candidates(cluster['id'], fits=True)
-                if may else []}
+        shown = _tab(hpc, 'layers', words['cluster'])
+        ident = shown['cluster']['id']
+        return {**shown, 'on': hpc.cluster_elements(ident),
+                'fitting': hpc.candidates(ident, fits=True)
+                if shown['may'] else []}
 
 
 class Users(pages.Page):
@@ -60,11 +65,8 @@ class Users(pages.Page):
     template_name = 'hpcdirect/users.html'
 
     def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
-        cluster = hpc.read(f'/clusters/{words["cluster"]}')
-        return {'cluster': cluster, 'tab': 'users',
-                'page_title': cluster['name'],
-                'may': cluster['allowed']['update'] == '',
-                'users': hpc.users(cluster['id'])}
+        shown = _tab(hpc, 'users', words['cluster'])
+        return {**shown, 'users': hpc.users(shown['cluster']['id'])}
 
 
 class History(pages.Page):
@@ -73,12 +75,9 @@ class History(pages.Page):
     template_name = 'hpcdirect/history.html'
 
     def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
-        cluster = hpc.read(f'/clusters/{words["cluster"]}')
-        return {'cluster': cluster, 'tab': 'history',
-                'page_title': cluster['name'],
-                'may': cluster['allowed']['update'] == '',
-                **hpc.read(f'/clusters/{cluster["id"]}/generations',
-                           limit=50)}
+        shown = _tab(hpc, 'history', words['cluster'])
+        return {**shown, **hpc.read(
+            f'/clusters/{shown["cluster"]["id"]}/generations', limit=50)}
 
 
 class Plan(pages.Page):
@@ -129,12 +128,11 @@ class Settings(pages.Page):
     template_name = 'hpcdirect/settings.html'
 
     def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
-        cluster = hpc.read(f'/clusters/{words["cluster"]}')
+        shown = {**_tab(hpc, 'settings', words['cluster']),
+                 'forms': moment.FORMS}
+        cluster = shown['cluster']
         schema = hpc.read('/blueprints/{blueprint}@{blueprint_version}'
                           .format(**cluster))['parameters']
-        shown = {'cluster': cluster, 'tab': 'settings',
-                 'page_title': cluster['name'], 'forms': moment.FORMS,
-                 'may': cluster['allowed']['update'] == ''}
         if self.request.method != 'POST':
             return {**shown, 'sections': form_layout.sections(
                 schema, schema_forms.typed(schema, cluster['parameters']))}
