@@ -26,6 +26,7 @@ import logging
 import threading
 import time
 from typing import TYPE_CHECKING
+from typing import Any
 
 from oslo_db import api as db_api
 from oslo_db import exception as db_exc
@@ -57,6 +58,9 @@ class Held:
     :param seconds: how long a lease lasts.
     :param generation: the newest one that is wanted, as far as is known.
     :param left: nothing more is to be begun; whatever runs is to end.
+    :param parting: it is given up as soon as nothing runs; what its
+        deployment fails with then, None for nothing, and why it is left to
+        others.
     """
 
     epoch: int
@@ -67,6 +71,7 @@ class Held:
     ledger: Ledger | None = None
     deployer: Deployer | None = None
     deployment_id: str = ''
+    parting: tuple[dict[str, Any] | None, str] | None = None
 
     @property
     def lost(self) -> bool:

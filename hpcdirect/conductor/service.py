@@ -288,6 +288,8 @@ class Conductor:
         ledger = held.ledger
         if held.lost:
             return self._let_go(ledger, held)
+        if held.parting:
+            return self._let_go(ledger, held, *held.parting)
         if held.deployer and not asked:
             rest = held.deployer.glance()
             if rest is not None:
@@ -358,6 +360,7 @@ class Conductor:
                     recorded.cluster.backend), recorded)
             return None
         if held.deployer is None:
+            held.deployment_id = deployment.id
             deployer.interrupt(
                 ledger, recorded, self._runner,
                 signing.Notes(self._parts.keys, ledger.cluster_id))
@@ -366,7 +369,6 @@ class Conductor:
             if deployment.operation == Operation.CANCEL:
                 ledger.cancelled(deployment.id, _CANCELLED)
                 return None
-            held.deployment_id = deployment.id
             held.deployer = self._deployer(ledger, held, self._backend(
                 recorded.cluster.backend), permit)
         context = RequestContext(
@@ -408,13 +410,17 @@ class Conductor:
         :returns: seconds until the next turn; None when it was given up.
         """
         if held.at_work and held.deployer:
-            # It comes again when that has ended.
+            # It comes again when that has ended, and is given up then: what
+            # was told to end begins nothing any more.
             held.deployer.end()
+            held.parting = (failure, aside)
             return self._rest
         try:
             if failure:
                 deployment = ledger.snapshot().deployment
-                if deployment is not None:
+                # A newer one has not met what this one did.
+                if deployment is not None and held.deployment_id in (
+                        '', deployment.id):
                     ledger.finish(deployment.id, failures=[failure], reason=(
                         failure['message']))
             elif aside:

@@ -104,7 +104,7 @@ class History:
         self._engine = sa.create_engine(
             site.connection or f'sqlite:///{site.folder / DATABASE}',
             poolclass=sa.NullPool, **({} if site.connection else {
-                'connect_args': {'timeout': 30}}))
+                'connect_args': {'timeout': 10}}))
         self.conductors = []
 
     # -- processes --------------------------------------------------------
@@ -213,13 +213,18 @@ class History:
 
     def status(self):
         """The status of "demo", '' while something is to be done for it."""
-        if any(status in OPEN for status, in self.rows(
-                models.Deployment.status)):
+        try:
+            deployments = self.rows(models.Deployment.status)
+            clusters = self.rows(models.Cluster.status, models.Cluster.owner)
+        except sa.exc.OperationalError:
+            # Of SQLite: one that was stopped just now is in the middle of a
+            # commit, and nobody reads until it goes on.
+            return ''
+        if any(status in OPEN for status, in deployments):
             return ''
         # What is gone is given back to nobody.
-        found = [status for status, owner in self.rows(
-            models.Cluster.status, models.Cluster.owner)
-            if not owner or status == 'DELETED']
+        found = [status for status, owner in clusters
+                 if not owner or status == 'DELETED']
         return found[0] if len(found) == 1 else ''
 
     def settled(self, *wanted, seconds=60):

@@ -466,6 +466,48 @@ class LookTest(Case):
             run['status'] for run in self.runs(self.ident)])
 
 
+class GivenUpTest(Case):
+    """A turn that goes wrong while a batch is under way."""
+
+    def amiss(self, problem):
+        """A turn meets *problem* once, in the middle of a batch.
+
+        :returns: the cluster at its end, and its runs.
+        """
+        raised, snapshot = [], Ledger.snapshot
+
+        def read(ledger):
+            found = snapshot(ledger)
+            if not raised and [run for run in found.open_runs
+                               if run.status == 'RUNNING']:
+                raised.append(ledger.epoch)
+                raise problem
+            return found
+
+        self.useFixture(fixtures.MonkeyPatch(
+            'hpcdirect.db.ledger.Ledger.snapshot', read))
+        ident = self.create(seconds=3)
+        conductor = self.conductor()
+        local_bed.wait_for(lambda: [
+            run for run in self.runs(ident) if run['status'] == 'RUNNING'])
+        conductor.advance(ident)
+        cluster = self.settled(ident)
+        self.assertEqual([1], raised)
+        return cluster, self.runs(ident)
+
+    def test_the_database_fails_for_a_moment(self):
+        cluster, runs = self.amiss(db_exc.DBDeadlock())
+        self.assertEqual('ACTIVE', cluster['status'])
+        # The one that was ended is done again, once.
+        self.assertEqual(['INTERRUPTED', 'SUCCEEDED'], sorted(
+            run['status'] for run in runs if run['verb'] == 'apply'))
+
+    def test_a_bug_is_told_of(self):
+        cluster, _ = self.amiss(ZeroDivisionError())
+        self.assertEqual('ERROR', cluster['status'])
+        self.assertIn('hpcdirect itself failed', cluster['status_reason'])
+
+
 class LeavingTest(Case):
     """The process that a site runs, and SIGTERM."""
 
