@@ -26,8 +26,10 @@ install_packages() {
         chmod +x "$policy"
         made=yes
     fi
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+    # Somebody else may be installing as well; then it waits for its turn.
+    apt-get -o DPkg::Lock::Timeout=600 update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 \
+        install -qq -y \
         --no-install-recommends "${missing[@]}" > /dev/null
     [ -z "$made" ] || rm -f "$policy"
 }

@@ -12,7 +12,8 @@ A portal to look at and to test with, not one for a site: a Keystone on SQLite
 and Horizon, on 127.0.0.1 only, of packages that go to CACHE/portal.
 
   install   put packages, our dashboard and its style sheets there
-  up        install, start Keystone on PORT+1 and Horizon on PORT. PEOPLE is
+  up        install, start Keystone on PORT+1 and Horizon on PORT, and on
+            PORT+3 one that is dark if HPCDIRECT_PORTAL_DARK is set. PEOPLE is
             JSON: {"password", "projects": [NAME],
             "people": [{"name", "project", "role"}]}; a project's id is its
             name. The service at SERVICE_URL goes into the catalogue; it signs
@@ -23,6 +24,8 @@ TXT
 
 [ $# -ge 2 ] || { usage; [ "${1:-}" = --help ]; exit; }
 action=$1
+dark=${HPCDIRECT_PORTAL_DARK:-}
+themes="default ${dark:+dark}"
 here=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 
 prepare() {
@@ -32,7 +35,7 @@ prepare() {
     . tools/install.sh
     install_python "$venv" ${HPCDIRECT_PORTAL_EDITABLE:+-e} '.[dashboard]' \
         -r portal-requirements.txt
-    stamp=$(cat "$venv/.stamp" <(find hpcdirect/dashboard tools/portal -type f \
+    stamp=$(cat "$venv/.stamp" <(echo "$themes") <(find hpcdirect/dashboard tools/portal -type f \
         ! -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum) | sha256sum)
     [ "$(cat "$venv/.portal" 2>/dev/null)" != "$stamp" ] || return 0
     echo 'Preparing the style sheets of Horizon'
@@ -40,8 +43,12 @@ prepare() {
     rm -f "$settings"/enabled/_25*.py
     cp hpcdirect/dashboard/enabled/_25*.py "$settings/enabled/"
     cp tools/portal/local_settings.py "$settings/"
-    manage "$venv" collectstatic --noinput --clear -v 0
-    manage "$venv" compress --force -v 0 > /dev/null
+    rm -rf "$venv/static"
+    for theme in $themes; do
+        export HPCDIRECT_PORTAL_THEME=$theme
+        manage "$venv" collectstatic --noinput -v 0
+        manage "$venv" compress --force -v 0 > /dev/null
+    done
     echo "$stamp" > "$venv/.portal"
 }
 
@@ -127,12 +134,14 @@ up() {
     install -d -m 700 "$state"
     configure_keystone
     start keystone $((port + 1)) /v3
-    start horizon "$port" /auth/login/
+    HPCDIRECT_PORTAL_THEME=default start horizon "$port" /auth/login/
+    [ -z "$dark" ] || HPCDIRECT_PORTAL_THEME=dark \
+        start horizon-dark $((port + 3)) /auth/login/
 }
 
 down() {
     local name
-    for name in horizon keystone; do
+    for name in horizon horizon-dark keystone; do
         if alive "$state/$name.pid"; then
             kill "$(cat "$state/$name.pid")"
             for _ in $(seq 100); do

@@ -21,6 +21,7 @@ state=${TMPDIR:-/tmp}/hpcdirect-ui-$(id -u)-$port
 service=http://127.0.0.1:$((port + 2))
 # What the tests are told.
 export HPCDIRECT_UI_PORTAL=http://127.0.0.1:$port
+export HPCDIRECT_UI_DARK=http://127.0.0.1:$((port + 3))
 export HPCDIRECT_UI_KEYSTONE=http://127.0.0.1:$((port + 1))/v3
 export HPCDIRECT_UI_SERVICE=$service
 export HPCDIRECT_UI_STATE=$state
@@ -100,8 +101,8 @@ began=$(date +%s)
 mkdir -p "$HPCDIRECT_UI_PICTURES"
 rm -f "$HPCDIRECT_UI_PICTURES"/*.{png,trace.zip}
 [ -e "$state/hpcdirect.conf" ] || configure
-HPCDIRECT_PORTAL_EDITABLE=1 tools/portal.sh up "$state/portal" "$cache" \
-    "$port" "$service" < "$state/people.json"
+HPCDIRECT_PORTAL_EDITABLE=1 HPCDIRECT_PORTAL_DARK=1 tools/portal.sh up \
+    "$state/portal" "$cache" "$port" "$service" < "$state/people.json"
 if ! alive; then
     setsid "$python/bin/hpcdirect-all-in-one" \
         --config-file "$state/hpcdirect.conf" > "$state/output" 2>&1 \

@@ -20,6 +20,8 @@ import sys
 from horizon.utils import secret_key
 from openstack_dashboard.settings import HORIZON_CONFIG
 
+from hpcdirect import dashboard
+
 _STATE = pathlib.Path(os.environ['HPCDIRECT_PORTAL_STATE'])
 
 DEBUG = False
@@ -36,6 +38,16 @@ CACHES = {'default': {
     'BACKEND': 'django.core.cache.backends.locmem.LocMemCache'}}
 STATIC_ROOT = str(pathlib.Path(sys.prefix) / 'static')
 COMPRESS_OFFLINE = True
+# Style sheets that are made beforehand are those of one theme, the last; ours
+# builds on Horizon's own.
+_THEME = os.environ.get('HPCDIRECT_PORTAL_THEME', 'default')
+AVAILABLE_THEMES = [('default', 'Default', 'themes/default')]
+if _THEME != 'default':
+    AVAILABLE_THEMES.append((_THEME, _THEME.title(), str(
+        pathlib.Path(dashboard.__file__).parent / 'themes' / _THEME)))
+DEFAULT_THEME = _THEME
+SELECTABLE_THEMES = AVAILABLE_THEMES[-1:]
+COMPRESS_OFFLINE_MANIFEST = f'manifest-{_THEME}.json'
 TIME_ZONE = 'UTC'
 HORIZON_CONFIG['user_home'] = '/project/hpc/'
 LOGGING = {

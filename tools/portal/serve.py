@@ -12,7 +12,7 @@
 
 """Serves Keystone or Horizon on one port of this machine.
 
-    serve.py keystone|horizon PORT [THREADS]
+    serve.py keystone|horizon|horizon-dark PORT [THREADS]
 
 Told where their settings are by the environment: OS_KEYSTONE_CONFIG_FILES,
 HPCDIRECT_PORTAL_STATE.
@@ -33,6 +33,7 @@ def main() -> None:
     name, port, *threads = sys.argv[1:]
     # Keystone reads a command line of its own.
     sys.argv[1:] = []
+    name = name.partition('-')[0]
     application = importlib.import_module(_APPLICATIONS[name]).application
     if name == 'horizon':
         from django.conf import settings

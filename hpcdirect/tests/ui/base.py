@@ -34,6 +34,8 @@ import testtools
 from hpcdirect.client import proxy
 
 PORTAL = os.environ.get('HPCDIRECT_UI_PORTAL', '')
+#: The same in our dark theme.
+DARK = os.environ.get('HPCDIRECT_UI_DARK', '')
 KEYSTONE = os.environ.get('HPCDIRECT_UI_KEYSTONE', '')
 PICTURES = pathlib.Path(os.environ.get('HPCDIRECT_UI_PICTURES', '.ui'))
 # A machine that has other things to do takes its time.
@@ -112,10 +114,10 @@ class UiTest(testtools.TestCase):
         super().setUp()
         self.complaints = []
 
-    def window(self, person, width=1280, **options):
+    def window(self, person, width=1280, portal=PORTAL, **options):
         """A page of somebody who is logged in, with nothing on it yet."""
         context = browser().new_context(
-            storage_state=logged_in(person), base_url=PORTAL,
+            storage_state=logged_in(person), base_url=portal,
             viewport={'width': width, 'height': 900}, **options)
         context.tracing.start(screenshots=True, snapshots=True)
         self.addCleanup(self._close, context)
@@ -142,6 +144,19 @@ class UiTest(testtools.TestCase):
         """What is shown, for the guide and for who looks."""
         page.evaluate('window.scrollTo(0, 0)')
         page.screenshot(path=PICTURES / f'{name}.png', full_page=True)
+
+    def paths(self, cluster):
+        """All pages, some of them of a cluster: name -> path."""
+        return {
+            'overview': '/project/hpc/',
+            'blueprints': '/project/hpc_blueprints/',
+            'blueprint': '/project/hpc_blueprints/slurm/',
+            'launch': '/project/hpc_blueprints/slurm/launch',
+            'clusters': '/project/hpc_clusters/',
+            'cluster': f'/project/hpc_clusters/{cluster.id}/',
+            **{name: f'/project/hpc_clusters/{cluster.id}/{name}'
+               for name in ('layers', 'users', 'monitoring', 'history',
+                            'settings', 'delete')}}
 
     def name(self, stem='t', person='alice'):
         """A name for a cluster, which is gone after the test."""

@@ -18,7 +18,8 @@ from playwright.sync_api import expect
 from hpcdirect.tests.ui import base
 
 #: Horizon's theme chooses the colours of links, buttons and labels, and its
-#: own pages have the same; those that our style sheet chooses are judged.
+#: own pages have the same; those that our style sheet chooses are judged, and
+#: all of our own theme.
 _RULES = {'runOnly': ['wcag2a', 'wcag2aa'],
           'rules': {'color-contrast': {'enabled': False}}}
 _CONTRAST = {'runOnly': {'type': 'rule', 'values': ['color-contrast']}}
@@ -29,22 +30,22 @@ class AccessTest(base.UiTest):
     """Launching by keyboard, and what axe says."""
 
     def test_axe_finds_nothing_on_our_pages(self):
+        self.assert_nothing_found(base.PORTAL, _COLOURED)
+
+    def test_axe_finds_nothing_in_the_dark(self):
+        self.assert_nothing_found(base.DARK, '#hpc')
+
+    def assert_nothing_found(self, portal, coloured):
         hpc = base.service('alice')
         made = hpc.wait(self.cluster(blueprint='slurm', parameters={
             'users': [{'name': 'ada'}]}), timeout=60)
-        page = self.window('alice')
+        page = self.window('alice', portal=portal)
         found = []
-        for path in ('/project/hpc/', '/project/hpc_blueprints/',
-                     '/project/hpc_blueprints/slurm/',
-                     '/project/hpc_blueprints/slurm/launch',
-                     '/project/hpc_clusters/', *(
-                         f'/project/hpc_clusters/{made.id}/{name}'
-                         for name in ('', 'layers', 'users', 'monitoring',
-                                      'history', 'settings', 'delete'))):
+        for path in self.paths(made).values():
             page.goto(path)
             found += self.findings(page, path, '#hpc', _RULES)
-            if page.locator(_COLOURED).count():
-                found += self.findings(page, path, _COLOURED, _CONTRAST)
+            if page.locator(coloured).count():
+                found += self.findings(page, path, coloured, _CONTRAST)
         self.assertEqual([], found)
 
     def findings(self, page, path, where, options):

@@ -31,22 +31,26 @@ _WRITES = ('Launch', 'Launch a cluster', 'Check', 'Repair', 'Cancel',
            'Let nobody in …', 'See what it would do …', 'Keep this',
            'Launch another')
 
+#: What a strict policy for content would not let through.
+_POLICY = "script-src 'self'; style-src 'self'"
+_COUNT = """window.broken = [];
+document.addEventListener('securitypolicyviolation', (one) => window.broken
+  .push([one.violatedDirective, one.blockedURI, one.sourceFile, one.sample]));
+"""
+
+
+def _watched(route):
+    """A page as if Horizon had a policy that only counts."""
+    if route.request.resource_type != 'document':
+        route.continue_()
+        return
+    answer = route.fetch()
+    route.fulfill(response=answer, headers={
+        **answer.headers, 'content-security-policy-report-only': _POLICY})
+
 
 class PagesTest(base.UiTest):
     """All pages that there are."""
-
-    def paths(self, cluster):
-        """Name -> path."""
-        return {
-            'overview': '/project/hpc/',
-            'blueprints': '/project/hpc_blueprints/',
-            'blueprint': '/project/hpc_blueprints/slurm/',
-            'launch': '/project/hpc_blueprints/slurm/launch',
-            'clusters': '/project/hpc_clusters/',
-            'cluster': f'/project/hpc_clusters/{cluster.id}/',
-            **{name: f'/project/hpc_clusters/{cluster.id}/{name}'
-               for name in ('layers', 'users', 'monitoring', 'history',
-                            'settings', 'delete')}}
 
     def active(self, **wish):
         """A cluster that is there."""
@@ -99,6 +103,15 @@ class PagesTest(base.UiTest):
             self.assertEqual((name, 390), (name, page.evaluate(
                 'document.documentElement.scrollWidth')))
             self.picture(page, f'phone-{name}')
+
+    def test_all_can_be_read_in_the_dark(self):
+        made = self.active(blueprint='slurm')
+        page = self.window('alice', portal=base.DARK)
+        for name, path in self.paths(made).items():
+            page.goto(path)
+            self.assertEqual((name, 'rgb(27, 31, 36)'), (name, page.evaluate(
+                'getComputedStyle(document.body).backgroundColor')))
+            self.picture(page, f'dark-{name}')
 
     def test_hostile_text_is_shown_and_does_nothing(self):
         made = self.active(description=HOSTILE[:255], tags=['a.b'])
@@ -172,6 +185,19 @@ class PagesTest(base.UiTest):
         expect(page.locator('[data-metric=cpu] .hpc-reason')
                ).not_to_be_empty()
         self.picture(page, 'monitoring-silent')
+
+    def test_nothing_is_inline_that_horizon_has_not(self):
+        made = self.active()
+        page = self.window('alice')
+        page.add_init_script(_COUNT)
+        page.route('**/*', _watched)
+        page.goto('/settings/')
+        horizons = page.evaluate('window.broken')
+        self.assertNotEqual([], horizons)
+        for name, path in self.paths(made).items():
+            page.goto(path)
+            found = page.evaluate('window.broken')
+            self.assertLessEqual(len(found), len(horizons), (name, found))
 
     def test_nobody_is_logged_in(self):
         context = base.browser().new_context(base_url=base.PORTAL)
