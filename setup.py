@@ -11,13 +11,15 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import pathlib
+
 import setuptools
+
+_PORTAL = pathlib.Path('hpcdirect/dashboard')
 
 setuptools.setup(
     setup_requires=['pbr>=7.0.0'], pbr=True,
     # pbr asks git for these; a source tree without it has them, too.
-    package_data={'': ['*.sh', '*.mako'],
-                  'hpcdirect.dashboard': [
-                      f'{folder}/hpcdirect/{names}' for folder, names in (
-                          ('templates', '*'), ('static', '*'),
-                          ('static', 'vendor/*'))]})
+    package_data={'': ['*.sh', '*.mako'], 'hpcdirect.dashboard': [
+        str(path.relative_to(_PORTAL)) for path in _PORTAL.rglob('*')
+        if path.is_file() and path.suffix not in ('.py', '.pyc')]})

@@ -22,6 +22,7 @@ service=http://127.0.0.1:$((port + 2))
 # What the tests are told.
 export HPCDIRECT_UI_PORTAL=http://127.0.0.1:$port
 export HPCDIRECT_UI_DARK=http://127.0.0.1:$((port + 3))
+export HPCDIRECT_UI_PYTHON=$cache/portal/bin/python
 export HPCDIRECT_UI_KEYSTONE=http://127.0.0.1:$((port + 1))/v3
 export HPCDIRECT_UI_SERVICE=$service
 export HPCDIRECT_UI_STATE=$state

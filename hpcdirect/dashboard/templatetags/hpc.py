@@ -52,6 +52,21 @@ _STATES = {
     'ERROR': ('✕', 'bad', gettext_lazy('error')),
     'FAILED': ('✕', 'bad', gettext_lazy('failed')),
 }
+#: What was asked for, and what a plan says of a layer or a node.
+_TERMS = {
+    'create': gettext_lazy('create'), 'scale': gettext_lazy('scale'),
+    'update': gettext_lazy('update'), 'upgrade': gettext_lazy('upgrade'),
+    'rollback': gettext_lazy('roll back'), 'retry': gettext_lazy('retry'),
+    'check': gettext_lazy('check'), 'repair': gettext_lazy('repair'),
+    'cancel': gettext_lazy('cancel'), 'delete': gettext_lazy('tear down'),
+    'add node': gettext_lazy('add node'),
+    'replace node': gettext_lazy('replace node'),
+    'remove node': gettext_lazy('remove node'),
+    'put on': gettext_lazy('put on'), 'in place': gettext_lazy('in place'),
+    'apply again': gettext_lazy('apply again'),
+    'revert and apply': gettext_lazy('revert and apply'),
+    'take off': gettext_lazy('take off'), 'refused': gettext_lazy('refused'),
+}
 
 
 def _drawn(sign: str, kind: str, said: object, aloud: bool = False
@@ -86,6 +101,12 @@ def fits(yes: bool | None) -> SafeString:
 def word(status: str) -> str:
     """A state's word alone."""
     return str(_STATES.get(str(status), ('', '', status))[2])
+
+
+@register.filter
+def term(word: str) -> SafeString:
+    """A word of the API, as people say it."""
+    return text.exact(_TERMS.get(str(word), word))
 
 
 @register.filter

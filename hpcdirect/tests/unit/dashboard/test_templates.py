@@ -17,6 +17,7 @@ import re
 
 from django.template import base
 from django.template import engines
+from django.templatetags import i18n
 import testtools
 
 from hpcdirect import dashboard
@@ -24,19 +25,30 @@ from hpcdirect.dashboard.templatetags import hpc
 
 FOLDER = pathlib.Path(dashboard.__file__).parent / 'templates/hpcdirect'
 #: Filters and variables that give markup of ours, or numbers.
-_SAFE = {'exact', 'state', 'shape', 'seconds', 'when', 'since', 'plain',
-         'nodes', 'link', 'icon', 'urlencode', 'length', 'fits', 'default'}
+_SAFE = {'exact', 'state', 'term', 'shape', 'seconds', 'when', 'since',
+         'plain', 'nodes', 'link', 'icon', 'urlencode', 'length', 'fits',
+         'default'}
 _OURS = {'block.super', 'readme', 'picture', 'forloop.counter',
          'step.done', 'step.nodes',
          'count', 'n', 'total', 'shown', 'up', 'all', 'one.free',
          'one.after', 'one.limit', 'one.uid', 'one.generation', 'one.pid',
-         'done', 'wanted', 'type.free', 'type.total', 'event.id'}
+         'type.free', 'type.total', 'event.id',
+         'one.nodes.done', 'one.nodes.wanted', 'one.in_use', 'one.out',
+         'summary.nodes.total'}
 
 
 def variables(nodelist):
     """All variables that a template shows."""
     for node in nodelist.get_nodes_by_type(base.VariableNode):
         yield node.filter_expression
+    for node in nodelist.get_nodes_by_type(i18n.BlockTranslateNode):
+        yield from node.extra_context.values()
+        if node.counter is not None:
+            yield node.counter
+        for token in (*node.singular, *node.plural):
+            if token.token_type == base.TokenType.VAR and token.contents \
+                    not in {*node.extra_context, node.countervar}:
+                yield base.FilterExpression(token.contents, base.Parser([]))
 
 
 class TemplatesTest(testtools.TestCase):
