@@ -13,9 +13,9 @@
 """A runner that runs nothing: it tells what a real one would tell.
 
 A task's parameters say how it goes: ``fake_delay`` seconds of work,
-``fake_fail`` a list of nodes on which it fails, or of ``VERB NODE``, and
-``fake_events`` that apply tells ``count`` results for its nodes by turns,
-``rate`` in a second.
+``fake_fail`` a list of nodes on which it fails, or of ``VERB NODE``,
+``fake_say`` what is told of each node, and ``fake_events`` that apply tells
+``count`` results for its nodes by turns, ``rate`` in a second.
 """
 
 from __future__ import annotations
@@ -65,15 +65,17 @@ class FakeRunner(base.ElementRunner):
     def _outcome(self, task: base.Task, listener: base.Listener,
                  lost: set[str], over: bool) -> base.TaskOutcome:
         told = f'{task.verb} {task.element.name}'
+        said = str(task.variables.get('fake_say', ''))
         failing = set(task.variables.get('fake_fail', ()))
         failed: dict[str, base.Cause] = {}
         for node in task.nodes:
             if node in lost:
                 continue
             if over or failing & {node, f'{task.verb} {node}'}:
-                reason = _STOPPED if over else 'It was told to fail.'
+                reason = _STOPPED if over else said or 'It was told to fail.'
                 failed[node] = base.Cause(node, told, reason)
-            listener.progress(_progress(task, node, told, failed.get(node)))
+            listener.progress(_progress(task, node, told, failed.get(node),
+                                        said))
         succeeded = tuple(node for node in task.nodes
                           if node not in lost and node not in failed)
         return base.TaskOutcome(
@@ -83,9 +85,9 @@ class FakeRunner(base.ElementRunner):
 
 
 def _progress(task: base.Task, node: str, told: str,
-              cause: base.Cause | None) -> base.Progress:
+              cause: base.Cause | None, said: str = '') -> base.Progress:
     result = base.Result.FAILED if cause else base.Result.CHANGED
-    said = cause.message if cause else ''
+    said = cause.message if cause else said
     return base.Progress(task.run_id, node, told, result, 0.0, said,
                          f'{result}: [{node}] {said}'.rstrip() + '\n')
 

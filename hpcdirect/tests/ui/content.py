@@ -17,6 +17,9 @@
 The same in all that a page shows; machines come from the fake backend, and
 layers go on by the fake runner, which takes as long as the parameter
 ``seconds`` says and fails where ``failing`` says so.
+
+One blueprint more, "hostile", says in each place where a text may stand what a
+page must not obey (:data:`HOSTILE`).
 """
 
 import pathlib
@@ -33,6 +36,72 @@ _FAILING = {'type': 'array', 'title': 'Failing nodes', 'default': [],
             'items': {'type': 'string'},
             'description': 'Nodes on which MUNGE fails.',
             'x-group': 'For tests', 'x-advanced': True}
+
+#: What people and blueprints may write, and browsers must not run.
+HOSTILE = (
+    '<script>window.pwned=1</script><img src=x onerror="window.pwned=1">'
+    '{$ constructor.constructor("window.pwned=1")() $}{{ 7*7 }}'
+    "'\"><svg/onload=window.pwned=1>")
+#: What a terminal or a reader would be led astray by, and how it is shown up
+#: to the NUL: a column of text keeps it as "?", one of JSON as it is.
+ASTRAY = '\u202egnp.exe \x1b[31mred\x1b]0;title\x07\x00 end'
+ASTRAY_SHOWN = '<U+202E>gnp.exe <U+001B>[31mred<U+001B>]0;title<U+0007>'
+_README = """\
+Hostile
+=======
+
+{words}
+
+`a link <javascript:window.pwned=1>`_
+
+.. raw:: html
+
+   <script>window.pwned=1</script>
+
+.. include:: /etc/passwd
+"""
+
+
+def _hostile(folder: pathlib.Path) -> None:
+    """Write the blueprint whose every text is hostile."""
+    blueprint = yaml.safe_load(
+        (folder / 'blueprints/single/blueprint.yaml').read_text())
+    element = yaml.safe_load(
+        (folder / 'elements/monitoring/element.yaml').read_text())
+    place = folder / 'elements/hostile'
+    shutil.copytree(folder / 'elements/monitoring', place,
+                    dirs_exist_ok=True)
+    (place / 'grade.yaml').unlink(missing_ok=True)
+
+    def text(**more: object) -> dict[str, object]:
+        return {'type': 'string', 'title': HOSTILE[:80],
+                'description': HOSTILE, **more}
+
+    element |= {'name': 'hostile', 'label': HOSTILE, 'description': HOSTILE,
+                'exporters': {}}
+    element['parameters']['properties'] |= {
+        'fake_say': text(), 'words': text()}
+    (place / 'element.yaml').write_text(yaml.safe_dump(element))
+    place = folder / 'blueprints/hostile'
+    shutil.copytree(folder / 'blueprints/single', place, dirs_exist_ok=True)
+    blueprint |= {'name': 'hostile', 'label': HOSTILE,
+                  'description': HOSTILE}
+    blueprint['node_groups']['node']['label'] = HOSTILE
+    parameters = blueprint['parameters']['properties']
+    parameters |= {
+        'words': text(default=HOSTILE, **{'x-group': HOSTILE[:40]}),
+        'choice': text(enum=[HOSTILE, 'fine'], default=HOSTILE),
+        'list': {'type': 'array', 'title': HOSTILE[:80], 'items': text(),
+                 'default': [HOSTILE]}}
+    blueprint['elements'].append({'name': 'hostile', 'variables': {
+        'fake_say': HOSTILE + ASTRAY, 'words': {'parameter': 'words'},
+        'fake_fail': {'parameter': 'failing'},
+        'fake_delay': {'parameter': 'seconds'}}})
+    blueprint['outputs'] = {'words': {
+        'title': HOSTILE[:80], 'description': HOSTILE, 'kind': 'text',
+        'value': '$words', 'with': {'words': {'parameter': 'words'}}}}
+    (place / 'blueprint.yaml').write_text(yaml.safe_dump(blueprint))
+    (place / 'README.rst').write_text(_README.format(words=HOSTILE))
 
 
 def main() -> None:
@@ -58,6 +127,7 @@ def main() -> None:
         document['infrastructure']['fake'] = {
             'groups': {name: {} for name in document['node_groups']}}
         path.write_text(yaml.safe_dump(document, sort_keys=False))
+    _hostile(folder)
 
 
 if __name__ == '__main__':

@@ -20,12 +20,14 @@ import subprocess
 from playwright.sync_api import expect
 
 from hpcdirect.tests.ui import base
+from hpcdirect.tests.ui.content import ASTRAY_SHOWN
+from hpcdirect.tests.ui.content import HOSTILE
 
-#: What people and blueprints may write, and browsers must not run.
-HOSTILE = (
-    '<script>window.pwned=1</script><img src=x onerror="window.pwned=1">'
-    '{$ constructor.constructor("window.pwned=1")() $}{{ 7*7 }}'
-    "'\"><svg/onload=window.pwned=1>")
+_KEY = ('ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJyLvXRGUkpBmTzQ0mYbbnZAhqTq'
+        'hvyr1Iec9CXrqrM0')
+#: Whether the page has been told once what is new.
+_POLLED = 'performance.getEntriesByType("resource").some(' \
+    'one => one.initiatorType === "fetch")'
 _WRITES = ('Launch', 'Launch a cluster', 'Check', 'Repair', 'Cancel',
            'Try again', 'Tear down …', 'Add …', 'Take off …', 'Roll back …',
            'Let nobody in …', 'See what it would do …', 'Keep this',
@@ -130,6 +132,48 @@ class PagesTest(base.UiTest):
         self.assertIn(HOSTILE[:255], shlex.split(page.locator(
             '#hpc-review code').text_content())[6])
         self.assertIsNone(page.evaluate('window.pwned || null'))
+
+    def test_a_hostile_blueprint_on_every_page_and_poll(self):
+        made = self.cluster(
+            blueprint='hostile', description=HOSTILE[:255], parameters={
+                'failing': ['node-0'],
+                'users': [{'name': 'ada', 'keys': [f'{_KEY} {HOSTILE}']}]})
+        page, operator = self.window('alice'), self.window('admin')
+        page.goto(f'/project/hpc_clusters/{made.id}/')
+        # What came by a poll, then the same on a page that is loaded anew.
+        for _ in range(2):
+            for where in ('#hpc-log', '#hpc-head [role=alert]'):
+                expect(page.locator(where).first).to_contain_text(
+                    HOSTILE + ASTRAY_SHOWN)
+            self.assertEqual(HOSTILE, page.locator(
+                '.hpc-outputs dd').first.text_content().strip()[:len(HOSTILE)])
+            self.assertIsNone(page.evaluate('window.pwned || null'))
+            page.reload()
+        paths = {**self.paths(made),
+                 'blueprint': '/project/hpc_blueprints/hostile/',
+                 'launch': '/project/hpc_blueprints/hostile/launch',
+                 'like': '/project/hpc_blueprints/hostile/launch'
+                         f'?like={made.id}'}
+        shown = {}
+        for name, path in paths.items():
+            self.assertEqual(200, page.goto(path).status, name)
+            if name in ('overview', 'clusters'):
+                page.wait_for_function(_POLLED)
+            self.assertIsNone(page.evaluate('window.pwned || null'), name)
+            shown[name] = page.locator('#content_body').text_content()
+            self.picture(page, f'hostile-{name}')
+        for name in ('overview', 'blueprints', 'blueprint', 'launch', 'like',
+                     'clusters', 'cluster', 'layers', 'users'):
+            self.assertIn(HOSTILE, shown[name], name)
+        self.assertNotIn('root:x:0', shown['blueprint'])
+        page.goto(paths['like'])
+        self.assertEqual(HOSTILE, page.input_value('[name="words:line"]'))
+        self.assertEqual(HOSTILE, page.input_value('[name="list:lines"]'))
+        operator.goto('/admin/hpc/')
+        operator.click('text=Clusters of all projects')
+        expect(operator.locator('tr', has_text=made.name)).to_contain_text(
+            HOSTILE)
+        self.assertIsNone(operator.evaluate('window.pwned || null'))
 
     def test_as_a_command_makes_the_same(self):
         page = self.window('alice')
