@@ -102,9 +102,9 @@ def model(services: Services, context: RequestContext,
     """
     with services.database.read() as session:
         try:
-            found = clusters.get(session, context,
-                                 services.policy.reach(context),
-                                 asked['cluster'])
+            get = clusters.ever if 'generation' in asked else clusters.get
+            found = get(session, context, services.policy.reach(context),
+                        asked['cluster'])
         except NotFound as exc:
             raise Invalid([Finding(str(exc), '$.clone.cluster')]) from exc
     services.policy.authorize(context, policies.SHOW,

@@ -129,13 +129,16 @@ class Resource:
         self.services.policy.authorize(self.context, rule, {
             'project_id': project_id or self.project})
 
-    def cluster(self, ident: str, rule: str) -> models.Cluster:
+    def cluster(self, ident: str, rule: str, gone: bool = False
+                ) -> models.Cluster:
         """The cluster of an id or name, if the caller may do this to it.
 
+        :param gone: it may have been deleted, if this is its id.
         :raises NotFound: there is none that the caller sees.
         """
+        get = clusters.ever if gone else clusters.get
         with self.services.database.read() as session:
-            found = clusters.get(session, self.context, self.reach, ident)
+            found = get(session, self.context, self.reach, ident)
         self.context.resource_uuid = found.id
         self.authorize(rule, found.project_id)
         return found

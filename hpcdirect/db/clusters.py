@@ -246,6 +246,13 @@ def known(session: orm.Session, context: RequestContext,
         return str(found)
 
 
+def ever(session: orm.Session, context: RequestContext,
+         project_id: str | None, ident: str) -> Cluster:
+    """The same, as it is or, when it is gone, as it was at its end."""
+    return session.get_one(Cluster, known(
+        session, context, project_id, ident))
+
+
 def alive(session: orm.Session, idents: Iterable[str]) -> set[str]:
     """Those of some ids that are clusters which have not been deleted."""
     return set(session.scalars(sa.select(Cluster.id).where(

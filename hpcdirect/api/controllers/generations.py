@@ -40,8 +40,11 @@ class Generations(Resource):
 
     @validation.schemas(query=schema.LIST_QUERY, response=schema.LIST)
     def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
-        """List the generations of a cluster, the newest first."""
-        found = self.cluster(cluster, policies.SHOW)
+        """List the generations of a cluster, the newest first.
+
+        One that is gone is known by its id.
+        """
+        found = self.cluster(cluster, policies.SHOW, gone=True)
         fields = schema.FIELDS.only(query.get('fields', ''))
         page = self.page(query, _FILTERS, 'generation:desc', fields)
         with self.services.database.read() as session:
@@ -63,8 +66,11 @@ class Generation(Resource):
     @validation.schemas(query=schema.QUERY, response=schema.SHOW)
     def get(self, cluster: str, generation: str, query: dict[str, Any]
             ) -> dict[str, Any]:
-        """Show a generation, and how it differs from another one."""
-        found = self.cluster(cluster, policies.SHOW)
+        """Show a generation, and how it differs from another one.
+
+        A cluster that is gone is known by its id.
+        """
+        found = self.cluster(cluster, policies.SHOW, gone=True)
         if not generation.isdecimal() or len(generation) > 9:
             raise NotFound(resource='Generation', ident=generation)
         with self.services.database.read() as session:

@@ -45,7 +45,8 @@ _EXPIRES = common.maybe(common.text(
 _STATUS = common.text('How it stands at a glance.', enum=list(ClusterStatus))
 
 _CLONE = common.closed({
-    'cluster': common.text('Id or name of the cluster it is to be like.',
+    'cluster': common.text('Id or name of the cluster it is to be like; '
+                           'of one that is gone the id, with a generation.',
                            minLength=1, maxLength=255),
     'generation': common.number('As it was wanted then; now, when not given.',
                                 minimum=1, maximum=2**31 - 1),

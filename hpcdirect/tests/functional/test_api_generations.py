@@ -195,6 +195,39 @@ class GenerationTests(Case):
         self.assertEqual({'on'}, {one['status'] for one in self.api.call(
             'GET', '/v1/clusters/first/elements').json['elements']})
 
+    def test_of_a_cluster_that_is_gone(self):
+        """By its id one sees what it was, and makes another like it."""
+        self.patch(node_groups={'compute': {'count': 3}})
+        self.api.call('DELETE', PATH)
+        with self.api.database.write() as session:
+            session.get_one(models.Cluster, self.ident).deleted = self.ident
+        path = f'/v1/clusters/{self.ident}/generations'
+        self.assertEqual(['delete', 'scale', 'create'], [
+            one['operation'] for one in self.api.call(
+                'GET', path).json['generations']])
+        self.assertEqual(3, self.api.call('GET', f'{path}/2').json[
+            'parameters']['compute_count'])
+        for where in (path, f'{path}/2'):
+            self.assertEqual(404, self.api.call(
+                'GET', where, project='theirs').status)
+        # Its name may be another one's.
+        self.assertEqual(404, self.api.call(
+            'GET', f'{PATH}/generations').status)
+        model = {'cluster': self.ident, 'generation': 2}
+        answer = self.api.call('POST', '/v1/clusters', {
+            'name': 'demo', 'clone': model})
+        self.assertEqual((202, 3), (
+            answer.status, answer.json['node_groups'][1]['count']))
+        for wrong, where in (({'cluster': self.ident}, '$.clone.cluster'),
+                             ({'cluster': self.ident, 'generation': 3},
+                              '$.generation')):
+            answer = self.api.call('POST', '/v1/clusters', {
+                'name': 'x', 'clone': wrong})
+            self.assertEqual({where}, set(answer.findings))
+        answer = self.api.call('POST', '/v1/clusters', {
+            'name': 'x', 'clone': model}, project='theirs')
+        self.assertEqual({'$.clone.cluster'}, set(answer.findings))
+
     def test_clone_shown_first(self):
         shown = self.api.call('POST', '/v1/plans', {'create': {
             'name': 'x', 'clone': {'cluster': 'demo'}}}).json

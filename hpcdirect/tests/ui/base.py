@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A browser on the portal that tools/ui.sh has started.
+"""A browser on the portal that tools/ui.sh or openstack.sh has started.
 
 Each person logs in once; each test gets a window of its own. Of one that
 fails, the film and the trace stay with the pictures
@@ -44,6 +44,14 @@ sync_api.expect.set_options(timeout=30_000)
 #: Person -> project; "admin" is the cloud's.
 PEOPLE = {'alice': 'lab', 'carol': 'lab', 'bob': 'other', 'admin': 'admin'}
 _STATE = pathlib.Path(os.environ.get('HPCDIRECT_UI_STATE', '.'))
+#: A JSON object; everybody's password or, by name, that of each.
+_PASSWORDS = pathlib.Path(os.environ.get(
+    'HPCDIRECT_UI_PASSWORDS', _STATE / 'people.json'))
+#: Buttons and links that readers would be refused.
+_WRITES = ('Launch', 'Launch a cluster', 'Check', 'Repair', 'Cancel',
+           'Try again', 'Tear down …', 'Add …', 'Take off …', 'Roll back …',
+           'Let nobody in …', 'See what it would do …', 'Keep this',
+           'Launch another', 'Launch it again')
 # Chromium asks its maker's hosts for this and that, unless it is told not to.
 _ARGUMENTS = [
     '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage',
@@ -52,9 +60,10 @@ _ARGUMENTS = [
 
 
 @functools.cache
-def password():
-    """Everybody's."""
-    return json.loads((_STATE / 'people.json').read_text())['password']
+def password(person):
+    """Of a person."""
+    told = json.loads(_PASSWORDS.read_text())
+    return told.get('password') or told[person]
 
 
 @functools.cache
@@ -76,7 +85,7 @@ def logged_in(person):
     page = context.new_page()
     page.goto(f'{PORTAL}/auth/login/')
     page.fill('#id_username', person)
-    page.fill('#id_password', password())
+    page.fill('#id_password', password(person))
     page.click('#loginBtn')
     page.wait_for_selector('#sidebar-accordion, #content_body')
     state = context.storage_state()
@@ -88,7 +97,7 @@ def logged_in(person):
 def service(person):
     """The service, as that person's scripts use it."""
     auth = v3.Password(
-        KEYSTONE, username=person, password=password(),
+        KEYSTONE, username=person, password=password(person),
         project_name=PEOPLE[person], user_domain_id='default',
         project_domain_id='default')
     return proxy.attach(openstack.connection.Connection(
@@ -100,13 +109,19 @@ def environment(person):
     return {
         'PATH': f'{pathlib.Path(sys.executable).parent}:{os.environ["PATH"]}',
         'OS_AUTH_URL': KEYSTONE, 'OS_USERNAME': person,
-        'OS_PASSWORD': password(), 'OS_PROJECT_NAME': PEOPLE[person],
+        'OS_PASSWORD': password(person), 'OS_PROJECT_NAME': PEOPLE[person],
         'OS_USER_DOMAIN_ID': 'default', 'OS_PROJECT_DOMAIN_ID': 'default',
         'OS_IDENTITY_API_VERSION': '3', 'HOME': str(_STATE)}
 
 
 class UiTest(testtools.TestCase):
-    """Pages in a real browser, on the real service."""
+    """Pages in a real browser, on the real service.
+
+    What looks at one cluster keeps it as ``made``, and its window as ``page``.
+    """
+
+    #: Seconds that anything asked of the service may take.
+    patience = 30
 
     def setUp(self):
         if not PORTAL:
@@ -145,6 +160,31 @@ class UiTest(testtools.TestCase):
         page.evaluate('window.scrollTo(0, 0)')
         page.screenshot(path=PICTURES / f'{name}.png', full_page=True)
 
+    # -- one cluster and a window on it -----------------------------------
+
+    def tab(self, name):
+        """Open one of the cluster's pages."""
+        self.page.goto(f'/project/hpc_clusters/{self.made.id}/{name}')
+
+    def comes_to(self, word):
+        """Wait until the head of the cluster's page says so."""
+        sync_api.expect(self.page.locator('#hpc-head')).to_contain_text(
+            word, timeout=self.patience * 1000)
+
+    def agree(self, outcome='active'):
+        """Do what the plan shows; the command that would do it."""
+        command = self.page.locator('.hpc-command code').text_content()
+        rows = self.page.locator('.hpc-plan-title').all_inner_texts()
+        self.page.click('#hpc-apply')
+        self.page.wait_for_url(f'**/hpc_clusters/{self.made.id}/')
+        self.comes_to(outcome)
+        # The rows that were shown are the rows that moved.
+        sync_api.expect(self.page.locator('.hpc-plan-title')).to_have_text(
+            rows)
+        return command
+
+    # -- all pages --------------------------------------------------------
+
     def paths(self, cluster):
         """All pages, some of them of a cluster: name -> path."""
         return {
@@ -157,6 +197,22 @@ class UiTest(testtools.TestCase):
             **{name: f'/project/hpc_clusters/{cluster.id}/{name}'
                for name in ('layers', 'users', 'monitoring', 'history',
                             'settings', 'delete')}}
+
+    def reads_all_and_is_offered_nothing(self, person, cluster):
+        """Somebody sees all pages, and no button that would be refused."""
+        page = self.window(person)
+        for name, path in self.paths(cluster).items():
+            answer = page.goto(path)
+            self.assertEqual(200, answer.status, name)
+            self.is_offered_nothing(page)
+            self.picture(page, f'reader-{name}')
+
+    def is_offered_nothing(self, page):
+        """No button of a page is one that readers would be refused."""
+        for word in _WRITES:
+            for role in ('button', 'link'):
+                sync_api.expect(page.locator('#content_body').get_by_role(
+                    role, name=word, exact=True)).to_have_count(0)
 
     def name(self, stem='t', person='alice'):
         """A name for a cluster, which is gone after the test."""

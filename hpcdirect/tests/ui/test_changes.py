@@ -31,20 +31,6 @@ class ChangesTest(base.UiTest):
         self.made = hpc.wait(self.cluster(blueprint='slurm'), timeout=60)
         self.page = self.window('alice')
 
-    def tab(self, name):
-        """Open one of the cluster's pages."""
-        self.page.goto(f'/project/hpc_clusters/{self.made.id}/{name}')
-
-    def agree(self):
-        """Do what the plan shows; the command that would do it."""
-        command = self.page.locator('.hpc-command code').text_content()
-        rows = self.page.locator('.hpc-plan-title').all_inner_texts()
-        self.page.click('#hpc-apply')
-        self.page.wait_for_url(f'**/hpc_clusters/{self.made.id}/')
-        expect(self.page.locator('#hpc-head')).to_contain_text('active')
-        expect(self.page.locator('.hpc-plan-title')).to_have_text(rows)
-        return command
-
     def shell(self, command):
         """What a shell makes of a command that a page shows."""
         done = subprocess.run(

@@ -59,6 +59,18 @@ class JourneyTest(base.UiTest):
         expect(page.locator('h1')).to_have_text('A cluster that is gone')
         expect(page.locator('#hpc')).to_contain_text('delete')
         self.picture(page, 'gone')
+        reader = self.window('carol')
+        reader.goto(page.url)
+        expect(reader.locator('h1')).to_have_text('A cluster that is gone')
+        self.is_offered_nothing(reader)
+        # And brings it back as it was.
+        page.click('text=Launch it again')
+        self.assertEqual('3', page.input_value(
+            '[name="compute_count:number"]'))
+        page.fill('#f-name', name)
+        page.click('button[value=launch]')
+        page.wait_for_url('**/hpc_clusters/*/')
+        expect(page.locator('#hpc-head')).to_contain_text('active')
 
     def test_it_moves_while_one_looks(self):
         made = self.cluster(parameters={'seconds': 0.5})

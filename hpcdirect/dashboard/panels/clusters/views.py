@@ -131,9 +131,27 @@ class Detail(pages.Page):
             raise missing from None
         progress = hpc.get_progress(found['deployments'][0]['id'])
         return {'gone': found['deployments'], 'progress': progress,
+                'again': self._again(hpc, ident),
                 'page_title': _('A cluster that is gone'),
                 'rows': steps.rows(progress['steps']),
                 'events': _told(progress)}
+
+    def _again(self, hpc: proxy.Proxy, ident: str
+               ) -> Mapping[str, Any] | None:
+        """What was last wanted of a cluster that is gone.
+
+        :returns: None when it cannot be made again by who asks.
+        """
+        try:
+            kept = hpc.read(f'/clusters/{ident}/generations',
+                            limit=_ON_A_PAGE)['generations']
+            last = next((one for one in kept
+                         if one['operation'] != 'delete'), None)
+            may = last and hpc.read(f'/blueprints/{last["blueprint"]}')[
+                'allowed']['create'] == ''
+        except exceptions.NotFoundException:
+            return None
+        return last if may else None
 
 
 def _told(progress: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -32,6 +32,7 @@ _OURS = {'block.super', 'readme', 'picture', 'forloop.counter',
          'step.done', 'step.nodes',
          'count', 'n', 'total', 'shown', 'up', 'all', 'one.free',
          'one.after', 'one.limit', 'one.uid', 'one.generation', 'one.pid',
+         'again.generation',
          'type.free', 'type.total', 'event.id',
          'one.nodes.done', 'one.nodes.wanted', 'one.in_use', 'one.out',
          'summary.nodes.total'}
