@@ -2,7 +2,9 @@
 # The tests in a real OpenStack cloud: ./tools/openstack.sh [stestr args]
 # Brings up a bed of its own (devstack/bed), runs hpcdirect/tests/openstack in
 # it and takes it down again. KEEP=1 leaves it up for a look, and goes on with
-# one that was left up. Needs root.
+# one that was left up. Needs root. With "portal" among the arguments, or with
+# HPCDIRECT_SOAK, there is a Horizon in it, and a browser; pictures, films and
+# traces go to CI_LOGS, or to .ui.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tools/install.sh
@@ -15,6 +17,16 @@ if [ "$BED_PYTHON" = "$PWD/.venv" ]; then
 fi
 bed=devstack/bed/bed
 export BED_NAME=${BED_NAME:-hpctest}
+path=${BED_PATH:-/var/lib/hpcdirect-bed/$BED_NAME}
+if [[ "${HPCDIRECT_SOAK:+portal} $*" == *portal* ]]; then
+    install_packages ui
+    export BED_PORTAL=yes
+    export HPCDIRECT_UI_PORTAL=http://127.0.0.1:8080
+    export HPCDIRECT_UI_KEYSTONE=http://127.0.0.1:5000/v3
+    export HPCDIRECT_UI_PASSWORDS=$path/etc/secrets.json
+    export HPCDIRECT_UI_PICTURES=${CI_LOGS:-$PWD/.ui}
+    mkdir -p "$HPCDIRECT_UI_PICTURES"
+fi
 # No child holds the lock: what a run that was killed left behind must not.
 exec 8> "/run/lock/hpcdirect-openstack-$BED_NAME.lock"
 flock -n 8 || { echo "another run is at work in the bed $BED_NAME"; exit 1; }
@@ -24,7 +36,7 @@ down() {
     status=$?
     if [ "$status" != 0 ] && [ -n "${CI_LOGS:-}" ]; then
         mkdir -p "$CI_LOGS"
-        cp -r "${BED_PATH:-/var/lib/hpcdirect-bed/$BED_NAME}/log" "$CI_LOGS/" || true
+        cp -r "$path/log" "$CI_LOGS/" || true
     fi
     [ -n "${KEEP:-}" ] || "$bed" down 8>&-
     exit "$status"

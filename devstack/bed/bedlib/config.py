@@ -25,8 +25,9 @@ _TEMPLATES = pathlib.Path(__file__).resolve().parents[1] / 'etc'
 #: Folders that services expect to be there.
 _FOLDERS = (
     'glance/images', 'glance/staging', 'glance/tasks', 'glance/lock',
-    'heat/lock', 'hpcdirect', 'ironic/lock', 'keystone/fernet-keys',
-    'keystone/credential-keys', 'machines', 'neutron/lock', 'nova/lock')
+    'heat/lock', 'horizon/sessions', 'hpcdirect', 'ironic/lock',
+    'keystone/fernet-keys', 'keystone/credential-keys', 'machines',
+    'neutron/lock', 'nova/lock')
 
 
 def write(bed: settings.Bed) -> None:

@@ -122,6 +122,12 @@ def _hpcdirect(bed: settings.Bed) -> list[Service]:
         'PATH': f'{bed.python}/bin:/usr/sbin:/usr/bin:/sbin:/bin'}
     conductor = (f'{bed.python}/bin/hpcdirect-conductor', '--config-file',
                  f'{etc}/hpcdirect.conf')
+    portal = Service('horizon', (
+        f'{bed.cache}/portal/bin/python', '-W', 'ignore',
+        f'{bed.checkout}/tools/portal/serve.py', 'horizon', '8080'), {
+            'HPCDIRECT_PORTAL_STATE': f'{bed.data}/horizon',
+            'HPCDIRECT_PORTAL_KEYSTONE': 'http://127.0.0.1:5000/v3',
+            'PYTHONPATH': ''}, 8080, '/auth/login/')
     return [
         Service('hpcdirect-api', (
             f'{bed.venv}/bin/uwsgi', '--ini',
@@ -129,4 +135,8 @@ def _hpcdirect(bed: settings.Bed) -> list[Service]:
             '--home', str(bed.python)), surroundings, 9517, '/healthcheck'),
         *(Service(f'hpcdirect-conductor-{number}', conductor, surroundings,
                   after='rabbitmq')
-          for number in range(1, bed.conductors + 1))]
+          for number in range(1, bed.conductors + 1)),
+        Service('hpcdirect-metrics', (
+            f'{bed.python}/bin/hpcdirect-metrics', '--config-file',
+            f'{etc}/hpcdirect.conf'), surroundings, 9519),
+        *([portal] if bed.portal else [])]

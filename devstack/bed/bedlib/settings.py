@@ -54,6 +54,7 @@ class Bed:
     :param python: virtual environment of hpcdirect; ``venv`` is OpenStack's.
     :param cgroup: its folder in the unified hierarchy.
     :param provider: addresses of the provider network.
+    :param portal: whether it has Horizon.
     :param began: when the command was given, seconds since 1970.
     """
 
@@ -69,6 +70,7 @@ class Bed:
     fake_nodes: int
     conductors: int
     backends: str
+    portal: bool
     began: int
 
     @property
@@ -135,4 +137,5 @@ def read() -> Bed:
         fake_nodes=int(given.get('BED_FAKE_NODES') or 0),
         conductors=int(given.get('BED_CONDUCTORS') or 2),
         backends=given.get('BED_BACKENDS') or 'heat,local',
+        portal=bool(given.get('BED_PORTAL')),
         began=int(given['BED_BEGAN']))

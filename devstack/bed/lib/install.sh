@@ -17,6 +17,7 @@ install_bed() {
     (. tools/install.sh; install_packages openstack)
     install_venv
     install_hardware_type
+    [ -z "${BED_PORTAL:-}" ] || install_portal
     # Machines share this kernel: what it lacks they lack.
     modprobe --quiet --all nfsv4 nfsd 2> /dev/null || true
     "$BED_PYTHON/bin/python" devstack/bed/lib/image.py "$BED_PATH/data/image" \
@@ -41,6 +42,12 @@ install_venv() {
         touch "$venv/.complete"
     fi
     exec 8>&-
+}
+
+# Beds of other checkouts may be at it.
+install_portal() {
+    mkdir -p "$BED_CACHE"
+    flock "$BED_CACHE/.portal.lock" tools/portal.sh install "$BED_CACHE"
 }
 
 # The bed's own copy: the environment is shared by beds of other checkouts.

@@ -167,7 +167,7 @@ class CloudCase(testtools.TestCase):
         return {node.name: node for node in self.api.nodes(name)}
 
     def ssh(self, name, command, text=''):
-        """Run a command on a cluster's login node, as alice."""
+        """Run a command on a cluster's login node, as whose key it is."""
         done = subprocess.run(
             ['ssh', '-F', self.ssh_config(name), name, command],
             capture_output=True, text=True, input=text, timeout=180)
@@ -175,10 +175,13 @@ class CloudCase(testtools.TestCase):
         return done.stdout
 
     def ssh_config(self, name):
-        """The file that ``hpc cluster config`` writes; it is kept."""
+        """The file that ``hpc cluster config`` writes; it is kept.
+
+        The key bears the name of whose it is.
+        """
         file = self.key.with_name(f'{name}.config')
         if not file.exists():
-            self.hpc('cluster', 'config', name, '--user', 'alice',
+            self.hpc('cluster', 'config', name, '--user', self.key.name,
                      '--identity', str(self.key), '--output', str(file))
         return file
 
