@@ -141,8 +141,11 @@ def _node(topology: Mapping[str, Any], one: int, left: int, top: int,
     if said['fault']:
         label += f': {said["fault"]}'
     going = '' if said['wanted'] else ' hpc-going'
+    # The script then knows that each layer is to be there.
+    layered = 'data-layered="" ' if number <= _LAYERED else ''
     yield (f'<g class="hpc-node hpc-{exact(status)}{going}" tabindex="0" '
            f'role="img" data-node="{exact(said["name"])}" '
+           f'{layered}'
            f'aria-label="{exact(label)}"><title>{exact(label)}</title>'
            f'<rect x="{left}" y="{top}" width="{size[0]}" '
            f'height="{size[1]}" rx="3"/>')

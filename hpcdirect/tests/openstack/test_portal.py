@@ -88,6 +88,7 @@ class PortalTest(cloud.CloudCase, base.UiTest):
         expect(page.locator('#hpc-head')).to_contain_text('being made')
         expect(page.locator('.hpc-layer.hpc-verified').first).to_be_visible(
             **patience)
+        # And others are still to come.
         self.picture(page, 'bed-building')
         self.assertRegex(page.title(), r'^\(\d+%\) ')
         self.comes_to('active')

@@ -76,7 +76,10 @@ class JourneyTest(base.UiTest):
         made = self.cluster(parameters={'seconds': 0.5})
         page = self.window('alice')
         page.goto(f'/project/hpc_clusters/{made.id}/')
-        expect(page.locator('[data-status=running]').first).to_be_visible()
+        # Layers come into the picture while others are still to come.
+        page.wait_for_function(
+            "() => document.querySelector('[data-status=running]')"
+            " && document.querySelector('.hpc-layer')")
         self.assertRegex(page.title(), r'^\(\d+%\)|^t-')
         expect(page.locator('#hpc-head')).to_contain_text('active')
         expect(page.locator('[data-status=running]')).to_have_count(0)

@@ -57,7 +57,10 @@
     }
   }
 
+  // Returns whether the picture has all that there is: layers come to machines
+  // that it was drawn without.
   function colour(nodes) {
+    let complete = true;
     for (const [name, how] of Object.entries(nodes)) {
       const node = document.querySelector(`[data-node="${CSS.escape(name)}"]`);
       if (!node) continue;
@@ -66,7 +69,12 @@
         const state = how.layers[layer.dataset.element] || 'absent';
         layer.setAttribute('class', `hpc-layer hpc-${state}`);
       });
+      if ('layered' in node.dataset) {
+        complete = complete && Object.keys(how.layers).every((element) => (
+          node.querySelector(`[data-element="${CSS.escape(element)}"]`)));
+      }
     }
+    return complete;
   }
 
   function trouble(place, sentence) {
@@ -111,7 +119,7 @@
           ([id, html]) => replace(id, html));
         Object.entries(found.append || {}).forEach(
           ([id, lines]) => append(id, lines));
-        colour(found.nodes || {});
+        const complete = colour(found.nodes || {});
         // What another script of the page draws.
         if (found.numbers) {
           place.dispatchEvent(new CustomEvent('hpc-numbers',
@@ -122,6 +130,8 @@
         Object.entries(found.ask || {}).forEach(([name, value]) => {
           place.dataset[`ask${name[0].toUpperCase()}${name.slice(1)}`] = value;
         });
+        // What a page without steps asks for is the whole.
+        if (!complete) place.dataset.askSteps = '';
         wait = found.wait;
       }
     } catch (gone) {
