@@ -135,23 +135,24 @@ class PortalTest(cloud.CloudCase, base.UiTest):
             self.made.name, 'sbatch --parsable --exclusive --nodes=2 '
             '--wrap "sleep 600"').strip()
         self.tab('monitoring')
-        expect(page.locator('[data-metric=memory] tr')).to_have_count(
+        expect(page.locator('[data-metric=memory] details tr')).to_have_count(
             4, timeout=self.patience * 1000)
         for name in ('memory', 'load', 'filesystem', 'network_received'):
-            for row in page.locator(f'[data-metric={name}] tr').all():
+            for row in page.locator(f'[data-metric={name}] details tr').all():
                 self.assertRegex(row.locator('td').text_content(), r'^\d',
                                  name)
         self.assertEqual(
             sorted(self.nodes(self.made.name)), sorted(page.locator(
-                '[data-metric=memory] tr th').all_text_contents()))
+                '[data-metric=memory] details tr th').all_text_contents()))
         total, free = (int(line.split()[1]) for line in self.ssh(
             self.made.name, 'grep -E "^Mem(Total|Available)" /proc/meminfo'
         ).splitlines())
-        shown = page.locator('[data-metric=memory] td').first.text_content()
+        shown = page.locator(
+            '[data-metric=memory] details td').first.text_content()
         self.assertAlmostEqual(100 * (1 - free / total),
                                float(shown.split()[0]), delta=15)
         # Two nodes work, once Prometheus has looked again.
-        busy = page.locator('[data-metric=slurm_nodes] tr').filter(
+        busy = page.locator('[data-metric=slurm_nodes] details tr').filter(
             has_text=re.compile('^alloc'))
         expect(busy.locator('td')).to_have_text(
             '2', timeout=self.patience * 1000)

@@ -50,7 +50,7 @@
         dash: place < COLOURS.length ? [] : [6, 3],
         value: (chart, number) => value(number, metric.unit),
       }))],
-      axes: [axis, {...axis, size: 60,
+      axes: [axis, {...axis, size: 70,
         values: (chart, ticks) => ticks.map((one) => value(one, metric.unit))}],
       scales: {y: {range: (chart, low, high) => [
         Math.min(0, low), high > 0 ? high * 1.05 : 1]}},
