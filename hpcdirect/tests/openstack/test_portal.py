@@ -222,7 +222,8 @@ class PortalTest(cloud.CloudCase, base.UiTest):
         page.fill('#hpc-name', name[:-1])
         page.click('button.hpc-danger')
         expect(page.locator('#hpc-wrong')).to_contain_text('Type the name')
-        self.assertEqual('ACTIVE', self.api.get_cluster(name).status)
+        self.assertNotEqual(
+            'DELETING', self.api.get_cluster(name).status)
         self.picture(page, 'bed-tear-down')
         page.fill('#hpc-name', name)
         page.click('button.hpc-danger')
