@@ -151,11 +151,12 @@ class Filled:
 
 
 def copy(run: Callable[[str], Any], table: str, ident: str | None,
-         times: int = 1, **changes: str) -> None:
+         times: int = 1, *, where: str = '', **changes: str) -> None:
     """Insert rows of a table once more, but for some columns.
 
     :param run: carries out a statement of SQL.
     :param ident: of the row that is copied; None for every row.
+    :param where: which rows ``t``, when it is not one and not all.
     :param changes: column -> an expression of SQL, where ``t`` is the row and
         ``s.seq`` the copy's number, from 1 to *times*.
     """
@@ -164,7 +165,9 @@ def copy(run: Callable[[str], Any], table: str, ident: str | None,
         f"table_schema = DATABASE() AND table_name = '{table}'")]
     names = ', '.join(f'`{name}`' for name in columns)
     values = ', '.join(changes.get(name, f't.`{name}`') for name in columns)
-    which = f"WHERE t.id = '{ident}'" if ident else ''
+    if ident:
+        where = f"t.id = '{ident}'"
+    which = f'WHERE {where}' if where else ''
     limit = 'LIMIT 1' if table == 'events' and times == 1 else ''
     run(f'INSERT INTO {table} ({names}) SELECT {values} FROM '
         f'(SELECT * FROM {table} t {which} {limit}) t '

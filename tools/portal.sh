@@ -34,7 +34,8 @@ prepare() {
     # shellcheck source=tools/install.sh
     . tools/install.sh
     install_python "$venv" ${HPCDIRECT_PORTAL_EDITABLE:+-e} '.[dashboard]' \
-        -r portal-requirements.txt
+        -r portal-requirements.txt \
+        ${HPCDIRECT_PORTAL_STACKS:+-r benchmarks/portal-requirements.txt}
     stamp=$(cat "$venv/.stamp" <(echo "$themes") <(find hpcdirect/dashboard tools/portal -type f \
         ! -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum) | sha256sum)
     [ "$(cat "$venv/.portal" 2>/dev/null)" != "$stamp" ] || return 0
@@ -42,6 +43,10 @@ prepare() {
     settings=$(echo "$venv"/lib/python3*/site-packages/openstack_dashboard/local)
     rm -f "$settings"/enabled/_25*.py
     cp hpcdirect/dashboard/enabled/_25*.py "$settings/enabled/"
+    # Horizon's pages of stacks, which a benchmark looks at beside ours.
+    [ -z "${HPCDIRECT_PORTAL_STACKS:-}" ] \
+        || cp "$settings"/../../heat_dashboard/enabled/_16[0-9]*.py \
+            "$settings/enabled/"
     cp tools/portal/local_settings.py "$settings/"
     rm -rf "$venv/static"
     for theme in $themes; do

@@ -200,6 +200,14 @@ class Proxy(proxy.Proxy):
             f'/clusters/{cluster}/elements')['elements']
         return found
 
+    def element_choices(self, cluster: str) -> dict[str, Any]:
+        """What is to be on a cluster, and what fits beside it, at once.
+
+        :returns: ``elements``, as :meth:`cluster_elements`, and ``fitting``,
+            the :meth:`candidates` that fit.
+        """
+        return self.read(f'/clusters/{cluster}/elements', fitting='true')
+
     def candidates(self, cluster: str, **query: Any) -> list[dict[str, Any]]:
         """Elements there are, and which of them could be put on a cluster.
 

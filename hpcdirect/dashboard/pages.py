@@ -15,9 +15,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import hashlib
 from typing import Any
 
 from django import http
+from django.core import cache
+from django.middleware import csrf
 from django.template import loader
 from django.urls import converters
 from django.utils.translation import gettext as _
@@ -114,11 +117,35 @@ def fragment(name: str, context: Mapping[str, Any],
              request: http.HttpRequest | None = None) -> str:
     """A part of a page, as the page itself has it.
 
-    :param request: needed by a part that has a form; it costs what Horizon
-        puts into every page.
+    :param request: needed by a part that has a form.
     """
+    # Not what Horizon puts into every page: it costs more than the part.
+    token = {'csrf_token': csrf.get_token(request)} if request else {}
     found: str = loader.render_to_string(
-        f'hpcdirect/{name}.html', dict(context), request)
+        f'hpcdirect/{name}.html', {**context, **token})
     return found
 
 
+#: Seconds for which a form's blueprint is kept, and what of it.
+_KEPT_FOR = 3600
+_KEPT = ('name', 'version', 'label', 'parameters')
+
+
+def blueprint(request: http.HttpRequest, hpc: proxy.Proxy, name: str
+              ) -> Mapping[str, Any]:
+    """What a form is made of: name, version, label and parameters.
+
+    The service is asked when the form is shown. What is typed into it, and
+    sent again and again, is read by what it was made of then.
+
+    :param name: ``name`` or ``name@version``.
+    """
+    whose = (request.user.id, request.user.project_id, name)
+    key = 'hpc-' + hashlib.sha256(repr(whose).encode()).hexdigest()
+    kept: Mapping[str, Any] | None = (
+        cache.cache.get(key) if request.method == 'POST' else None)
+    if kept is None:
+        found = hpc.get_blueprint(name)
+        kept = {word: found[word] for word in _KEPT}
+        cache.cache.set(key, kept, _KEPT_FOR)
+    return kept

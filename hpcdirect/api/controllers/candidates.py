@@ -23,6 +23,7 @@ from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import candidates as schema
 from hpcdirect.api.services import Services
 from hpcdirect.db import experience
+from hpcdirect.db.models import Cluster
 from hpcdirect.policies import clusters as policies
 
 
@@ -39,9 +40,16 @@ class Candidates(Resource):
 
         A plan of the change tells what it would do, in steps and seconds.
         """
-        found = self.cluster(cluster, policies.SHOW)
+        return {'candidates': self.told(
+            self.cluster(cluster, policies.SHOW), query.get('fits'))}
+
+    def told(self, cluster: Cluster, fits: bool | None
+             ) -> list[dict[str, Any]]:
+        """The lines of the answer.
+
+        :param fits: only those that do, or do not; None for all.
+        """
         typical = self._experience.typical()
-        return {'candidates': [
-            schema.view(one, typical.get(one.element.name))
-            for one in change.candidates_for(self.services, found)
-            if query.get('fits') in (None, one.fits)]}
+        return [schema.view(one, typical.get(one.element.name))
+                for one in change.candidates_for(self.services, cluster)
+                if fits in (None, one.fits)]

@@ -19,8 +19,10 @@ from typing import Any
 
 from hpcdirect.api import change
 from hpcdirect.api import validation
+from hpcdirect.api.controllers.candidates import Candidates
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import cluster_elements as schema
+from hpcdirect.api.services import Services
 from hpcdirect.planning import composition
 from hpcdirect.policies import clusters as policies
 
@@ -28,8 +30,12 @@ from hpcdirect.policies import clusters as policies
 class ClusterElements(Resource):
     """What is on a cluster, or could be given back to it."""
 
-    @validation.schemas(response=schema.LIST)
-    def get(self, cluster: str) -> dict[str, Any]:
+    def __init__(self, services: Services) -> None:
+        super().__init__(services)
+        self._candidates = Candidates(services)
+
+    @validation.schemas(query=schema.QUERY, response=schema.LIST)
+    def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
         """List the elements of a cluster, in the order they are put on."""
         found = self.cluster(cluster, policies.SHOW)
         listed = composition.listing(
@@ -37,6 +43,9 @@ class ClusterElements(Resource):
             self.services.catalogue.element)
         own = {entry['name']: entry.get('parameters', {})
                for entry in found.desired.get('elements', ())}
-        return {'elements': [
+        answer = {'elements': [
             schema.view(one, own.get(one.use.element.name, {}),
                         found.desired['parameters']) for one in listed]}
+        if query.get('fitting'):
+            answer['fitting'] = self._candidates.told(found, True)
+        return answer

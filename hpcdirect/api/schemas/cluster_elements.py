@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hpcdirect.api.schemas import candidates
 from hpcdirect.api.schemas import common
 from hpcdirect.blueprints import hiding
 from hpcdirect.blueprints import parameters
@@ -44,7 +45,12 @@ _ENTRY = common.closed({
 })
 
 LIST = common.closed({
-    'elements': common.items(_ENTRY, 'In the order they are put on.')})
+    'elements': common.items(_ENTRY, 'In the order they are put on.'),
+    'fitting': {**candidates.LIST['properties']['candidates'],
+                'description': 'Elements that could be put on as well.'},
+}, ('elements',))
+QUERY = common.closed({'fitting': {
+    'type': 'boolean', 'description': 'With the candidates that fit.'}}, ())
 
 
 def view(one: Listed, own: Mapping[str, Any], given: Mapping[str, Any]

@@ -48,6 +48,8 @@ class ProxyTest(served.ServedTest):
         self.assertEqual([one for one in every if not one['fits']],
                          self.hpc.candidates('demo', fits=False))
         self.assertIn('munge', {one['name'] for one in every})
+        self.assertEqual({'elements': self.hpc.cluster_elements('demo'),
+                          'fitting': fit}, self.hpc.element_choices('demo'))
 
     def test_elements_and_plans(self):
         self.assertIn('people', {

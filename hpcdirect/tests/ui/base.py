@@ -104,6 +104,11 @@ def service(person):
         session=session.Session(auth=auth)))
 
 
+def service_log():
+    """What the service writes, a line for each request among it."""
+    return _STATE / 'hpcdirect.log'
+
+
 def environment(person):
     """What the shell of that person knows."""
     return {

@@ -57,7 +57,7 @@ class Detail(pages.Page):
     template_name = 'hpcdirect/blueprint.html'
 
     def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
-        blueprint = hpc.read(f'/blueprints/{words["blueprint"]}')
+        blueprint = hpc.get_blueprint(words['blueprint'])
         return {'blueprint': blueprint,
                 'page_title': blueprint['label'] or blueprint['name'],
                 'readme': readme.html(blueprint['readme']),
@@ -142,16 +142,18 @@ class Launch(pages.Page):
     template_name = 'hpcdirect/launch.html'
 
     def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
-        blueprint = hpc.read(f'/blueprints/{words["blueprint"]}')
+        blueprint = pages.blueprint(self.request, hpc, words['blueprint'])
         posted = self.request.method == 'POST'
         form = _Form(blueprint, self.request.POST.dict() if posted else
                      schema_forms.typed(blueprint['parameters'],
                                         self._like(hpc)))
+        plan = None
         if posted and self.request.POST.get('do') == 'launch':
             made = self._launched(hpc, form)
             if made:
                 return {'made': made}
-        plan = form.reviewed(hpc) if posted else None
+        elif posted:
+            plan = form.reviewed(hpc)
         return {**form.shown(), **_review(form, plan),
                 'key': self.request.POST.get('key') or str(uuid.uuid4()),
                 'page_title': _('Launch: %s') % (
@@ -168,7 +170,7 @@ class Launch(pages.Page):
             return {}
         found: Mapping[str, Any] = (
             hpc.get_generation(like, int(number)) if number.isdecimal()
-            else hpc.read(f'/clusters/{like}'))['parameters']
+            else hpc.get_cluster(like))['parameters']
         return found
 
     def _launched(self, hpc: proxy.Proxy, form: _Form) -> str:
@@ -204,7 +206,7 @@ class Review(pages.Poll):
         return self.get(request, **words)
 
     def answer(self, hpc: proxy.Proxy, **words: Any) -> dict[str, Any]:
-        form = _Form(hpc.read(f'/blueprints/{words["blueprint"]}'),
+        form = _Form(pages.blueprint(self.request, hpc, words['blueprint']),
                      self.request.POST.dict())
         plan = form.reviewed(hpc) if form.own['name'] else None
         return {'fragments': {'hpc-review': pages.fragment(

@@ -41,7 +41,7 @@ _DETAIL = 'horizon:project:hpc_clusters:detail'
 
 def _tab(hpc: proxy.Proxy, name: str, cluster: str) -> dict[str, Any]:
     """What all pages of a live cluster show."""
-    found = hpc.read(f'/clusters/{cluster}')
+    found = hpc.get_cluster(cluster)
     return {'cluster': found, 'tab': name, 'page_title': found['name'],
             'may': found['allowed']['update'] == ''}
 
@@ -54,9 +54,9 @@ class Layers(pages.Page):
     def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
         shown = _tab(hpc, 'layers', words['cluster'])
         ident = shown['cluster']['id']
-        return {**shown, 'on': hpc.cluster_elements(ident),
-                'fitting': hpc.candidates(ident, fits=True)
-                if shown['may'] else []}
+        return {**shown, **(
+            hpc.element_choices(ident) if shown['may'] else
+            {'elements': hpc.cluster_elements(ident)})}
 
 
 class Users(pages.Page):
@@ -86,7 +86,7 @@ class Plan(pages.Page):
     template_name = 'hpcdirect/plan.html'
 
     def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
-        cluster = hpc.read(f'/clusters/{words["cluster"]}')
+        cluster = hpc.get_cluster(words['cluster'])
         wish = wishes.of(cluster['name'], self.request.POST.dict())
         if wish is None:
             return {'cluster': cluster, 'page_title': cluster['name']}
@@ -131,8 +131,9 @@ class Settings(pages.Page):
         shown = {**_tab(hpc, 'settings', words['cluster']),
                  'forms': moment.FORMS}
         cluster = shown['cluster']
-        schema = hpc.read('/blueprints/{blueprint}@{blueprint_version}'
-                          .format(**cluster))['parameters']
+        schema = pages.blueprint(
+            self.request, hpc, '{blueprint}@{blueprint_version}'.format(
+                **cluster))['parameters']
         if self.request.method != 'POST':
             return {**shown, 'sections': form_layout.sections(
                 schema, schema_forms.typed(schema, cluster['parameters']))}

@@ -42,7 +42,7 @@ class Monitoring(pages.Page):
     template_name = 'hpcdirect/monitoring.html'
 
     def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
-        cluster = hpc.read(f'/clusters/{words["cluster"]}')
+        cluster = hpc.get_cluster(words['cluster'])
         metrics = hpc.metrics(cluster['id'])['metrics']
         count = sum(group['count'] for group in cluster['node_groups'])
         return {

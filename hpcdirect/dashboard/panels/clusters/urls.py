@@ -20,6 +20,7 @@ urlpatterns = [
     path('', views.Index.as_view(), name='index'),
     path('rows', views.Rows.as_view(), name='rows'),
     path('<hpc:cluster>/', views.Detail.as_view(), name='detail'),
+    path('<hpc:cluster>/gone', views.Gone.as_view(), name='gone'),
     path('<hpc:cluster>/live', views.Live.as_view(), name='live'),
     path('<hpc:cluster>/act', views.Act.as_view(), name='act'),
     path('<hpc:cluster>/delete', views.Delete.as_view(), name='delete'),

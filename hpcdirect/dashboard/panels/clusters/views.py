@@ -36,6 +36,8 @@ from hpcdirect.dashboard import pages
 from hpcdirect.dashboard import steps
 
 _ON_A_PAGE = 20
+#: Seconds until the next part of what has changed is asked for.
+_SOON = 0.2
 _FIELDS = ('id', 'name', 'status', 'status_reason', 'blueprint',
            'blueprint_version', 'node_groups', 'deployment', 'failures',
            'allowed', 'expires_at', 'user_name', 'project_name',
@@ -111,10 +113,7 @@ class Detail(pages.Page):
     template_name = 'hpcdirect/cluster.html'
 
     def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
-        try:
-            cluster = hpc.read(f'/clusters/{words["cluster"]}')
-        except exceptions.NotFoundException as exc:
-            return self._gone(hpc, words['cluster'], exc)
+        cluster = hpc.get_cluster(words['cluster'])
         latest = cluster['deployment']
         progress = hpc.get_progress(latest['id']) if latest else {}
         return {'cluster': cluster, 'progress': progress, 'tab': 'live',
@@ -122,16 +121,32 @@ class Detail(pages.Page):
                 'events': _told(progress), 'verbs': _verbs(cluster),
                 **_moving(cluster, progress)}
 
-    def _gone(self, hpc: proxy.Proxy, ident: str, missing: Exception
-              ) -> Mapping[str, Any]:
-        """What was done to a cluster outlives it."""
+    def get(self, request: http.HttpRequest, **words: Any
+            ) -> http.HttpResponse:
+        """Show it, or lead to what was done to one that is gone."""
+        context = self.get_context_data(**words)
+        if context.get('trouble') and context['trouble'].status == 404:
+            return shortcuts.redirect(reverse(
+                'horizon:project:hpc_clusters:gone', args=[words['cluster']]))
+        return self.render_to_response(context)
+
+
+class Gone(pages.Page):
+    """What was done to a cluster outlives it."""
+
+    template_name = 'hpcdirect/gone.html'
+
+    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
         try:
-            found = hpc.read('/deployments', cluster=ident, limit=_ON_A_PAGE)
-        except exceptions.HttpException:
-            raise missing from None
-        progress = hpc.get_progress(found['deployments'][0]['id'])
-        return {'gone': found['deployments'], 'progress': progress,
-                'again': self._again(hpc, ident),
+            found = hpc.read('/deployments', cluster=words['cluster'],
+                             limit=_ON_A_PAGE)['deployments']
+        except exceptions.BadRequestException as exc:
+            # A filter that names nothing; of a page it is the whole.
+            exc.status_code = 404
+            raise
+        progress = hpc.get_progress(found[0]['id'])
+        return {'gone': found, 'progress': progress,
+                'again': self._again(hpc, words['cluster']),
                 'page_title': _('A cluster that is gone'),
                 'rows': steps.rows(progress['steps']),
                 'events': _told(progress)}
@@ -176,11 +191,14 @@ class Live(pages.Poll):
     """What has moved since the last look.
 
     The URL's ``since`` is what the last answer gave as ``next``;
-    ``deployment`` is what the page shows, and ``steps`` how many of it.
+    ``deployment`` is what the page shows, and ``steps`` how many of it;
+    ``picture`` asks for the machines anew.
     """
 
     def answer(self, hpc: proxy.Proxy, **words: Any) -> dict[str, Any]:
         asked = self.request.GET
+        if asked.get('picture'):
+            return self._picture(hpc, words['cluster'])
         if not asked.get('going'):
             return self._idle(hpc, words['cluster'],
                               asked.get('deployment', ''))
@@ -200,27 +218,29 @@ class Live(pages.Poll):
         total = str(progress['progress']['total'])
         if progress['finished_at'] or total != asked.get('steps'):
             # The plan has just been made, or all is over: once, the whole.
-            found |= self._whole(hpc, words['cluster'], asked['deployment'])
-            found['ask'] = {'steps': total,
+            found['fragments'] = {
+                'hpc-steps': pages.fragment(
+                    '_steps', {'rows': steps.rows(progress['steps'])}),
+                'hpc-bar': found['fragments']['hpc-bar']}
+            found['ask'] = {'steps': total, 'picture': '1',
                             'going': '' if progress['finished_at'] else '1'}
+            found['wait'] = _SOON
         return found
 
-    def _whole(self, hpc: proxy.Proxy, ident: str, deployment: str
-               ) -> dict[str, Any]:
+    def _picture(self, hpc: proxy.Proxy, ident: str) -> dict[str, Any]:
+        """All machines anew, with layers that were not known before."""
         try:
-            cluster = hpc.read(f'/clusters/{ident}')
+            topology = hpc.topology(ident)
         except exceptions.NotFoundException:
             return {'reload': True}
-        progress = hpc.get_progress(deployment)
-        return {'fragments': {
-            'hpc-head': self._head(cluster, progress),
-            'hpc-moving': pages.fragment(
-                '_moving', _moving(cluster, progress))}}
+        return {'fragments': {'hpc-machines': pages.fragment(
+                    '_machines', {'picture': drawing.nodes(topology)})},
+                'ask': {'picture': ''}, 'wait': _SOON}
 
     def _idle(self, hpc: proxy.Proxy, ident: str, shown: str
               ) -> dict[str, Any]:
         """Nothing is under way, as far as the page knows."""
-        cluster = hpc.read(f'/clusters/{ident}')
+        cluster = hpc.get_cluster(ident)
         if ((cluster['deployment'] or {}).get('id') or '') != shown:
             return {'reload': True}
         return {'title': cluster['name'], 'wait': 10, 'fragments': {
@@ -261,7 +281,7 @@ class Delete(pages.Page):
     template_name = 'hpcdirect/delete.html'
 
     def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
-        cluster = hpc.read(f'/clusters/{words["cluster"]}')
+        cluster = hpc.get_cluster(words['cluster'])
         shown = {'cluster': cluster, 'refused': cluster['allowed']['delete'],
                  'page_title': _('Tear down %s') % cluster['name']}
         if shown['refused']:
@@ -277,14 +297,13 @@ class Delete(pages.Page):
     def post(self, request: http.HttpRequest, cluster: str
              ) -> http.HttpResponse:
         """Take it down when its name was typed."""
-        hpc = connection.service(request)
+        # The page has the name as well: it was shown to whoever typed it.
+        if request.POST.get('name') != request.POST.get('shown'):
+            context = self.get_context_data(cluster=cluster)
+            context['wrong'] = _('Type the name as it is written above.')
+            return self.render_to_response(context)
         try:
-            name = hpc.read(f'/clusters/{cluster}')['name']
-            if request.POST.get('name') != name:
-                context = self.get_context_data(cluster=cluster)
-                context['wrong'] = _('Type the name as it is written above.')
-                return self.render_to_response(context)
-            hpc.delete_cluster(cluster)
+            connection.service(request).delete_cluster(cluster)
         except errors.FAILED as exc:
             messages.error(request, errors.trouble(exc).sentence)
         return shortcuts.redirect(reverse(_DETAIL, args=[cluster]))
