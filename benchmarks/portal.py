@@ -97,7 +97,7 @@ class Bed(contextlib.ExitStack):
             HERE / 'tools/portal.sh', 'down', self.state / 'portal'])
         with (self.state / 'people.json').open() as people:
             subprocess.run(command, stdin=people, check=True, env={
-                **os.environ, 'HPCDIRECT_PORTAL_STACKS': '1'})
+                'HPCDIRECT_PORTAL_STACKS': '1', **os.environ})
         self._hpcdirect()
         self._stacks()
         self.start('horizon', self.bin / 'python', '-W', 'ignore',
@@ -237,18 +237,21 @@ www_authenticate_uri = {self.keystone}
             'heat_template_version': '2021-04-16',
             'description': 'Nothing.',
             'resources': {'nothing': {'type': 'OS::Heat::None'}}}}
-        there = {'service_type': 'orchestration'}
-        alice.post('/stacks', endpoint_filter=there, json=asked,
-                   connect_retries=3)
-        end = time.monotonic() + 120
+        there: dict[str, Any] = {
+            'endpoint_filter': {'service_type': 'orchestration'},
+            'raise_exc': False}
+        # The engine may not listen yet.
+        end = time.monotonic() + 300
         while time.monotonic() < end:
-            [stack] = alice.get('/stacks', endpoint_filter=there).json()[
-                'stacks']
-            if stack['stack_status'] == 'CREATE_COMPLETE':
+            found = alice.get('/stacks', **there)
+            stacks = found.json().get('stacks') if found.ok else None
+            if stacks and stacks[0]['stack_status'] == 'CREATE_COMPLETE':
                 return
+            if stacks == []:
+                alice.post('/stacks', json=asked, **there)
             time.sleep(0.5)
-        raise SystemExit(f'{stack["stack_status"]}: '
-                         f'{stack["stack_status_reason"]}')
+        log = (self.state / 'heat-engine.log').read_text()
+        raise SystemExit(f'{found.text}\n{log[-4000:]}')
 
     def fill(self, have: int, wanted: int) -> None:
         """Copy the cluster and the stack until there are so many of each."""
@@ -259,7 +262,8 @@ www_authenticate_uri = {self.keystone}
         cluster = f"CONCAT('c', {number})"
         own = {'cluster_id': cluster, 'created_at': at}
         copied = f"CONCAT(LEFT(t.id, 20), '-', {number})"
-        deployment = f"CONCAT(LEFT(t.deployment_id, 20), '-', {number})"
+        deployment = copied.replace('t.id', 't.deployment_id')
+        step = copied.replace('t.id', 't.step_id')
         with _connected(self.urls[0]) as run:
             if not have:
                 run('DELETE FROM events WHERE id NOT IN (SELECT id FROM '
@@ -274,10 +278,11 @@ www_authenticate_uri = {self.keystone}
                     ('nodes', mine[0], {'id': copied, 'cluster_id': cluster}),
                     ('layers', mine[0], {'id': copied,
                                          'cluster_id': cluster}),
-                    ('generations', mine[0], own),
+                    ('generations', mine[0], {**own, 'id': copied}),
                     ('steps', mine[2], {'id': copied,
                                         'deployment_id': deployment}),
                     ('runs', mine[0], {**own, 'id': copied,
+                                       'step_id': step,
                                        'deployment_id': deployment}),
                     ('events', mine[0], {
                         'id': 'NULL', 'cluster_id': cluster, 'at': at,

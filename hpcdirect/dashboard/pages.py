@@ -128,12 +128,12 @@ def fragment(name: str, context: Mapping[str, Any],
 
 #: Seconds for which a form's blueprint is kept, and what of it.
 _KEPT_FOR = 3600
-_KEPT = ('name', 'version', 'label', 'parameters')
+_KEPT = ('name', 'version', 'label', 'parameters', 'backends', 'allowed')
 
 
 def blueprint(request: http.HttpRequest, hpc: proxy.Proxy, name: str
               ) -> Mapping[str, Any]:
-    """What a form is made of: name, version, label and parameters.
+    """What a form is made of: all of a blueprint but what one reads of it.
 
     The service is asked when the form is shown. What is typed into it, and
     sent again and again, is read by what it was made of then.

@@ -71,6 +71,7 @@ class CallsTest(base.UiTest):
             path, method='GET' if form is None else 'POST', form=form,
             headers={'Referer': base.PORTAL}, max_redirects=follow)
         self.assertIn(answer.status, (200, 302), path)
+        self.shown = answer.text()
         with log.open('rb') as lines:
             lines.seek(before)
             return re.findall(r'"([A-Z]+ /v1[^"]*)" \d', lines.read().decode())
@@ -105,6 +106,7 @@ class CallsTest(base.UiTest):
     def test_what_is_typed(self):
         launch = self.place('blueprints', '<hpc:blueprint>/launch')
         self.asked('alice', launch)
+        self.assertIn('hpc-launch', self.shown)
         typed = {'name': self.name()}
         self.assertEqual(['POST /v1/plans'], self.asked(
             'alice', self.place('blueprints', '<hpc:blueprint>/review'),
