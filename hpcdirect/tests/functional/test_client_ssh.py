@@ -66,7 +66,7 @@ class SshTest(sshd_nodes.NodesCase):
 
     def run_it(self, *argv):
         return subprocess.run(argv, capture_output=True, text=True,
-                              env=self.environment, timeout=60,
+                              env=self.environment, timeout=300,
                               stdin=subprocess.DEVNULL)
 
     def hpc(self, *words):

@@ -23,7 +23,8 @@ from hpcdirect.tests.ui import base
 _RULES = {'runOnly': ['wcag2a', 'wcag2aa'],
           'rules': {'color-contrast': {'enabled': False}}}
 _CONTRAST = {'runOnly': {'type': 'rule', 'values': ['color-contrast']}}
-_COLOURED = '#hpc .hpc-muted, #hpc .hpc-help, #hpc .hpc-danger'
+_COLOURED = ('#hpc .hpc-muted, #hpc .hpc-help, #hpc .hpc-danger, '
+             '#hpc :not(a) > .hpc-state, #hpc .hpc-bad')
 
 
 class AccessTest(base.UiTest):
@@ -39,9 +40,12 @@ class AccessTest(base.UiTest):
         hpc = base.service('alice')
         made = hpc.wait(self.cluster(blueprint='slurm', parameters={
             'users': [{'name': 'ada'}]}), timeout=60)
+        failed = hpc.wait(self.cluster(blueprint='slurm', parameters={
+            'failing': ['compute-1']}), timeout=60)
         page = self.window('alice', portal=portal)
         found = []
-        for path in self.paths(made).values():
+        for path in (*self.paths(made).values(),
+                     self.paths(failed)['cluster']):
             page.goto(path)
             found += self.findings(page, path, '#hpc', _RULES)
             if page.locator(coloured).count():

@@ -73,7 +73,7 @@ class JourneyTest(base.UiTest):
         expect(page.locator('#hpc-head')).to_contain_text('active')
 
     def test_it_moves_while_one_looks(self):
-        made = self.cluster(parameters={'seconds': 0.5})
+        made = self.cluster(parameters={'seconds': 3})
         page = self.window('alice')
         page.goto(f'/project/hpc_clusters/{made.id}/')
         # Layers come into the picture while others are still to come.

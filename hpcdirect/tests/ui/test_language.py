@@ -56,5 +56,6 @@ class LanguageTest(base.UiTest):
         page.click('button[value=launch]')
         page.wait_for_url('**/hpc_clusters/*/')
         expect(page.locator('#hpc-head')).to_contain_text('aktiv')
-        expect(page.locator('#hpc-moving')).to_contain_text('aufbringen')
-        expect(page.locator('#hpc-moving')).to_contain_text('1 von 1 bereit')
+        expect(page.locator('#hpc-steps')).to_contain_text('aufbringen')
+        expect(page.locator('#hpc-machines')).to_contain_text(
+            '1 von 1 bereit')

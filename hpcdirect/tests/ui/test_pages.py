@@ -125,7 +125,8 @@ class PagesTest(base.UiTest):
             blueprint='hostile', description=HOSTILE[:255], parameters={
                 'failing': ['node-0'],
                 'users': [{'name': 'ada', 'keys': [f'{_KEY} {HOSTILE}']}]})
-        page, operator = self.window('alice'), self.window('admin')
+        page = self.window('alice', width=390)
+        operator = self.window('admin')
         page.goto(f'/project/hpc_clusters/{made.id}/')
         # What came by a poll, then the same on a page that is loaded anew.
         for _ in range(2):
@@ -147,6 +148,8 @@ class PagesTest(base.UiTest):
             if name in ('overview', 'clusters'):
                 page.wait_for_function(_POLLED)
             self.assertIsNone(page.evaluate('window.pwned || null'), name)
+            self.assertEqual((name, 390), (name, page.evaluate(
+                'document.documentElement.scrollWidth')))
             shown[name] = page.locator('#content_body').text_content()
             self.picture(page, f'hostile-{name}')
         for name in ('overview', 'blueprints', 'blueprint', 'launch', 'like',

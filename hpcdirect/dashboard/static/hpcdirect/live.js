@@ -130,8 +130,7 @@
         Object.entries(found.ask || {}).forEach(([name, value]) => {
           place.dataset[`ask${name[0].toUpperCase()}${name.slice(1)}`] = value;
         });
-        // What a page without steps asks for is the whole.
-        if (!complete) place.dataset.askSteps = '';
+        if (!complete) place.dataset.askPicture = '1';
         wait = found.wait;
       }
     } catch (gone) {
