@@ -15,7 +15,8 @@
 A task's parameters say how it goes: ``fake_delay`` seconds of work,
 ``fake_fail`` a list of nodes on which it fails, or of ``VERB NODE``,
 ``fake_say`` what is told of each node, and ``fake_events`` that apply tells
-``count`` results for its nodes by turns, ``rate`` in a second.
+``count`` results for its nodes by turns, ``rate`` in a second, or fewer when
+the file ``until`` is there before.
 """
 
 from __future__ import annotations
@@ -105,6 +106,8 @@ def _told(task: base.Task, listener: base.Listener, lost: set[str],
         return True
     begun = time.monotonic()
     for number in range(int(asked['count'])):
+        if os.path.exists(asked.get('until', '')):
+            break
         ahead = number / float(asked['rate']) - (time.monotonic() - begun)
         if ahead > 0 and not _waited(ahead, stopped):
             return False

@@ -16,7 +16,8 @@ import yaml
 
 _EVENTS = {'type': 'object', 'properties': {
     'rate': {'type': 'number', 'exclusiveMinimum': 0},
-    'count': {'type': 'integer', 'minimum': 0}}}
+    'count': {'type': 'integer', 'minimum': 0},
+    'until': {'type': 'string'}}}
 ELEMENT = {
     'name': 'flood', 'version': '1.0.0', 'label': 'Flood',
     'description': 'Tells many events.', 'runner': 'fake',

@@ -31,8 +31,8 @@ from hpcdirect.tests.functional import service
 
 CLIENT = ('import sys; from openstackclient import shell; '
           'sys.exit(shell.main())')
-#: Slow enough that the flood is not over when the service is killed.
-RATE, COUNT = 20, 300
+#: In a second, until the test has seen enough.
+RATE = 10
 
 
 class Line(fixtures.Fixture):
@@ -132,10 +132,11 @@ class FollowTest(testtools.TestCase):
         return next((run['id'] for run in found if run['log_size']), '')
 
     def test_all_three(self):
+        enough = self.folder / 'enough'
         create = self.client(
             'create', 'cluster', 'create', 'demo', '--blueprint', 'flood',
             '--follow', '--poll-interval', '1', '--parameter',
-            f'events={{rate: {RATE}, count: {COUNT}}}')
+            f'events={{rate: {RATE}, count: 100000, until: {enough}}}')
         run = self.until(self.run_id)
         others = {
             'events': self.client(
@@ -150,20 +151,23 @@ class FollowTest(testtools.TestCase):
         self.service.kill()
         self.service.start()
         self.grown('events')
+        enough.touch()
         cluster = self.service.settled('demo')
         self.assertEqual('ACTIVE', cluster['status'])
         for name, process in {'create': create, **others}.items():
             self.assertEqual(0, process.wait(60), self.said(name, 'err'))
+        events = self.service.events(cluster['id'])
         self.assertEqual(
-            [event['id'] for event in self.service.events(cluster['id'])],
+            [event['id'] for event in events],
             [json.loads(line)['id']
              for line in self.said('events').splitlines()])
         self.assertEqual(self.service.get(
-            f'/v1/runs/{run}/log?limit=65536')['text'], self.said('log'))
+            f'/v1/runs/{run}/log?limit=1048576')['text'], self.said('log'))
         told = self.said('create', 'err')
         self.assertIn('the service does not answer; trying again', told)
         self.assertIn('the service answers again', told)
         self.assertIn('create: done', told)
         numbers = [line.split('event ')[1].split()[0]
                    for line in told.splitlines() if '  event ' in line]
-        self.assertIn(str(COUNT - 1), numbers)
+        self.assertIn([event['task'] for event in events if (
+            event['task'] or '').startswith('event ')][-1].split()[1], numbers)
