@@ -50,6 +50,7 @@ import sqlalchemy as sa
 import tables
 
 from hpcdirect.client import proxy
+from hpcdirect.tests.functional import local_bed
 from hpcdirect.tests.functional import mariadb
 from hpcdirect.tests.functional import rabbitmq
 from hpcdirect.tests.functional import service
@@ -121,13 +122,14 @@ class Bed(contextlib.ExitStack):
 
     def reach(self, name: str, url: str) -> None:
         """Wait until somebody answers there."""
-        end = time.monotonic() + 180
-        while time.monotonic() < end:
+        def answered() -> bool:
             with contextlib.suppress(OSError):
                 requests.get(url, timeout=60)
-                return
-            time.sleep(0.2)
-        raise SystemExit((self.state / f'{name}.log').read_text()[-4000:])
+                return True
+            return False
+
+        local_bed.wait_for(answered, 180, 0.2, lambda: (
+            self.state / f'{name}.log').read_text()[-4000:])
 
     def session(self, person: str, project: str) -> session.Session:
         """Somebody's way to the APIs."""
@@ -217,11 +219,11 @@ www_authenticate_uri = {self.keystone}
 """)
         admin = openstack.connection.Connection(
             session=self.session('admin', 'admin')).identity
-        made = admin.create_service(type='orchestration', name='heat')
+        heat = admin.create_service(type='orchestration', name='heat')
         url = f'http://127.0.0.1:{self.heat}/v1'
         for interface in ('public', 'internal', 'admin'):
             admin.create_endpoint(
-                service_id=made.id, interface=interface,
+                service_id=heat.id, interface=interface,
                 region_id='RegionOne', url=f'{url}/%(tenant_id)s')
         given = '--config-file', file
         subprocess.run([self.bin / 'heat-manage', *given, 'db_sync'],
@@ -240,18 +242,18 @@ www_authenticate_uri = {self.keystone}
         there: dict[str, Any] = {
             'endpoint_filter': {'service_type': 'orchestration'},
             'raise_exc': False}
-        # The engine may not listen yet.
-        end = time.monotonic() + 300
-        while time.monotonic() < end:
+
+        def made() -> bool:
+            # The engine may not listen yet.
             found = alice.get('/stacks', **there)
             stacks = found.json().get('stacks') if found.ok else None
-            if stacks and stacks[0]['stack_status'] == 'CREATE_COMPLETE':
-                return
             if stacks == []:
                 alice.post('/stacks', json=asked, **there)
-            time.sleep(0.5)
-        log = (self.state / 'heat-engine.log').read_text()
-        raise SystemExit(f'{found.text}\n{log[-4000:]}')
+            return bool(stacks) and (
+                stacks[0]['stack_status'] == 'CREATE_COMPLETE')
+
+        local_bed.wait_for(made, 300, 0.5, lambda: (
+            self.state / 'heat-engine.log').read_text()[-4000:])
 
     def fill(self, have: int, wanted: int) -> None:
         """Copy the cluster and the stack until there are so many of each."""

@@ -507,6 +507,37 @@ class GivenUpTest(Case):
         self.assertEqual('ERROR', cluster['status'])
         self.assertIn('hpcdirect itself failed', cluster['status_reason'])
 
+    def test_a_bug_fails_nothing_that_was_asked_for_since(self):
+        raised, go, snapshot = threading.Event(), threading.Event(), \
+            Ledger.snapshot
+
+        class Waiting(FakeRunner):
+            """Goes on when something newer was asked for."""
+
+            def carry_out(self, batch, listener, stopped):
+                super().carry_out(batch, Until(listener, go), stopped)
+
+        def read(ledger):
+            found = snapshot(ledger)
+            if not raised.is_set() and [run for run in found.open_runs
+                                        if run.status == 'RUNNING']:
+                raised.set()
+                raise ZeroDivisionError
+            return found
+
+        self.useFixture(fixtures.MonkeyPatch(
+            'hpcdirect.db.ledger.Ledger.snapshot', read))
+        ident = self.create()
+        conductor = self.conductor(Waiting(self.api.conf))
+        local_bed.wait_for(lambda: [
+            run for run in self.runs(ident) if run['status'] == 'RUNNING'])
+        conductor.advance(ident)
+        self.assertTrue(raised.wait(60))
+        self.assertEqual(202, self.api.call(
+            'DELETE', f'/v1/clusters/{ident}').status)
+        go.set()
+        local_bed.wait_for(lambda: self.get(ident) is None)
+
 
 class LeavingTest(Case):
     """The process that a site runs, and SIGTERM."""

@@ -13,7 +13,7 @@
 """A browser on the portal that tools/ui.sh or openstack.sh has started.
 
 Each person logs in once; each test gets a window of its own. Of one that
-fails, the film and the trace stay with the pictures
+fails, the trace stays with the pictures
 (``playwright show-trace``).
 """
 

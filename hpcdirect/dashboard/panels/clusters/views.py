@@ -297,7 +297,8 @@ class Delete(pages.Page):
     def post(self, request: http.HttpRequest, cluster: str
              ) -> http.HttpResponse:
         """Take it down when its name was typed."""
-        # The page has the name as well: it was shown to whoever typed it.
+        # The form has the id and the name of what was shown: another cluster
+        # that has the name by now is not taken down.
         if request.POST.get('name') != request.POST.get('shown'):
             context = self.get_context_data(cluster=cluster)
             context['wrong'] = _('Type the name as it is written above.')
