@@ -14,7 +14,6 @@ install_python .venv -e '.[service,client]' -r test-requirements.txt
 . .venv/bin/activate
 
 export OS_TEST_PATH=./hpcdirect/tests PYTHONWARNINGS=ignore::DeprecationWarning
-coverage erase
 
 failed=0
 started=$(date +%s)
@@ -31,16 +30,11 @@ OS_TEST_PATH=./hpcdirect/tests/unit stestr --test-path ./hpcdirect/tests/unit ru
 unit=$(($(date +%s) - started))
 checks > .checks &
 checking=$!
-# Coverage is that of the functional tests: what is reached from the front
-# door. tox -e cover counts all of them, and takes longer.
-export PYTHON='coverage run --source hpcdirect --parallel-mode'
 stestr --test-path ./hpcdirect/tests/functional run --combine \
     --worker-file tools/workers.yaml "$@" || failed=1
 
 wait "$checking" || { cat .checks; failed=1; }
 rm -f .checks
-coverage combine -q
-echo "coverage $(coverage report --format=total) %"
 echo "unit tests ${unit} s, all $(($(date +%s) - started)) s"
 # stestr's own count closes the run, so that nobody has to believe ours.
 totals=$(stestr last || true)
