@@ -26,9 +26,14 @@ from hpcdirect.api.services import Services
 from hpcdirect.charts import QUERIES
 from hpcdirect.charts import SERVER
 from hpcdirect.charts import Asked
+from hpcdirect.db import deployments
 from hpcdirect.db import exporters
 from hpcdirect.db.models import Cluster
+from hpcdirect.db.models import now
 from hpcdirect.exception import Unavailable
+
+#: Deployments that are told of with charts, at most.
+_MARKS = 50
 
 
 def show(services: Services, cluster: Cluster, query: Mapping[str, Any]
@@ -51,6 +56,8 @@ def show(services: Services, cluster: Cluster, query: Mapping[str, Any]
         except Unavailable as exc:
             silence = str(exc)
     return {'x': found['x'], 'step': found['step'],
+            'deployments': _deployments(services, cluster, query)
+            if names else [],
             'at': found['at'] and when(datetime.datetime.fromtimestamp(
                 found['at'], datetime.UTC).replace(tzinfo=None)),
             'metrics': [_entry(one.name, missing[one.name],
@@ -61,12 +68,35 @@ def show(services: Services, cluster: Cluster, query: Mapping[str, Any]
 
 
 def _asked(names: tuple[str, ...], query: Mapping[str, Any]) -> Asked:
-    end = query.get('end')
+    end = _end(query)
     return Asked(
-        names, query.get('seconds', 3600), query.get('points', 200),
-        end and expiry.moment(end, '$.end').replace(
-            tzinfo=datetime.UTC).timestamp(),
+        names, _seconds(query), query.get('points', 200),
+        None if end is None
+        else end.replace(tzinfo=datetime.UTC).timestamp(),
         query.get('node', ''), query.get('by') == 'group')
+
+
+def _deployments(services: Services, cluster: Cluster,
+                 query: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What was done in the stretch of time, the newest first."""
+    end = _end(query) or now()
+    begin = end - datetime.timedelta(seconds=_seconds(query))
+    with services.database.read() as session:
+        return [{'id': row.id, 'operation': row.operation,
+                 'status': row.status, 'user_name': row.user_name,
+                 'created_at': when(row.created_at),
+                 'finished_at': when(row.finished_at)}
+                for row in deployments.during(session, cluster.id, begin, end,
+                                              _MARKS)]
+
+
+def _end(query: Mapping[str, Any]) -> datetime.datetime | None:
+    end = query.get('end')
+    return end and expiry.moment(end, '$.end')
+
+
+def _seconds(query: Mapping[str, Any]) -> int:
+    return int(query.get('seconds', 3600))
 
 
 def _missing(services: Services, cluster: Cluster) -> dict[str, list[str]]:

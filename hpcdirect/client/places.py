@@ -104,6 +104,11 @@ def user(asked: str | None, accounts: Iterable[Mapping[str, Any]],
                  'user name')
 
 
+def is_host(text: str) -> bool:
+    """Whether it is an address or a name that ssh may see."""
+    return bool(_HOST.match(text))
+
+
 def _plain(one: Mapping[str, Any]) -> Mapping[str, Any]:
     """How a node is reached; ``login`` says it without ``ssh`` around it."""
     if 'ssh' in one:

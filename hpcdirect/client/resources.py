@@ -208,6 +208,8 @@ class Generation(_Asked):
     status = resource.Body('status')
     blueprint = resource.Body('blueprint')
     blueprint_version = resource.Body('blueprint_version')
+    deployment_id = resource.Body('deployment_id')
+    allowed = resource.Body('allowed', type=dict)
 
 
 class Deployment(_Asked):

@@ -71,8 +71,16 @@ def of(command: str, cluster: str, name: str, *options: str) -> list[str]:
     """A command about something of a cluster.
 
     :param command: such as "user delete".
+    :param name: '' when the options say what it is about.
     """
-    return [*_hpc(*command.split()), *options, *_named(cluster, name)]
+    return [*_hpc(*command.split()), *options,
+            *_named(cluster, *([name] if name else []))]
+
+
+def compared(cluster: str, before: int, after: int) -> list[str]:
+    """What differs between two generations."""
+    return [*_hpc('cluster', 'diff'),
+            *_named(cluster, str(before), str(after))]
 
 
 def _hpc(*words: str) -> list[str]:

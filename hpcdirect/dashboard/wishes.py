@@ -69,6 +69,15 @@ def set_user(cluster: str, form: Form) -> Wish:
         *(['--sudo'] if form.get('sudo') else [])))
 
 
+def add_users(cluster: str, users: Mapping[str, Any], file: str) -> Wish:
+    """Have the accounts of a table.
+
+    :param file: what the command calls it.
+    """
+    return Wish({'users': users}, commands.of(
+        'user create', cluster, '', f'--from-csv={file}'))
+
+
 def switch_user(cluster: str, form: Form) -> Wish:
     """Let nobody in by an account, or again."""
     name, state = form['name'], form['state']

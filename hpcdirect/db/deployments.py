@@ -139,6 +139,21 @@ def lately(session: orm.Session, project_id: str | None, number: int
     ).order_by(Deployment.created_at.desc(), Deployment.id.desc())))
 
 
+def during(session: orm.Session, cluster_id: str, begin: datetime.datetime,
+           end: datetime.datetime, number: int) -> list[Any]:
+    """The newest deployments of a cluster that were under way in a time."""
+    return list(session.execute(sa.select(
+        *(getattr(Deployment, name) for name in (
+            'id', 'operation', 'status', 'user_name', 'created_at',
+            'finished_at')),
+    ).where(
+        Deployment.cluster_id == cluster_id, Deployment.created_at <= end,
+        sa.or_(Deployment.finished_at.is_(None),
+               Deployment.finished_at >= begin),
+    ).order_by(Deployment.created_at.desc(), Deployment.id.desc()
+               ).limit(number)))
+
+
 def get(session: orm.Session, project_id: str | None, ident: str
         ) -> Deployment:
     """The deployment of an id, even when its cluster is gone.

@@ -53,15 +53,15 @@ def get(session: orm.Session, cluster_id: str, number: int) -> Generation:
     return found
 
 
-def statuses(session: orm.Session, cluster_id: str, numbers: Iterable[int]
-             ) -> dict[int, str]:
-    """Generation -> how the latest attempt to reach it stands."""
+def attempts(session: orm.Session, cluster_id: str, numbers: Iterable[int]
+             ) -> dict[int, Deployment]:
+    """Generation -> the latest attempt to reach it: its id and status."""
     rows = session.scalars(sa.select(Deployment).options(
         orm.load_only(Deployment.generation, Deployment.status)).where(
         Deployment.cluster_id == cluster_id,
         Deployment.generation.in_(list(numbers)),
     ).order_by(Deployment.created_at, Deployment.id))
-    return {row.generation: row.status for row in rows}
+    return {row.generation: row for row in rows}
 
 
 def backwards(session: orm.Session, cluster_id: str

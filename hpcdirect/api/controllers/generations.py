@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hpcdirect.api import allowed
 from hpcdirect.api import validation
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import generations as schema
@@ -49,13 +50,36 @@ class Generations(Resource):
         page = self.page(query, _FILTERS, 'generation:desc', fields)
         with self.services.database.read() as session:
             listing = generations.listing(session, found.id, page)
-            statuses = generations.statuses(
+            attempts = generations.attempts(
                 session, found.id, [row.generation for row in listing.rows]
-            ) if 'status' in fields.around else {}
+            ) if 'attempt' in fields.around else {}
+        forbidden = _forbidden(self)
         return self.answer(
-            'generations', listing, lambda row: fields.view(
-                row, statuses.get(row.generation) if statuses else None),
-            query)
+            'generations', listing, lambda row: fields.view(row, schema.Around(
+                attempts.get(row.generation),
+                _cloning(self.services, forbidden, row.desired)
+                if 'clone' in fields.around else '')), query)
+
+
+def _forbidden(asked: Resource) -> str:
+    """Why who asks may make no cluster, a sentence; or ''."""
+    return allowed.Allowed(asked.services.policy, asked.context).create(
+        asked.project)
+
+
+def _cloning(services: Services, forbidden: str, state: State) -> str:
+    """Why no cluster may be made as one was wanted, a sentence; or ''.
+
+    :param forbidden: why none may be made at all.
+    """
+    if forbidden or state['deleted']:
+        return forbidden or 'It was to go.'
+    try:
+        services.catalogue.blueprint(
+            f'{state["blueprint"]}@{state["version"]}')
+    except NotFound as exc:
+        return str(exc)
+    return ''
 
 
 class Generation(Resource):
@@ -77,11 +101,13 @@ class Generation(Resource):
             row = generations.get(session, found.id, int(generation))
             other = generations.get(session, found.id, query['against']) \
                 if 'against' in query else None
-            status = generations.statuses(session, found.id,
-                                          [row.generation])
+            attempts = generations.attempts(session, found.id,
+                                            [row.generation])
             this = self._revision(row.desired)
             return schema.view(
-                row, status.get(row.generation), this,
+                row, schema.Around(
+                    attempts.get(row.generation), _cloning(
+                        self.services, _forbidden(self), row.desired)), this,
                 None if other is None else differences.between(
                     self._revision(other.desired), this))
 

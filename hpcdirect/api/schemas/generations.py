@@ -32,9 +32,14 @@ _BRIEF = {
     'status': common.maybe(common.text(
         'How the latest attempt to reach it stands.',
         enum=[*deployments.STATUS['enum'], None])),
+    'deployment_id': common.maybe(common.text(
+        'That attempt; null when none was kept.')),
     'blueprint': common.text('The blueprint.'),
     'blueprint_version': common.text('Its version.'),
     'created_at': common.MOMENT,
+    'allowed': common.closed({'clone': common.text(
+        'Why no cluster may be made like it, a sentence; or "".')},
+        description='What the caller may do with it.'),
 }
 _ANY = {'description': 'How it was or is; null when it is not there.'}
 
@@ -73,25 +78,43 @@ QUERY = common.closed({'against': common.number(
     maximum=2**31 - 1)}, ())
 
 
-#: Of one line of the list; each is given the row and its status.
+@dataclasses.dataclass(frozen=True)
+class Around:
+    """What a line of the list shows beside its row.
+
+    :param attempt: the latest one to reach it.
+    :param clone: why no cluster may be made like it, or ''.
+    """
+
+    attempt: Any = None
+    clone: str = ''
+
+
+#: Of one line of the list; each is given the row and what is around it.
 FIELDS = common.Fields({
     **{name: common.column(name) for name in (
         'id', 'generation', 'operation', 'user_id', 'user_name')},
-    'status': common.Field(lambda row, status: status, ('generation',),
-                           ('status',)),
+    'status': common.Field(
+        lambda row, around: around.attempt and around.attempt.status,
+        ('generation',), ('attempt',)),
+    'deployment_id': common.Field(
+        lambda row, around: around.attempt and around.attempt.id,
+        ('generation',), ('attempt',)),
     'blueprint': common.Field(
-        lambda row, status: row.desired['blueprint'], ('desired',)),
+        lambda row, around: row.desired['blueprint'], ('desired',)),
     'blueprint_version': common.Field(
-        lambda row, status: row.desired['version'], ('desired',)),
+        lambda row, around: row.desired['version'], ('desired',)),
     'created_at': common.moment('created_at'),
+    'allowed': common.Field(lambda row, around: {'clone': around.clone},
+                            ('desired',), ('clone',)),
 })
 
 
-def view(row: Any, status: str | None, revision: Revision,
+def view(row: Any, around: Around, revision: Revision,
          differences: Iterable[Difference] | None) -> dict[str, Any]:
     """All of a generation."""
     return {
-        **FIELDS.view(row, status), 'deleted': row.desired['deleted'],
+        **FIELDS.view(row, around), 'deleted': row.desired['deleted'],
         'parameters': revision.parameters,
         'node_groups': [
             {'name': name, 'slots': [

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from hpcdirect import charts
 from hpcdirect.api.schemas import common
+from hpcdirect.api.schemas import deployments
 
 _SERIES = common.closed({
     'name': common.text('What tells it from others of its node: a state; '
@@ -38,6 +39,13 @@ _METRIC = common.closed({
     'series': common.items(_SERIES, 'Empty when it was not asked for.'),
 })
 
+_DEPLOYMENT = common.closed({
+    'id': common.ID, 'operation': deployments.OPERATION,
+    'status': deployments.STATUS, 'user_name': common.USER_NAME,
+    'created_at': common.MOMENT,
+    'finished_at': common.maybe(common.MOMENT),
+})
+
 SHOW = common.closed({
     'x': {'type': 'array', 'items': {'type': 'integer'},
           'description': 'Seconds since 1970, the same for all series. A '
@@ -47,6 +55,9 @@ SHOW = common.closed({
     'at': common.maybe(common.text(
         'When the cluster was asked, ISO 8601, UTC; null when it was not. '
         'Answers are kept for some seconds.', format='date-time')),
+    'deployments': common.items(_DEPLOYMENT, 'What was done to the cluster '
+                                'in that stretch, the newest first, 50 at '
+                                'most; empty when no numbers were asked for.'),
     'metrics': common.items(_METRIC, 'All that there are, in the same order '
                             'each time.'),
 })

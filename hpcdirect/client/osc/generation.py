@@ -39,7 +39,7 @@ class ListGeneration(base.Lister):
         'Status': 'status', 'User': 'user', 'Created': 'created_at'}
     more: ClassVar = {
         'Blueprint': 'blueprint', 'Version': 'blueprint_version',
-        'User ID': 'user_id'}
+        'Deployment': 'deployment_id', 'User ID': 'user_id'}
     filters: ClassVar = {
         'operation': 'Only generations made by this operation'}
 

@@ -113,6 +113,11 @@ def draw(found: Mapping[str, Any]) -> Iterator[str]:
                     if value is not None), default=0)
         for name, each in zip(names, one['series'], strict=True):
             yield f'  {name:{width}}  {_line(each["y"], most)}'
+    for one in found.get('deployments', ()):
+        who = f' by {one["user_name"]}' if one['user_name'] else ''
+        until = f' to {one["finished_at"][:19]}Z' if one['finished_at'] else ''
+        yield (f'{one["operation"]}{who}, {one["status"]}: '
+               f'{one["created_at"][:19]}Z{until}')
     if found['at']:
         yield f'asked at {found["at"][:19]}Z, a value every {found["step"]} s'
 

@@ -15,7 +15,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from collections.abc import Sequence
+import contextlib
 import os
 import pathlib
 import shlex
@@ -35,21 +37,14 @@ from hpcdirect.client.places import Place
 OWN_KEY = pathlib.Path('~/.config/hpcdirect/id_ed25519')
 
 
-class SshCluster(base.Base):
-    """Log in to a cluster, or run a command there
-
-    Nodes that cannot be reached from here are reached through the one that
-    can. Their host keys come from the service, so that a node is known the
-    first time it is met. The exit code is that of ssh.
-    """
+class Reaching(base.Base):
+    """Goes to a node of a cluster by ssh."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Where to, as whom, and what to do there."""
+        """Which cluster, and as whom."""
         parser = super().get_parser(prog_name)
         parser.add_argument('cluster', metavar='<cluster>',
                             help='Name or id')
-        parser.add_argument('--node', metavar='<node>',
-                            help='Not the login node but this one')
         parser.add_argument(
             '--user', '--login-user', dest='login_user', metavar='<name>',
             help="User on the node; default: you, when you are a user of "
@@ -59,6 +54,54 @@ class SshCluster(base.Base):
                                  f"ssh's own, and {OWN_KEY} if it is there")
         parser.add_argument('--print-only', action='store_true',
                             help='Print the ssh command, do not run it')
+        return parser
+
+    def place(self, cluster: resources.Cluster, node: str | None,
+              login_user: str | None) -> tuple[Place, str]:
+        """Where to go, the whole way, and as whom.
+
+        :param node: None for the login node.
+        :raises CommandError: it is not up, or ssh should not see it.
+        """
+        try:
+            target = self._target(cluster, node)
+            return target, places.user(login_user, accounts(
+                self.api, cluster.id, login_user), target)
+        except places.Strange as exc:
+            raise exceptions.CommandError(str(exc)) from exc
+
+    def _target(self, cluster: resources.Cluster, node: str | None) -> Place:
+        """Where to go; the whole way is known, if the cluster knows it."""
+        login = cluster.login or {}
+        name = node or login.get('node')
+        found = [login] if login else []
+        if node or login.get('via'):
+            found = [resources.plain(one)
+                     for one in self.api.nodes(cluster.id)]
+        known = places.nodes(cluster.id, found)
+        if node and not any(node == one.get('name') for one in found):
+            raise exceptions.CommandError(
+                f'Cluster {cluster.name} has no node {node}')
+        if name not in known:
+            raise exceptions.CommandError(
+                f'Cluster {cluster.name} is {cluster.status}: '
+                f'{node or "its login node"} is not up')
+        return known[name]
+
+
+class SshCluster(Reaching):
+    """Log in to a cluster, or run a command there
+
+    Nodes that cannot be reached from here are reached through the one that
+    can. Their host keys come from the service, so that a node is known the
+    first time it is met. The exit code is that of ssh.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Where to, and what to do there."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument('--node', metavar='<node>',
+                            help='Not the login node but this one')
         parser.usage = (f'{prog_name} [-h] [--node <node>] [--user '
                         '<name>]\n  [--identity <file>] [--print-only] '
                         '<cluster> [-- <command> ...]')
@@ -79,41 +122,29 @@ class SshCluster(base.Base):
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """Two requests, without --user; one more for other nodes."""
         cluster = self.api.get_cluster(parsed_args.cluster)
-        try:
-            target = self._target(cluster, parsed_args.node)
-            user = places.user(parsed_args.login_user, accounts(
-                self.api, cluster.id, parsed_args.login_user), target)
-        except places.Strange as exc:
-            raise exceptions.CommandError(str(exc)) from exc
+        target, user = self.place(cluster, parsed_args.node,
+                                  parsed_args.login_user)
         if parsed_args.print_only:
             file = kept(cluster.id)
             remember(file, places.known_hosts([target]))
-            argv = arguments(target, user, str(file), parsed_args)
+            argv = [*arguments(target, user, str(file),
+                               parsed_args.identity),
+                    *_said(parsed_args.command)]
             self.app.stdout.write(f'{shlex.join(argv)}\n')
             return
-        with tempfile.TemporaryDirectory(prefix='hpc-ssh-') as folder:
-            file = pathlib.Path(folder, 'known_hosts')
-            remember(file, places.known_hosts([target]))
-            self.exit_code = _run(arguments(target, user, str(file),
-                                            parsed_args))
+        with knowing(target) as file:
+            self.exit_code = _run([
+                *arguments(target, user, str(file), parsed_args.identity),
+                *_said(parsed_args.command)])
 
-    def _target(self, cluster: resources.Cluster, node: str | None) -> Place:
-        """Where to go; the whole way is known, if the cluster knows it."""
-        login = cluster.login or {}
-        name = node or login.get('node')
-        found = [login] if login else []
-        if node or login.get('via'):
-            found = [resources.plain(one)
-                     for one in self.api.nodes(cluster.id)]
-        known = places.nodes(cluster.id, found)
-        if node and not any(node == one.get('name') for one in found):
-            raise exceptions.CommandError(
-                f'Cluster {cluster.name} has no node {node}')
-        if name not in known:
-            raise exceptions.CommandError(
-                f'Cluster {cluster.name} is {cluster.status}: '
-                f'{node or "its login node"} is not up')
-        return known[name]
+
+@contextlib.contextmanager
+def knowing(target: Place) -> Iterator[pathlib.Path]:
+    """A file of known hosts that is there for as long as it is used."""
+    with tempfile.TemporaryDirectory(prefix='hpc-ssh-') as folder:
+        file = pathlib.Path(folder, 'known_hosts')
+        remember(file, places.known_hosts([target]))
+        yield file
 
 
 def accounts(api: Any, cluster_id: str, asked: str | None
@@ -161,19 +192,28 @@ def through(place: Place, user: str, file: str, key: list[str]) -> list[str]:
         '-p', str(place.way.port), '-l', who, place.way.host])]
 
 
-def arguments(target: Place, user: str, file: str,
-              parsed_args: argparse.Namespace) -> list[str]:
-    """The whole ssh command."""
-    key = identity(parsed_args.identity)
-    argv = ['ssh', *checks(target, file), *key,
-            *through(target, user, file, key),
+def arguments(target: Place, user: str, file: str, key_file: str | None,
+              *more: str) -> list[str]:
+    """The whole ssh command, but for what to run there.
+
+    :param file: of known hosts.
+    :param more: further options.
+    """
+    key = identity(key_file)
+    return ['ssh', *checks(target, file), *key,
+            *through(target, user, file, key), *more,
             '-p', str(target.port), '-l', user, target.host]
-    command = parsed_args.command
-    # ssh joins words with spaces for a shell there; quoted, they arrive
-    # as they were given. One word is taken for a line of shell.
+
+
+def _said(command: Sequence[str]) -> list[str]:
+    """What to run there.
+
+    ssh joins words with spaces for a shell there; quoted, they arrive as they
+    were given. One word is taken for a line of shell.
+    """
     if len(command) > 1:
-        command = [shlex.join(command)]
-    return [*argv, '--', *command] if command else argv
+        return ['--', shlex.join(command)]
+    return ['--', *command] if command else []
 
 
 def quoted(path: str) -> str:

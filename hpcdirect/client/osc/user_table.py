@@ -33,18 +33,27 @@ _NO = ('no', 'n', 'false', 'f', '0', 'off', '-')
 
 
 def read(file: str) -> dict[str, dict[str, Any]]:
-    """The users of a table: name -> fields of the account.
-
-    Cells are separated by commas, semicolons, tabs or bars, whichever
-    separates the names of the columns in the first line.
+    """The users of a table in a file.
 
     :param file: its name, ``-`` for standard input.
-    :raises CommandError: all that is wrong, with the number of each line.
+    :raises CommandError: as :func:`parse`, or it cannot be read.
     """
     try:
         text = textfiles.read(file)
     except ValueError as exc:
         raise exceptions.CommandError(f'--from-csv {file}: {exc}') from exc
+    return parse(text, file)
+
+
+def parse(text: str, file: str) -> dict[str, dict[str, Any]]:
+    """The users of a table: name -> fields of the account.
+
+    Cells are separated by commas, semicolons, tabs or bars, whichever
+    separates the names of the columns in the first line.
+
+    :param file: what to call it.
+    :raises CommandError: all that is wrong, with the number of each line.
+    """
     users: dict[str, dict[str, Any]] = {}
     wrong: list[str] = []
     for line, row in _rows(text, file):

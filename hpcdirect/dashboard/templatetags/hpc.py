@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 import datetime
 import shlex
 from typing import Any
@@ -29,6 +30,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.utils.translation import ngettext
 
+from hpcdirect.dashboard import commands
 from hpcdirect.dashboard import drawing
 from hpcdirect.dashboard import text
 
@@ -66,6 +68,11 @@ _TERMS = {
     'apply again': gettext_lazy('apply again'),
     'revert and apply': gettext_lazy('revert and apply'),
     'take off': gettext_lazy('take off'), 'refused': gettext_lazy('refused'),
+    'blueprint': gettext_lazy('blueprint'),
+    'cluster': gettext_lazy('cluster'),
+    'parameter': gettext_lazy('parameter'),
+    'element': gettext_lazy('layer'), 'node': gettext_lazy('node'),
+    'users': gettext_lazy('user'),
 }
 
 
@@ -233,6 +240,12 @@ def link(address: Any) -> SafeString:
         return shown
     return mark_safe(  # noqa: S308
         f'<a href="{shown}" rel="noopener noreferrer">{shown}</a>')
+
+
+@register.filter
+def opening(cluster: Mapping[str, Any], output: str) -> str:
+    """The command that opens what only a cluster's own network leads to."""
+    return commands.line(commands.of('cluster open', cluster['name'], output))
 
 
 @register.filter

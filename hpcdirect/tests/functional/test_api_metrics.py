@@ -120,6 +120,18 @@ class MetricsTest(served.ServedTest):
         self.assertIn('Prometheus on this cluster gives no',
                       self.metric('cpu', names='cpu')['reason'])
 
+    def test_what_was_done_meanwhile(self):
+        self.put('prometheus', 'monitoring')
+        self.assertEqual([], self.hpc.metrics('demo')['deployments'])
+        self.assertEqual(['create'], [
+            one['operation'] for one in self.hpc.metrics(
+                'demo', names='cpu')['deployments']])
+        long_ago = self.hpc.metrics('demo', names='cpu',
+                                    end='2020-01-01T00:00:00Z')
+        self.assertEqual([], long_ago['deployments'])
+        out, _ = self.shown('metric', 'show', 'demo', 'cpu')
+        self.assertRegex(out, r'create( by \S+)?, [A-Z]+: 20\S+Z')
+
     def test_what_makes_no_sense(self):
         for query, where in (
                 ({'names': 'nix'}, '$.names'), ({'names': ''}, '$.names'),

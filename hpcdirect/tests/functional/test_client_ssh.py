@@ -12,9 +12,14 @@
 
 """hpc cluster ssh and config: real ssh, through a real host on the way."""
 
+import functools
+import http.server
 import os
+import signal
 import subprocess
 import sys
+import threading
+import urllib.request
 
 import yaml
 
@@ -47,7 +52,7 @@ class SshTest(sshd_nodes.NodesCase):
         self.keys = {name: node.host_key
                      for name, node in self.nodes.items()}
 
-    def told(self):
+    def told(self, **more):
         """What the service says: the node is reached by way of the head."""
         head, node = self.nodes['head-0'], self.nodes['compute-0']
         found = [{'id': name, 'name': name, 'group': name[:-2],
@@ -60,7 +65,7 @@ class SshTest(sshd_nodes.NodesCase):
             parameters={}, login={
                 'node': 'head-0', 'group': 'head', 'address': '127.0.0.1',
                 'port': head.port, 'via': '',
-                'host_key': self.keys['head-0']}))
+                'host_key': self.keys['head-0']}, **more))
         self.api.answer('GET', '/clusters/id-demo/nodes', {
             'nodes': found, 'links': []})
 
@@ -84,6 +89,41 @@ class SshTest(sshd_nodes.NodesCase):
         self.assertEqual(3, done.returncode, done.stderr)
         self.assertTrue(done.stdout.strip().endswith(
             f'127.0.0.1 {self.nodes["compute-0"].port}'), done.stdout)
+
+    def test_a_page_through_a_tunnel(self):
+        (self.home / 'page').mkdir()
+        (self.home / 'page' / 'word').write_text('told')
+        there = self.serving(self.home / 'page')
+        self.told(titled_outputs=[{
+            'name': 'page', 'title': 'A page', 'description': '',
+            'kind': 'url', 'value': f'http://127.0.0.1:{there}/word'}])
+        opening = subprocess.Popen(
+            [sys.executable, '-c', SHELL, '--os-cloud', 'test', 'hpc',
+             'cluster', 'open', 'demo', '--no-browser', '--user', 'root',
+             '--identity', str(self.folder / 'key')],
+            stdout=subprocess.PIPE, text=True, env=self.environment,
+            stdin=subprocess.DEVNULL)
+        self.addCleanup(opening.wait)
+        self.addCleanup(opening.kill)
+        self.addCleanup(opening.stdout.close)
+        here = opening.stdout.readline().strip()
+        self.assertNotIn(str(there), here)
+        with urllib.request.urlopen(here, timeout=300) as answer:
+            self.assertEqual(b'told', answer.read())
+        opening.send_signal(signal.SIGINT)
+        self.assertEqual(0, opening.wait(300))
+        with self.assertRaises(OSError):
+            urllib.request.urlopen(here, timeout=300)
+
+    def serving(self, folder):
+        """The port of a web server of the files in a folder."""
+        server = http.server.ThreadingHTTPServer(
+            ('127.0.0.1', 0), functools.partial(
+                http.server.SimpleHTTPRequestHandler, directory=folder))
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever).start()
+        return server.server_port
 
     def test_keys_are_checked_on_the_whole_way(self):
         for name in self.names:

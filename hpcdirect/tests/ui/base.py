@@ -201,7 +201,9 @@ class UiTest(testtools.TestCase):
             'cluster': f'/project/hpc_clusters/{cluster.id}/',
             **{name: f'/project/hpc_clusters/{cluster.id}/{name}'
                for name in ('layers', 'users', 'monitoring', 'history',
-                            'settings', 'delete')}}
+                            'settings', 'delete')},
+            'compare': f'/project/hpc_clusters/{cluster.id}/compare'
+                       '?before=1&after=1'}
 
     def reads_all_and_is_offered_nothing(self, person, cluster):
         """Somebody sees all pages, and no button that would be refused."""

@@ -32,7 +32,10 @@ _POLLS = {'overview/poll', 'overview/capacity', 'admin/leftovers',
           'blueprints/<hpc:blueprint>/review'}
 #: Answered to POST alone.
 _POSTS = {'clusters/<hpc:cluster>/act', 'clusters/<hpc:cluster>/apply',
-          'clusters/<hpc:cluster>/label'}
+          'clusters/<hpc:cluster>/label',
+          'clusters/<hpc:cluster>/users/table'}
+#: End of a path -> what it is asked.
+_QUERIES = {'numbers': '?names=cpu', 'compare': '?before=1&after=1'}
 
 
 def views():
@@ -87,7 +90,8 @@ class CallsTest(base.UiTest):
             where = f'{panel}/{path}'
             if where in _POSTS or path.endswith(('review', 'gone')):
                 continue
-            query = '?names=cpu' if path.endswith('numbers') else ''
+            query = next((query for name, query in _QUERIES.items()
+                          if path.endswith(name)), '')
             found[where] = self.asked(
                 'admin' if panel == 'admin' else 'alice',
                 self.place(panel, path) + query)
@@ -119,7 +123,8 @@ class CallsTest(base.UiTest):
                 'alice', launch, {'name': name, 'do': 'launch'}))
         self.asked('alice', self.place('clusters', '<hpc:cluster>/settings'))
         for name, form in (
-                ('settings', {}), ('plan', {
+                ('settings', {}), ('users/table', {
+                    'table': 'name\nada'}), ('plan', {
                     'wish': 'remove-element', 'element': 'openmpi'}),
                 ('delete', {'name': 'another', 'shown': self.made.name})):
             self.assertLessEqual(len(self.asked('alice', self.place(
@@ -132,5 +137,4 @@ class CallsTest(base.UiTest):
             hpc.delete_cluster(self.made.id), timeout=60)
         there = self.place('clusters', '<hpc:cluster>/')
         self.assertEqual(1, len(self.asked('alice', there)))
-        # Whether it can be made again takes two more than a page may have.
-        self.assertEqual(4, len(self.asked('alice', f'{there}gone')))
+        self.assertEqual(2, len(self.asked('alice', f'{there}gone')))

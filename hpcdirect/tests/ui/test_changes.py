@@ -12,7 +12,9 @@
 
 """A live cluster is changed: each through its plan, each as a command too."""
 
+import pathlib
 import subprocess
+import tempfile
 
 from playwright.sync_api import expect
 
@@ -31,11 +33,11 @@ class ChangesTest(base.UiTest):
         self.made = hpc.wait(self.cluster(blueprint='slurm'), timeout=60)
         self.page = self.window('alice')
 
-    def shell(self, command):
+    def shell(self, command, folder=None):
         """What a shell makes of a command that a page shows."""
         done = subprocess.run(
             ['bash', '-c', f'{command} --wait'], capture_output=True,
-            text=True, env=base.environment('alice'))
+            text=True, env=base.environment('alice'), cwd=folder)
         self.assertEqual(0, done.returncode, done.stderr)
 
     def elements(self):
@@ -83,6 +85,42 @@ class ChangesTest(base.UiTest):
         self.assertEqual(['bea'], [one['name'] for one in base.service(
             'alice').users(self.made.id)])
 
+    def test_many_users_at_once(self):
+        self.tab('users')
+        self.page.click('text=Add many')
+        self.page.fill('#hpc-table', 'name;sudo\nada;perhaps\nada;no')
+        self.page.click('text=Add them …')
+        wrong = self.page.locator('#hpc [role=alert]')
+        for words in ("users.csv:2: sudo is 'perhaps'",
+                      'users.csv:3: ada is there twice'):
+            expect(wrong).to_contain_text(words)
+        expect(self.page.locator('#hpc-table')).to_have_value(
+            'name;sudo\nada;perhaps\nada;no')
+        table = f'name;key;sudo\nada;{KEY};yes\nbea;;no\n'
+        self.page.fill('#hpc-table', table)
+        self.page.click('text=Add them …')
+        expect(self.page.locator('tr:has-text("ada")')).to_contain_text(
+            'sudo')
+        self.picture(self.page, 'users-table')
+        command = self.agree()
+        hpc = base.service('alice')
+        there = {one['name']: (len(one['keys']), one['sudo'])
+                 for one in hpc.users(self.made.id)}
+        self.assertEqual({'ada': (1, True), 'bea': (0, False)}, there)
+        self.tab('users')
+        self.page.click('text=Add many')
+        self.page.fill('#hpc-table', table)
+        self.page.click('text=Add them …')
+        expect(wrong).to_contain_text('ada: there already')
+        for name in there:
+            hpc.wait(hpc.delete_user(self.made.id, name), timeout=60)
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, 'users.csv').write_text(table)
+            self.shell(command, folder)
+        self.assertEqual(there, {
+            one['name']: (len(one['keys']), one['sudo'])
+            for one in hpc.users(self.made.id)})
+
     def test_a_key_that_is_none(self):
         self.tab('users')
         self.page.fill('#hpc-user', 'ada')
@@ -105,6 +143,13 @@ class ChangesTest(base.UiTest):
         expect(self.page.locator('[data-node="compute-3"]')).to_have_count(1)
         self.tab('history')
         self.picture(self.page, 'history')
+        self.page.click('text=What differs')
+        differs = self.page.locator('tr:has-text("compute_count")')
+        expect(differs.locator('code')).to_have_text(['2', '4'])
+        expect(self.page.locator('.hpc-command code')).to_have_text(
+            f'openstack hpc cluster diff {self.made.name} 1 2')
+        self.picture(self.page, 'compare')
+        self.tab('history')
         self.page.click('button[name=generation][value="1"]')
         expect(self.page.locator('.hpc-changes')).to_contain_text(
             'remove node')

@@ -218,6 +218,8 @@ class PagesTest(base.UiTest):
         # Nothing answers on machines that are not there.
         expect(page.locator('[data-metric=cpu] .hpc-reason')
                ).not_to_be_empty()
+        # What was done to it meanwhile is told all the same.
+        expect(page.locator('#hpc-done')).to_contain_text('create')
         self.picture(page, 'monitoring-silent')
 
     def test_nothing_is_inline_that_horizon_has_not(self):

@@ -27,6 +27,7 @@ from osc_lib import exceptions as osc_exceptions
 
 from hpcdirect.client import proxy
 from hpcdirect.client.osc import moment
+from hpcdirect.client.osc import user_table
 from hpcdirect.dashboard import commands
 from hpcdirect.dashboard import connection
 from hpcdirect.dashboard import errors
@@ -36,6 +37,8 @@ from hpcdirect.dashboard import schema_forms
 from hpcdirect.dashboard import steps
 from hpcdirect.dashboard import wishes
 
+#: What a pasted table is called.
+_TABLE = 'users.csv'
 _DETAIL = 'horizon:project:hpc_clusters:detail'
 
 
@@ -80,6 +83,39 @@ class History(pages.Page):
             f'/clusters/{shown["cluster"]["id"]}/generations', limit=50)}
 
 
+class Compare(pages.Page):
+    """What differs between two generations.
+
+    The URL's ``before`` and ``after`` are their numbers.
+    """
+
+    template_name = 'hpcdirect/compare.html'
+
+    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
+        shown = _tab(hpc, 'history', words['cluster'])
+        cluster = shown['cluster']
+        before, after = (_number(self.request.GET.get(name, ''))
+                         for name in ('before', 'after'))
+        found = hpc.get_generation(cluster['id'], after, against=before)
+        return {**shown, 'before': before, 'after': after,
+                'differences': [
+                    {**one, **{side: _told(one[side])
+                               for side in ('before', 'after')}}
+                    for one in found['differences']],
+                'command': commands.line(commands.compared(
+                    cluster['name'], before, after))}
+
+
+def _told(value: Any) -> str:
+    """How something was, or is; nothing when it is not there."""
+    return '' if value is None else commands.text(value)
+
+
+def _number(text: str) -> int:
+    """Of a generation; 0, which there is never, for what is none."""
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
+
+
 class Plan(pages.Page):
     """What a wish would do, before anything is done."""
 
@@ -95,6 +131,38 @@ class Plan(pages.Page):
     def post(self, request: http.HttpRequest, **words: Any
              ) -> http.HttpResponse:
         """Show it."""
+        return self.render_to_response(self.get_context_data(**words))
+
+
+class UserTable(pages.Page):
+    """Accounts from a table that somebody pasted."""
+
+    template_name = Plan.template_name
+
+    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
+        # The page that it was pasted on says what the cluster is called, so
+        # that nobody has to be asked.
+        form = self.request.POST
+        cluster = {'id': words['cluster'], 'name': form.get('cluster', '')}
+        shown = {'cluster': cluster, 'table': form.get('table', ''),
+                 'page_title': _('Change %s') % cluster['name']}
+        try:
+            users = user_table.parse(shown['table'], _TABLE)
+        except osc_exceptions.CommandError as exc:
+            return {**shown, 'wrong': str(exc).splitlines()}
+        there = {one['name'] for one in hpc.users(cluster['id'])}
+        if there & set(users):
+            return {**shown, 'wrong': [
+                _('%s: there already') % name
+                for name in sorted(there & set(users))]}
+        return {**shown, 'accounts': [
+            {'name': name, 'keys': [], **users[name]} for name in users],
+            **planned(hpc, cluster, wishes.add_users(
+                cluster['name'], users, _TABLE))}
+
+    def post(self, request: http.HttpRequest, **words: Any
+             ) -> http.HttpResponse:
+        """Show what it would do."""
         return self.render_to_response(self.get_context_data(**words))
 
 

@@ -66,4 +66,5 @@ class Numbers(pages.Poll):
             words['cluster'], names=asked.get('names', ''),
             seconds=_stretch(asked), points=_POINTS,
             by='group' if asked.get('by') == 'group' else 'node')
-        return {'numbers': found, 'wait': 15}
+        return {'numbers': found, 'wait': 15, 'fragments': {
+            'hpc-done': pages.fragment('_done', found)}}

@@ -137,36 +137,19 @@ class Gone(pages.Page):
     template_name = 'hpcdirect/gone.html'
 
     def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
-        try:
-            found = hpc.read('/deployments', cluster=words['cluster'],
-                             limit=_ON_A_PAGE)['deployments']
-        except exceptions.BadRequestException as exc:
-            # A filter that names nothing; of a page it is the whole.
-            exc.status_code = 404
-            raise
-        progress = hpc.get_progress(found[0]['id'])
-        return {'gone': found, 'progress': progress,
-                'again': self._again(hpc, words['cluster']),
+        ident = words['cluster']
+        wanted = hpc.read(f'/clusters/{ident}/generations',
+                          limit=_ON_A_PAGE)['generations']
+        last = next((one['deployment_id'] for one in wanted
+                     if one['deployment_id']), None)
+        progress = hpc.get_progress(last) if last else {}
+        return {'ident': ident, 'gone': wanted, 'progress': progress,
+                # What was wanted last, of what can be made again.
+                'again': next((one for one in wanted
+                               if one['allowed']['clone'] == ''), None),
                 'page_title': _('A cluster that is gone'),
-                'rows': steps.rows(progress['steps']),
+                'rows': steps.rows(progress.get('steps', ())),
                 'events': _told(progress)}
-
-    def _again(self, hpc: proxy.Proxy, ident: str
-               ) -> Mapping[str, Any] | None:
-        """What was last wanted of a cluster that is gone.
-
-        :returns: None when it cannot be made again by who asks.
-        """
-        try:
-            kept = hpc.read(f'/clusters/{ident}/generations',
-                            limit=_ON_A_PAGE)['generations']
-            last = next((one for one in kept
-                         if one['operation'] != 'delete'), None)
-            may = last and hpc.read(f'/blueprints/{last["blueprint"]}')[
-                'allowed']['create'] == ''
-        except exceptions.NotFoundException:
-            return None
-        return last if may else None
 
 
 def _told(progress: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -19,7 +19,9 @@
     '#56b4e9', '#8c6d1f'];
   const HEIGHT = 180;
   const OLD = 120;
+  const MARKS = 'rgba(128, 128, 128, .5)';
   const charts = new Map();
+  let done = [];
 
   const named = (series) => [series.node, series.name]
     .filter(Boolean).join(' ') || '·';
@@ -52,9 +54,25 @@
       }))],
       axes: [axis, {...axis, size: 70,
         values: (chart, ticks) => ticks.map((one) => value(one, metric.unit))}],
+      hooks: {drawClear: [marks]},
       scales: {y: {range: (chart, low, high) => [
         Math.min(0, low), high > 0 ? high * 1.05 : 1]}},
     };
+  }
+
+  // When something was done to the cluster: a band behind the lines.
+  function marks(chart) {
+    const {left, top, width, height} = chart.bbox;
+    chart.ctx.save();
+    chart.ctx.fillStyle = MARKS;
+    done.forEach((one) => {
+      const begin = Math.max(chart.valToPos(one.begin, 'x', true), left);
+      const end = Math.min(chart.valToPos(one.end, 'x', true), left + width);
+      if (begin <= left + width && end >= left) {
+        chart.ctx.fillRect(begin, top, Math.max(end - begin, 2), height);
+      }
+    });
+    chart.ctx.restore();
   }
 
   // For who sees no canvas.
@@ -106,6 +124,10 @@
     place.addEventListener('hpc-numbers', (event) => {
       const found = event.detail;
       told(found.at);
+      done = found.deployments.map((one) => ({
+        begin: Date.parse(one.created_at) / 1000,
+        end: (one.finished_at ? Date.parse(one.finished_at) : Date.now())
+          / 1000}));
       found.metrics.forEach((metric) => {
         const figure = place.querySelector(
           `[data-metric="${CSS.escape(metric.name)}"]`);

@@ -28,6 +28,13 @@ KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHostKey'
 AT = '2026-11-22T20:00:00.000000Z'
 
 
+#: What a cluster names as pages.
+PAGES = [{'name': name, 'title': name.title(), 'description': '',
+          'kind': kind, 'value': value} for name, kind, value in (
+              ('prometheus', 'url', 'http://10.0.0.4:9090/graph?a=b'),
+              ('controller', 'text', 'head-0'))]
+
+
 def cluster(name='demo', **changes):
     """A cluster as the service shows it."""
     return {

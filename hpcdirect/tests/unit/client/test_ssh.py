@@ -112,6 +112,48 @@ class SshTest(base.ClientTest):
                           'jump.example'], self.inner(words))
         self.assertIn('HostKeyAlias=hpcdirect-id-demo-head-0', words)
 
+    def opened(self, value, *argv, **more):
+        self.stub.answer('GET', '/clusters/demo', stub.cluster(
+            titled_outputs=[{**stub.PAGES[0], 'value': value, **more},
+                            stub.PAGES[1]]))
+        return self.openstack('hpc', 'cluster', 'open', 'demo',
+                              '--print-only', *argv)
+
+    def test_a_page_through_a_tunnel(self):
+        for value, there, path in (
+                ('http://10.0.0.4:9090/graph?a=b', '[10.0.0.4]:9090',
+                 '/graph?a=b'),
+                ('https://10.0.0.4', '[10.0.0.4]:443', ''),
+                ('http://[fd00::4]/', '[fd00::4]:80', '/')):
+            code, out, err = self.opened(value, '--port', '9999')
+            self.assertEqual(0, code, err)
+            words = shlex.split(out)
+            self.assertEqual(f'127.0.0.1:9999:{there}',
+                             words[words.index('-L') + 1])
+            self.assertIn('StrictHostKeyChecking=yes', words)
+            self.assertEqual(['-l', 'eve', '192.0.2.1'], words[-3:])
+            scheme = value.partition(':')[0]
+            self.assertIn(f'{scheme}://127.0.0.1:9999{path}\n', err)
+
+    def test_no_page(self):
+        for value in ('http://-oProxyCommand=x/', 'javascript:alert(1)',
+                      'http://a b/', 'http://h:99999/', 'http://h:0/',
+                      'ftp://h/', 'http:///x', 'http://[::1', ''):
+            code, out, err = self.opened(value)
+            self.assertEqual((1, ''), (code, out), value)
+            self.assertIn('no address that a tunnel', err)
+        for argv, more, words in (
+                (['nix'], {}, 'nix is no page of cluster demo; there are '
+                 'prometheus'),
+                (['controller'], {}, 'no page'),
+                ([], {'kind': 'text'}, 'it has none')):
+            code, out, err = self.opened('http://h/', *argv, **more)
+            self.assertEqual((1, ''), (code, out), argv)
+            self.assertIn(words, err)
+        code, out, err = self.opened('http://h/', '--port', '0')
+        self.assertNotEqual(0, code)
+        self.assertIn('0 is no port', err)
+
     def test_nothing_strange_reaches_ssh(self):
         for login in ({'address': '-oProxyCommand=evil'},
                       {'address': 'a b'}, {'address': 'h\nHost *'},

@@ -55,7 +55,7 @@ WAYS = {
             'cluster clone demo x']),
     'GET /clusters/{}': (lambda hpc: hpc.get_cluster(C), [
         'cluster show demo', 'cluster group list demo', 'cluster ssh demo',
-        'cluster config demo']),
+        'cluster config demo', 'cluster open --print-only demo prometheus']),
     'PATCH /clusters/{}': (
         lambda hpc: hpc.change_cluster(C, description='x'), [
             'cluster set --description x demo',
@@ -157,7 +157,8 @@ class WaysTest(base.ClientTest):
         answer = self.stub.answer
         for path in ('demo', 'id-demo'):
             for method in ('GET', 'PATCH', 'DELETE'):
-                answer(method, f'/clusters/{path}', stub.cluster())
+                answer(method, f'/clusters/{path}', stub.cluster(
+                    titled_outputs=stub.PAGES))
         answer('POST', '/clusters', stub.cluster('x'))
         answer('GET', '/clusters', {'clusters': [stub.cluster()],
                                     'links': []})
