@@ -27,6 +27,7 @@ import testtools
 from hpcdirect.backends.local import checks
 from hpcdirect.tests.functional import mariadb
 from hpcdirect.tests.functional import service
+from hpcdirect.tests.functional import soak
 from hpcdirect.tests.functional import test_local_backend as local
 
 BENCHMARKS = service.ROOT / 'benchmarks'
@@ -50,6 +51,7 @@ def run(name, *arguments):
 
 class OrderTest(testtools.TestCase):
 
+    @soak.unless_slow('deploy')
     def test_deploy(self):
         if os.geteuid() != 0 or checks.lacking():
             self.skipTest('machines need root')

@@ -179,6 +179,7 @@ class Case(unittest.TestCase):
             self.assertEqual([], [*map(str, found.left)], name)
 
 
+@soak.unless_slow('slurm')
 class SlurmElementsTest(Case):
     """One cluster, from bare nodes to jobs and back to bare nodes."""
 
@@ -289,6 +290,7 @@ class RelayTest(Case):
 
     slots = ('head-0', 'compute-0', 'compute-1')
 
+    @soak.unless_slow('slurm')
     def test_packages_come_once_through_the_head(self):
         cluster = self.make('mpi', modules=True, users=[])
         for name in self.slots[1:]:

@@ -13,11 +13,13 @@
 """Element users on a real node: what users can break, and what is noticed."""
 
 from hpcdirect.tests import public_keys
+from hpcdirect.tests.functional import soak
 from hpcdirect.tests.functional import test_elements
 
 NAMES = ('ann', 'bob', 'eve', 'ida', 'joe', 'kim', 'leo', 'max', 'tom', 'zoe')
 
 
+@soak.unless_slow('people')
 class UsersElementTest(test_elements.Case):
 
     slots = ('node-0',)

@@ -29,6 +29,7 @@ import yaml
 from hpcdirect.tests import public_keys
 from hpcdirect.tests.functional import nodes
 from hpcdirect.tests.functional import service
+from hpcdirect.tests.functional import soak
 from hpcdirect.trials import difference
 from hpcdirect.trials import snapshot
 
@@ -165,6 +166,7 @@ class ReversalCase:
                                          snapshot.program({})))
 
 
+@soak.unless_slow('reversal')
 @testtools.skipIf(os.geteuid() != 0, 'machines need root')
 class ReversalTest(ReversalCase, testtools.TestCase):
     """On machines of this host."""
