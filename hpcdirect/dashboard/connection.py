@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from keystoneauth1 import session as ks_session
@@ -28,6 +29,8 @@ from hpcdirect.client import proxy
 SERVICE_TYPE = proxy.SERVICE_TYPE
 #: Seconds after which a page says that the service does not answer.
 PATIENCE = 20
+#: Users whose way to the service is kept.
+_USERS = 64
 
 
 def _kept() -> requests.Session:
@@ -54,9 +57,31 @@ def service(request: Any) -> proxy.Proxy:
     :param request: of Django, from somebody who is logged in.
     :raises horizon.exceptions.ServiceCatalogException: the cloud has none.
     """
-    endpoint = base.url_for(request, SERVICE_TYPE)
-    auth = token_endpoint.Token(endpoint, request.user.token.id)
-    return proxy.attach(connection.Connection(
-        session=ks_session.Session(auth=auth, session=_SESSION,
-                                   timeout=PATIENCE),
-        app_name='horizon'))
+    return _attached(base.url_for(request, SERVICE_TYPE),
+                     request.user.token.id)
+
+
+def cloud(request: Any, service_type: str) -> connection.Connection:
+    """A service of the cloud, as the one who asks may use it.
+
+    :param request: of Django, from somebody who is logged in.
+    :returns: all of whose proxies lead to that service.
+    :raises horizon.exceptions.ServiceCatalogException: the cloud has none.
+    """
+    return _connected(base.url_for(request, service_type),
+                      request.user.token.id)
+
+
+# Making one takes as long as all else that a poll does; whoever looks at a
+# page asks with the same token again and again.
+@functools.lru_cache(maxsize=_USERS)
+def _attached(endpoint: str, token: str) -> proxy.Proxy:
+    return proxy.attach(_connected(endpoint, token))
+
+
+def _connected(endpoint: str, token: str) -> connection.Connection:
+    return connection.Connection(
+        session=ks_session.Session(
+            auth=token_endpoint.Token(endpoint, token), session=_SESSION,
+            timeout=PATIENCE),
+        app_name='horizon')

@@ -30,6 +30,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from hpcdirect.client.choices import SOURCES
 from hpcdirect.dashboard.schema_forms import MOST_ROWS
 from hpcdirect.dashboard.schema_forms import ROWS
 from hpcdirect.dashboard.schema_forms import Data
@@ -153,7 +154,7 @@ def _field(schema: Schema, path: str, data: Data, errors: Mapping[str, str],
         str(schema.get('description', '')), schema.get('x-advanced') is True,
         required and 'default' not in schema,
         '' if kind == 'secret' else text, errors.get(path, ''),
-        _bounds(schema), str(schema.get('x-source', '')),
+        _bounds(schema), _source(schema, kind),
         tuple(Choice(canonical(value), _label(value),
                      canonical(value) == text)
               for value in choices(schema)) if kind == 'choice' else (),
@@ -174,6 +175,13 @@ def _blank(schema: Schema, path: str) -> tuple[Field, ...]:
     return _row(schema, path, {
         f'{path}.{name}': text
         for name, text in typed(schema['items'], {}).items()}, {})
+
+
+def _source(schema: Schema, kind: str) -> str:
+    """What the cloud offers for a field; '' where nothing could be chosen."""
+    found = schema.get('x-source')
+    return found if kind in ('line', 'lines') and isinstance(found, str) \
+        and found in SOURCES else ''
 
 
 def _label(value: Any) -> str:

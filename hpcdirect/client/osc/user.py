@@ -20,6 +20,7 @@ from typing import ClassVar
 from osc_lib import exceptions
 
 from hpcdirect import sshkeys
+from hpcdirect.client import choices
 from hpcdirect.client import textfiles
 from hpcdirect.client.osc import base
 from hpcdirect.client.osc import change
@@ -128,11 +129,11 @@ class _Put(change.Change):
     def _keypair(self, name: str) -> str:
         """The public key of a key pair, read with the caller's own token."""
         manager: Any = self.app.client_manager
-        found = manager.sdk_connection.compute.find_keypair(name)
+        found = choices.public_key(manager.sdk_connection, name)
         if found is None:
             raise exceptions.CommandError(
                 f'--keypair {name}: you have no such key pair')
-        return str(found.public_key).strip()
+        return found
 
 
 class CreateUser(_Put):

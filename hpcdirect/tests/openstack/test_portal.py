@@ -107,7 +107,15 @@ class PortalTest(cloud.CloudCase, base.UiTest):
         page = self.page
         self.tab('users')
         page.fill('#hpc-user', 'ada')
-        page.fill('#hpc-keys', self.key.with_suffix('.pub').read_text())
+        # A key pair of her own, which only Nova knows.
+        alice = base.environment('alice')
+        subprocess.run(['openstack', 'keypair', 'create', '--public-key',
+                        self.key.with_suffix('.pub'), 'laptop'],
+                       check=True, env=alice, stdout=subprocess.DEVNULL)
+        self.addCleanup(subprocess.run, [
+            'openstack', 'keypair', 'delete', 'laptop'], env=alice)
+        page.focus('#hpc-keys')
+        page.select_option('.hpc-offers', label='laptop')
         page.click('text=Add …')
         self.picture(page, 'bed-user-plan')
         self.agree()

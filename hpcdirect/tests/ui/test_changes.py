@@ -129,6 +129,38 @@ class ChangesTest(base.UiTest):
         expect(self.page.locator('#hpc [role=alert]')).to_contain_text('key')
         expect(self.page.locator('#hpc-apply')).to_have_count(0)
 
+    def test_what_the_cloud_offers(self):
+        """The cloud's part is played here; the real one is asked in a bed."""
+        asked = []
+
+        def offering(route):
+            asked.append(route.request.url.rpartition('/')[2])
+            route.fulfill(json={'choices': [
+                {'value': f'{KEY} & <b>', 'label': 'laptop <b>'}]})
+        self.tab('users')
+        # There is none in this cloud, which is no trouble.
+        with self.page.expect_response('**/choices/keypairs') as answer:
+            self.page.focus('#hpc-keys')
+        self.assertEqual({'choices': []}, answer.value.json())
+        self.page.route('**/choices/*', offering)
+        self.tab('users')
+        self.page.fill('#hpc-keys', 'one')
+        self.page.select_option('.hpc-offers', label='laptop <b>')
+        expect(self.page.locator('#hpc-keys')).to_have_value(
+            f'one\n{KEY} & <b>')
+        self.page.goto('/project/hpc_blueprints/slurm/launch')
+        self.page.click('summary:has-text("Advanced") >> nth=0')
+        for summary in self.page.locator('summary').all():
+            if summary.locator('..').get_attribute('open') is None:
+                summary.click()
+        for name in ('head_flavor', 'compute_flavor'):
+            self.page.focus(f'[name="{name}:line"]')
+            expect(self.page.locator(f'[name="{name}:line"]')).to_have_attribute(
+                'list', 'hpc-offers-node-types')
+        expect(self.page.locator('#hpc-offers-node-types option')
+               ).to_have_text(['laptop <b>'])
+        self.assertEqual(['keypairs', 'node-types'], asked)
+
     def test_it_grows_and_goes_back(self):
         self.tab('settings')
         self.assertEqual('2', self.page.input_value(

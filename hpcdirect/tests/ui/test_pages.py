@@ -17,6 +17,7 @@ import re
 import shlex
 import subprocess
 
+from openstack import exceptions
 from playwright.sync_api import expect
 
 from hpcdirect.tests.ui import base
@@ -35,6 +36,28 @@ _COUNT = """window.broken = [];
 document.addEventListener('securitypolicyviolation', (one) => window.broken
   .push([one.violatedDirective, one.blockedURI, one.sourceFile, one.sample]));
 """
+
+#: Page of a cluster -> button -> what it does, as the API calls it.
+_BUTTONS = {
+    '': {'#hpc-check': 'check', '#hpc-repair': 'repair',
+         '#hpc-cancel': 'cancel', '#hpc-retry': 'retry',
+         '#hpc-delete': 'delete'},
+    'layers': {'button[name=element]': 'update'},
+    'users': {'button[name=wish]': 'update',
+              'form[action$="/users/table"]': 'update'},
+    'settings': {'button:has-text("Keep this")': 'label',
+                 'button:has-text("See what it would do")': 'update'},
+    'delete': {'button.hpc-danger': 'delete'},
+}
+#: What is done -> how a script does it.
+_DONE = {
+    **{verb: lambda hpc, ident, verb=verb: hpc.retry_cluster(ident, verb)
+       for verb in ('check', 'repair', 'cancel', 'retry')},
+    'update': lambda hpc, ident: hpc.change_cluster(
+        ident, parameters={'compute_count': 1}),
+    'label': lambda hpc, ident: hpc.change_cluster(ident, description='x'),
+    'delete': lambda hpc, ident: hpc.delete_cluster(ident),
+}
 
 
 def _watched(route):
@@ -58,6 +81,37 @@ class PagesTest(base.UiTest):
     def test_a_reader_sees_all_and_no_button_that_would_be_refused(self):
         made = self.active()
         self.reads_all_and_is_offered_nothing('carol', made)
+
+    def test_every_button_for_everybody_in_every_state(self):
+        """It is there when the API would do it, and only then."""
+        hpc = base.service('alice')
+        there = {
+            'active': self.active(blueprint='slurm'),
+            'failed': self.active(blueprint='slurm', parameters={
+                'failing': ['compute-1']}),
+            'protected': self.active(blueprint='slurm', protected=True),
+            'busy': self.cluster(blueprint='slurm', parameters={
+                'seconds': 60})}
+        self.addCleanup(hpc.change_cluster, there['protected'].id,
+                        protected=False)
+        for person in ('alice', 'carol'):
+            own, page = base.service(person), self.window(person)
+            for state, made in there.items():
+                for path, buttons in _BUTTONS.items():
+                    page.goto(f'/project/hpc_clusters/{made.id}/{path}')
+                    cluster = own.get_cluster(made.id)
+                    for button, word in buttons.items():
+                        may = cluster.allowed[word] == '' and (
+                            word != 'retry'
+                            or cluster.status in ('ERROR', 'DEGRADED'))
+                        self.assertEqual(
+                            may, page.locator(button).count() > 0,
+                            (person, state, path, button))
+                for word, reason in own.get_cluster(made.id).allowed.items():
+                    if reason and word in _DONE:
+                        self.assertRaises(
+                            exceptions.HttpException, _DONE[word], own,
+                            made.id)
 
     def test_another_project_sees_nothing_of_it(self):
         made = self.active()

@@ -15,18 +15,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import dataclasses
+import hashlib
 import re
 from typing import Any
 import uuid
 
 from django import http
 from django import shortcuts
+from django.core import cache
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views import generic
+from horizon import exceptions as horizons
+from keystoneauth1 import exceptions as ksa_exceptions
+from openstack import exceptions
 
+from hpcdirect.client import choices
 from hpcdirect.client import proxy
 from hpcdirect.dashboard import commands
+from hpcdirect.dashboard import connection
 from hpcdirect.dashboard import errors
 from hpcdirect.dashboard import form_layout
 from hpcdirect.dashboard import pages
@@ -36,6 +45,9 @@ from hpcdirect.dashboard import steps
 
 #: Fields of a cluster itself; those of parameters have a ":" in their names.
 _OWN = ('name', 'backend', 'description', 'expires_at')
+
+#: Seconds for which what a cloud offers is kept.
+_CHOICES_FOR = 60
 
 
 class Index(pages.Page):
@@ -218,3 +230,31 @@ class Review(pages.Poll):
 def _review(form: _Form, plan: Mapping[str, Any] | None) -> dict[str, Any]:
     return {'plan': plan, 'command': form.command(),
             'rows': steps.rows(plan['steps']) if plan else []}
+
+
+class Choices(generic.View):
+    """What the cloud offers for a field, as JSON; the service is not asked.
+
+    Who has typed nothing yet has not asked for it: it is loaded when somebody
+    comes to the field, and kept for some seconds.
+    """
+
+    def get(self, request: http.HttpRequest, source: str
+            ) -> http.HttpResponse:
+        """Ask the cloud once."""
+        if source not in choices.SOURCES:
+            raise http.Http404
+        whose = (request.user.id, request.user.project_id, source)
+        key = 'hpc-choices-' + hashlib.sha256(repr(whose).encode()).hexdigest()
+        found = cache.cache.get(key)
+        if found is None:
+            try:
+                found = [dataclasses.asdict(one) for one in choices.offered(
+                    connection.cloud(request, choices.SOURCES[source].service),
+                    source)]
+            except (exceptions.SDKException, ksa_exceptions.ClientException,
+                    horizons.ServiceCatalogException):
+                # A form can be filled in without.
+                found = []
+            cache.cache.set(key, found, _CHOICES_FOR)
+        return http.JsonResponse({'choices': found})

@@ -190,6 +190,63 @@
     row.querySelector('input:not([type=hidden]), textarea, select')?.focus();
   }
 
+  // What the cloud offers for a field is asked for when somebody comes to it.
+  const offers = new Map();
+  async function offer(field) {
+    const url = field.dataset.offers;
+    delete field.dataset.offers;
+    if (!offers.has(url)) {
+      offers.set(url, fetch(url, {headers: HEADERS})
+        .then((answer) => answer.json()).catch(() => ({choices: []})));
+    }
+    const {choices} = await offers.get(url);
+    if (!choices?.length) return;
+    if (field.tagName === 'TEXTAREA') adding(field, choices);
+    else field.setAttribute('list', listed(url, choices));
+  }
+
+  function options(holder, choices) {
+    holder.append(...choices.map((one) => {
+      const option = document.createElement('option');
+      option.value = one.value;
+      option.textContent = one.label;
+      return option;
+    }));
+  }
+
+  // What an input may be filled with; the same for all that ask for it.
+  function listed(url, choices) {
+    const id = `hpc-offers-${url.split('/').pop()}`;
+    if (!document.getElementById(id)) {
+      const list = document.createElement('datalist');
+      list.id = id;
+      options(list, choices);
+      document.getElementById('hpc').append(list);
+    }
+    return id;
+  }
+
+  // A choice becomes a line more.
+  function adding(area, choices) {
+    const select = document.createElement('select');
+    select.className = 'form-control hpc-offers';
+    select.setAttribute('aria-label', area.dataset.words);
+    options(select, [{value: '', label: area.dataset.words}, ...choices]);
+    select.addEventListener('change', () => {
+      if (!select.value) return;
+      area.value = [area.value.trimEnd(), select.value]
+        .filter(Boolean).join('\n');
+      select.value = '';
+      area.dispatchEvent(new Event('input', {bubbles: true}));
+    });
+    area.after(select);
+  }
+
+  document.addEventListener('focusin', (event) => {
+    const field = event.target.closest('[data-offers]');
+    if (field) offer(field);
+  });
+
   document.addEventListener('click', (event) => {
     const button = event.target.closest('[data-copy], [data-add-row]');
     if (!button) return;
