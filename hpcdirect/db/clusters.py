@@ -234,23 +234,22 @@ def known(session: orm.Session, context: RequestContext,
 
     :raises NotFound: there is none, and there was none of that id.
     """
-    try:
-        return get(session, context, project_id, ident).id
-    except NotFound:
-        mine = [] if project_id is None else [
-            Cluster.project_id == project_id]
-        found = session.scalar(sa.select(Cluster.id).where(
-            Cluster.id == ident, *mine))
-        if found is None:
-            raise
-        return str(found)
+    return str(ever(session, context, project_id, ident).id)
 
 
 def ever(session: orm.Session, context: RequestContext,
          project_id: str | None, ident: str) -> Cluster:
-    """The same, as it is or, when it is gone, as it was at its end."""
-    return session.get_one(Cluster, known(
-        session, context, project_id, ident))
+    """The same cluster, as it is or, when it is gone, as it was at its end."""
+    try:
+        return get(session, context, project_id, ident)
+    except NotFound:
+        mine = [] if project_id is None else [
+            Cluster.project_id == project_id]
+        found = session.scalars(sa.select(Cluster).where(
+            Cluster.id == ident, *mine)).one_or_none()
+        if found is None:
+            raise
+        return found
 
 
 def alive(session: orm.Session, idents: Iterable[str]) -> set[str]:

@@ -54,11 +54,15 @@ class Generations(Resource):
                 session, found.id, [row.generation for row in listing.rows]
             ) if 'attempt' in fields.around else {}
         forbidden = _forbidden(self)
-        return self.answer(
-            'generations', listing, lambda row: fields.view(row, schema.Around(
-                attempts.get(row.generation),
+
+        def around(row: Any) -> schema.Around:
+            """What its fields need; what no field asked for is not read."""
+            return schema.Around(
+                attempts.get(row.generation) if attempts else None,
                 _cloning(self.services, forbidden, row.desired)
-                if 'clone' in fields.around else '')), query)
+                if 'clone' in fields.around else '')
+        return self.answer('generations', listing, lambda row: fields.view(
+            row, around(row)), query)
 
 
 def _forbidden(asked: Resource) -> str:
