@@ -15,15 +15,25 @@
 Whatever a page shows is looked for on the machines as well.
 """
 
+import os
 import pathlib
 import re
+import shutil
+import signal
 import subprocess
+import urllib.request
 
 import fixtures
 from playwright.sync_api import expect
 
 from hpcdirect.tests.openstack import cloud
 from hpcdirect.tests.ui import base
+
+#: Picture -> what the user guide calls it; HPCDIRECT_GUIDE_PICTURES is the
+#: folder that they go to.
+GUIDE = {'bed-launch': 'launch', 'bed-building': 'cluster',
+         'bed-layers': 'layers', 'bed-monitoring': 'monitoring',
+         'bed-failure': 'failure', 'bed-tear-down': 'tear-down'}
 
 
 class PortalTest(cloud.CloudCase, base.UiTest):
@@ -41,12 +51,20 @@ class PortalTest(cloud.CloudCase, base.UiTest):
         self.launch('journey')
         self.a_user_with_a_key()
         self.real_numbers()
+        self.a_page_from_elsewhere()
         self.a_layer_that_fails_at_first()
         self.the_layer_goes()
         self.it_grows()
         self.reads_all_and_is_offered_nothing('carol', self.made)
         self.tear_down()
         self.launch_again()
+
+    def picture(self, page, name):
+        super().picture(page, name)
+        folder = os.environ.get('HPCDIRECT_GUIDE_PICTURES')
+        if folder and name in GUIDE:
+            shutil.copy(base.PICTURES / f'{name}.png',
+                        pathlib.Path(folder, f'{GUIDE[name]}.png'))
 
     # -- sections ---------------------------------------------------------
 
@@ -168,8 +186,26 @@ class PortalTest(cloud.CloudCase, base.UiTest):
         for name in ('cpu', 'slurm_jobs'):
             expect(page.locator(f'[data-metric={name}] canvas')
                    ).to_be_visible()
+        expect(page.locator('#hpc-done')).to_contain_text('create')
         self.picture(page, 'bed-monitoring')
         self.ssh(self.made.name, f'scancel {job}')
+
+    def a_page_from_elsewhere(self):
+        """What only the cluster's own network leads to, by a tunnel."""
+        self.tab('')
+        command = self.page.locator('#hpc-open-prometheus').text_content()
+        opening = subprocess.Popen(
+            ['bash', '-c', f'exec {command} --no-browser --user ada '
+             f'--identity {self.key}'], stdout=subprocess.PIPE, text=True,
+            env=base.environment('alice'))
+        self.addCleanup(opening.wait)
+        self.addCleanup(opening.kill)
+        self.addCleanup(opening.stdout.close)
+        here = opening.stdout.readline().strip()
+        with urllib.request.urlopen(f'{here}-/ready', timeout=60) as answer:
+            self.assertIn(b'Prometheus', answer.read())
+        opening.send_signal(signal.SIGINT)
+        self.assertEqual(0, opening.wait(60))
 
     def a_layer_that_fails_at_first(self):
         page = self.page
