@@ -101,6 +101,21 @@ def topology(cluster: Mapping[str, Any], progress: Mapping[str, Any]
             'fault': [''] * len(names)}}
 
 
+def machines(topology: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The same as rows of a table: what the API says of each node.
+
+    :returns: with the name of its group, and how many of all its layers
+        stand (``done``, ``all``).
+    """
+    columns = topology['nodes']
+    for values in zip(*columns.values(), strict=True):
+        node = dict(zip(columns, values, strict=True))
+        states = topology['stacks'][node['stack']]['states']
+        yield {**node, 'group': topology['groups'][node['group']]['name'],
+               'done': sum(state in _DONE for state in states),
+               'all': len(states)}
+
+
 def classes(nodes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """What a script sets on a picture: node -> its class, and its layers'."""
     return {node['name']: {

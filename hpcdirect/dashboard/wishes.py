@@ -55,6 +55,13 @@ def remove_element(cluster: str, form: Form) -> Wish:
                 commands.of('cluster element remove', cluster, name))
 
 
+def replace_node(cluster: str, form: Form) -> Wish:
+    """Have another machine in the place of one."""
+    name = form['node']
+    return Wish({'node_groups': {form['group']: {'replace': [name]}}},
+                commands.of('node replace', cluster, name))
+
+
 def set_user(cluster: str, form: Form) -> Wish:
     """Have an account, with these keys."""
     name = form['name'].strip()
@@ -104,8 +111,9 @@ def roll_back(cluster: str, form: Form) -> Wish:
 
 KINDS: Mapping[str, Callable[[str, Form], Wish]] = {
     'add-element': add_element, 'remove-element': remove_element,
-    'set-user': set_user, 'switch-user': switch_user,
-    'remove-user': remove_user, 'roll-back': roll_back}
+    'replace-node': replace_node, 'set-user': set_user,
+    'switch-user': switch_user, 'remove-user': remove_user,
+    'roll-back': roll_back}
 
 
 def of(cluster: str, form: Form) -> Wish | None:

@@ -53,6 +53,12 @@ _STATES = {
     'DEGRADED': ('▲', 'warn', gettext_lazy('degraded')),
     'ERROR': ('✕', 'bad', gettext_lazy('error')),
     'FAILED': ('✕', 'bad', gettext_lazy('failed')),
+    # Of nodes alone.
+    'UP': ('●', 'good', gettext_lazy('up')),
+    'BUILDING': ('◐', 'busy', gettext_lazy('being made')),
+    'DRAINED': ('▲', 'warn', gettext_lazy('closed to new work')),
+    'LEAVING': ('◐', 'busy', gettext_lazy('going')),
+    'absent': ('○', 'idle', gettext_lazy('not there yet')),
 }
 #: What was asked for, and what a plan says of a layer or a node.
 _TERMS = {

@@ -50,8 +50,8 @@ _PASSWORDS = pathlib.Path(os.environ.get(
 #: Buttons and links that readers would be refused.
 _WRITES = ('Launch', 'Launch a cluster', 'Check', 'Repair', 'Cancel',
            'Try again', 'Tear down …', 'Add …', 'Take off …', 'Roll back …',
-           'Let nobody in …', 'See what it would do …', 'Keep this',
-           'Launch another', 'Launch it again')
+           'Let nobody in …', 'Replace …', 'See what it would do …',
+           'Keep this', 'Launch another', 'Launch it again')
 # Chromium asks its maker's hosts for this and that, unless it is told not to.
 _ARGUMENTS = [
     '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage',
@@ -200,8 +200,8 @@ class UiTest(testtools.TestCase):
             'clusters': '/project/hpc_clusters/',
             'cluster': f'/project/hpc_clusters/{cluster.id}/',
             **{name: f'/project/hpc_clusters/{cluster.id}/{name}'
-               for name in ('layers', 'users', 'monitoring', 'history',
-                            'settings', 'delete')},
+               for name in ('nodes', 'layers', 'users', 'monitoring',
+                            'history', 'settings', 'delete')},
             'compare': f'/project/hpc_clusters/{cluster.id}/compare'
                        '?before=1&after=1'}
 

@@ -85,6 +85,23 @@ class ChangesTest(base.UiTest):
         self.assertEqual(['bea'], [one['name'] for one in base.service(
             'alice').users(self.made.id)])
 
+    def test_a_node_gets_another_machine(self):
+        self.tab('nodes')
+        row = self.page.locator('tr:has-text("compute-1")')
+        expect(row).to_contain_text('up')
+        self.picture(self.page, 'nodes')
+        self.page.click('[aria-label="Replace compute-1"]')
+        expect(self.page.locator('.hpc-changes')).to_contain_text(
+            'replace node')
+        command = self.agree()
+        self.assertEqual('openstack hpc node replace '
+                         f'{self.made.name} compute-1', command)
+        self.tab('nodes')
+        expect(row.locator('td[data-label=Machine]')).to_have_text('2')
+        self.shell(command)
+        self.tab('nodes')
+        expect(row.locator('td[data-label=Machine]')).to_have_text('3')
+
     def test_many_users_at_once(self):
         self.tab('users')
         self.page.click('text=Add many')

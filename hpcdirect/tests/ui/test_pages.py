@@ -42,6 +42,7 @@ _BUTTONS = {
     '': {'#hpc-check': 'check', '#hpc-repair': 'repair',
          '#hpc-cancel': 'cancel', '#hpc-retry': 'retry',
          '#hpc-delete': 'delete'},
+    'nodes': {'button[name=node]': 'update'},
     'layers': {'button[name=element]': 'update'},
     'users': {'button[name=wish]': 'update',
               'form[action$="/users/table"]': 'update'},

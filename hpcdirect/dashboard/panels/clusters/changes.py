@@ -30,6 +30,7 @@ from hpcdirect.client.osc import moment
 from hpcdirect.client.osc import user_table
 from hpcdirect.dashboard import commands
 from hpcdirect.dashboard import connection
+from hpcdirect.dashboard import drawing
 from hpcdirect.dashboard import errors
 from hpcdirect.dashboard import form_layout
 from hpcdirect.dashboard import pages
@@ -47,6 +48,20 @@ def _tab(hpc: proxy.Proxy, name: str, cluster: str) -> dict[str, Any]:
     found = hpc.get_cluster(cluster)
     return {'cluster': found, 'tab': name, 'page_title': found['name'],
             'may': found['allowed']['update'] == ''}
+
+
+class Nodes(pages.Page):
+    """The machines, and what they are on and share."""
+
+    template_name = 'hpcdirect/nodes.html'
+
+    def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
+        shown = _tab(hpc, 'nodes', words['cluster'])
+        topology = hpc.topology(shown['cluster']['id'])
+        return {**shown, 'picture': drawing.nodes(topology),
+                'machines': list(drawing.machines(topology)),
+                'networks': topology['networks'],
+                'volumes': topology['volumes']}
 
 
 class Layers(pages.Page):

@@ -24,6 +24,7 @@ urlpatterns = [
     path('<hpc:cluster>/live', views.Live.as_view(), name='live'),
     path('<hpc:cluster>/act', views.Act.as_view(), name='act'),
     path('<hpc:cluster>/delete', views.Delete.as_view(), name='delete'),
+    path('<hpc:cluster>/nodes', changes.Nodes.as_view(), name='nodes'),
     path('<hpc:cluster>/layers', changes.Layers.as_view(), name='layers'),
     path('<hpc:cluster>/users', changes.Users.as_view(), name='users'),
     path('<hpc:cluster>/users/table', changes.UserTable.as_view(),
