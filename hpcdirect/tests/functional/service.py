@@ -127,8 +127,8 @@ class Service(fixtures.Fixture):
                     'auth_strategy': 'basic',
                     'users_file': self.folder / 'users',
                     'response_validation': 'error'},
-            'conductor': {'scan_interval': 0.2, 'gather_seconds': 0.3,
-                          'lease_seconds': 4, 'provision_timeout': 300},
+            'conductor': {'gather_seconds': 0.3, 'lease_seconds': 4,
+                          'provision_timeout': 300},
             'blueprints': {'directories': ','.join(
                 map(str, self.directories))},
             'database': {
