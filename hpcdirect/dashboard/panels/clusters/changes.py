@@ -121,9 +121,9 @@ class Compare(pages.Page):
                     cluster['name'], before, after))}
 
 
-def _told(value: Any) -> str:
-    """How something was, or is; nothing when it is not there."""
-    return '' if value is None else commands.text(value)
+def _told(value: Any) -> str | None:
+    """How something was, or is; None when it is not there."""
+    return None if value is None else commands.text(value)
 
 
 def _number(text: str) -> int:
