@@ -92,7 +92,7 @@ class PagesTest(base.UiTest):
                 'failing': ['compute-1']}),
             'protected': self.active(blueprint='slurm', protected=True),
             'busy': self.cluster(blueprint='slurm', parameters={
-                'seconds': 60})}
+                'seconds': 20})}
         self.addCleanup(hpc.change_cluster, there['protected'].id,
                         protected=False)
         for person in ('alice', 'carol'):
