@@ -339,10 +339,11 @@ class InterruptedTest(Case):
     - hpc_layer: {{layer: cut, packages: [apache2], units: [apache2],
                   litter: [/var/lib/apache2], state: {0}}}
 """
-    #: Waits until dpkg has unpacked what it has not configured yet, and kills
-    #: the module, apt and dpkg, in this order; says how it is then.
+    #: Waits until dpkg configures what it has unpacked, and kills the module,
+    #: apt and dpkg, in this order; says how it is then. A package that dpkg
+    #: was unpacking is not mended by the next run yet.
     KILL = """
-until dpkg-query -W -f '${db:Status-Abbrev}\\n' | grep -q '^.[HUF]'; do
+until dpkg-query -W -f '${db:Status-Abbrev}\\n' | grep -q '^.F'; do
   sleep 0.01
 done
 apt=$(pgrep -o -x apt-get)
