@@ -296,7 +296,7 @@ class Process:
         wait(lambda: not self.alive, 'it to end')
 
 
-def wait(condition, what, seconds=60):
+def wait(condition, what, seconds=300):
     """Until something is so."""
     local_bed.wait_for(condition, seconds, why=lambda: what)
 

@@ -227,7 +227,7 @@ class History:
                  if not owner or status == 'DELETED']
         return found[0] if len(found) == 1 else ''
 
-    def settled(self, *wanted, seconds=60):
+    def settled(self, *wanted, seconds=300):
         """The status when nothing is to be done; one of those wanted."""
         wanted = wanted or ('ACTIVE', 'ERROR', 'DEGRADED', 'DELETED')
         found = []

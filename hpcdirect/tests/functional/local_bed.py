@@ -34,7 +34,7 @@ FIRST = 300
 CACHE = '/var/cache/hpcdirect'
 
 
-def wait_for(what, seconds=60.0, interval=0.02, why=None):
+def wait_for(what, seconds=300.0, interval=0.02, why=None):
     """What *what* returns, as soon as it is true.
 
     :param why: returns what there is to be said when it never is.
@@ -70,7 +70,7 @@ def settled(backend, ref, seconds=FIRST, request=None, interval=0.02):
     return wait_for(ready, seconds, interval)
 
 
-def gone(backend, ref, seconds=60.0, interval=0.02):
+def gone(backend, ref, seconds=300.0, interval=0.02):
     """Wait until nothing is left of a cluster."""
     wait_for(lambda: backend.observe(ref).status == base.InfraStatus.GONE,
              seconds, interval)

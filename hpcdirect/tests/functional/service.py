@@ -238,7 +238,7 @@ class Service(fixtures.Fixture):
             raise AssertionError(answer.text)
         return answer.json
 
-    def settled(self, name='demo', seconds=240,
+    def settled(self, name='demo', seconds=600,
                 statuses=('ACTIVE', 'ERROR')):
         """Wait until a cluster is at rest; its view, None when it is gone.
 

@@ -221,7 +221,7 @@ class NodesCase(unittest.TestCase):
         runner.carry_out(batch, listener, stopped)
         return listener
 
-    def eventually(self, condition, seconds=20.0):
+    def eventually(self, condition, seconds=120.0):
         limit = time.monotonic() + seconds
         while not condition():
             self.assertLess(time.monotonic(), limit, 'waited in vain')

@@ -42,7 +42,7 @@ def run(name, *arguments):
     done = subprocess.run(
         [sys.executable, str(BENCHMARKS / name), *arguments],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, check=False, timeout=600)
+        stderr=subprocess.STDOUT, text=True, check=False, timeout=1800)
     if done.returncode > 1 or 'Traceback' in done.stdout:
         raise AssertionError(f'{name} ended with {done.returncode}:\n'
                              f'{done.stdout}')

@@ -61,7 +61,7 @@ class CancelTest(testtools.TestCase):
             'demo', 'flood', events={'rate': 10, 'count': 3000})['id']
         run = self.told(ident, 'task')['run_id']
         deployment = self.ask('cancel')
-        cluster = self.service.settled('demo', seconds=60)
+        cluster = self.service.settled('demo', seconds=200)
         self.assertEqual('ERROR', cluster['status'])
         self.assertIn('Cancelled', cluster['status_reason'])
         self.assertEqual('SUCCEEDED', self.service.get(

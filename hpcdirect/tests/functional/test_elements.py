@@ -145,7 +145,7 @@ class Case(unittest.TestCase):
              '-o', f'UserKnownHostsFile={self.folder}/known_hosts',
              '-o', 'BatchMode=yes', '-o', 'IdentitiesOnly=yes',
              f'{user}@{host.host}', command],
-            input=text, text=True, capture_output=True, timeout=120)
+            input=text, text=True, capture_output=True, timeout=600)
         self.assertEqual(0, done.returncode, done.stdout + done.stderr)
         return done
 
@@ -385,7 +385,7 @@ test -e /usr/sbin/policy-rc.d && dpkg --audit | grep -c .
 
     def over(self, process):
         """The play when it is over."""
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=600)
         return subprocess.CompletedProcess(process.args, process.returncode,
                                            output)
 

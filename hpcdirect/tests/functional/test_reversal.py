@@ -193,7 +193,7 @@ class ReversalTest(ReversalCase, testtools.TestCase):
             {'parameters': {'all': True}}, {'parameters': {'all': False}})
 
     def rest(self):
-        cluster = self.service.settled('demo', 900)
+        cluster = self.service.settled('demo', 1800)
         self.assertEqual('ACTIVE', cluster['status'],
                          cluster['status_reason'])
         return cluster

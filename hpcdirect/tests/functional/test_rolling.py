@@ -79,7 +79,7 @@ class _Case(testtools.TestCase):
                          cluster['status_reason'])
 
     def rest(self):
-        return self.service.settled('demo', seconds=900)
+        return self.service.settled('demo', seconds=1800)
 
     def run_on(self, node, script):
         """What a script prints on a machine, as root."""

@@ -91,7 +91,7 @@ class Case(testtools.TestCase):
             change(row[column])
             self.write(model, model.id == row['id'], **{column: row[column]})
 
-    def until(self, true, seconds=60):
+    def until(self, true, seconds=300):
         """Wait until it is so."""
         end = time.monotonic() + seconds
         while not true():
@@ -109,7 +109,7 @@ class Case(testtools.TestCase):
         said = fakes.machines(self.service.folder)
         return sorted(name for one in said.values() for name in one)
 
-    def told(self, words, seconds=60):
+    def told(self, words, seconds=300):
         """Wait for an event that says this; its message."""
         end, marker = time.monotonic() + seconds, 0
         while time.monotonic() < end:
