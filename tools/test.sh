@@ -32,7 +32,7 @@ checks() {
 OS_TEST_PATH=./hpcdirect/tests/unit stestr --test-path ./hpcdirect/tests/unit run --concurrency 3 "$@" || failed=1
 unit=$(($(date +%s) - started))
 # They take a minute where all the others take half an hour.
-if [ "$#" = 0 ] && [ "$unit" -gt 150 ] && [ -z "${HPCDIRECT_SOAK:-}" ]; then
+if [ "$#" = 0 ] && [ "$unit" -gt 110 ] && [ -z "${HPCDIRECT_SOAK:-}" ]; then
     export HPCDIRECT_SLOW=1
     echo "a slow machine: the longest tests have a day each"
 fi
