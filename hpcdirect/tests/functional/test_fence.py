@@ -332,7 +332,7 @@ class FenceTest(NodesCase):
 
     def test_a_daemon_started_by_a_task_holds_nobody_up(self):
         script = self.marks / 'daemon'
-        script.write_text(f'sleep 30 & echo $! > {self.marks}/daemon.pid\n')
+        script.write_text(f'sleep 900 & echo $! > {self.marks}/daemon.pid\n')
         task = self.task(self.element('daemon', apply=f"""
             - hosts: daemon_node
               tasks:
@@ -343,11 +343,10 @@ class FenceTest(NodesCase):
         pid = int((self.marks / 'daemon.pid').read_text())
         self.addCleanup(os.kill, pid, signal.SIGKILL)
         started = processes.status(pid).started
-        begun = time.monotonic()
         self.assert_succeeded(self.carried_out(
             runner, self.batch(self.stamp(), epoch=2)))
+        # Nobody has waited for its end.
         self.assertTrue(processes.alive(pid, started))
-        self.assertLess(time.monotonic() - begun, 20)
 
     def conductor(self, batch):
         """A conductor of its own process; it and its runner's process."""
