@@ -13,6 +13,7 @@
 """Everything that is read through the front door."""
 
 import datetime
+import queue
 import threading
 import time
 import urllib.parse
@@ -384,16 +385,16 @@ class EventTests(Case):
                 f'{path}&marker={every[0]["id"]}')['events'])
             self.refused(f'{path}&wait=1', '$.wait')
 
-    def add(self):
-        with self.api.database.write() as session:
+    def add(self, api=None, ident=None):
+        with (api or self.api).database.write() as session:
             session.add(models.Event(
-                cluster_id=self.ident, project_id='ours', kind='node'))
+                cluster_id=ident or self.ident, project_id='ours',
+                kind='node'))
 
     def test_wait_ends_when_something_comes(self):
         timer = threading.Timer(0.5, self.add)
         timer.start()
         self.addCleanup(timer.join)
-        begin = time.monotonic()
         found = self.get('/v1/clusters/demo/events?marker=99&wait=20')
         self.assertEqual([], found['events'])
         last = self.get('/v1/events')['events'][-1]['id']
@@ -401,27 +402,30 @@ class EventTests(Case):
         timer.start()
         self.addCleanup(timer.join)
         begin = time.monotonic()
-        found = self.get(f'/v1/clusters/demo/events?marker={last}&wait=20')
+        found = self.get(f'/v1/clusters/demo/events?marker={last}&wait=25')
         self.assertEqual(['node'], [one['kind'] for one in found['events']])
-        self.assertLess(time.monotonic() - begin, 5)
+        self.assertLess(time.monotonic() - begin, 20)
 
     def test_wait_ends_when_time_is_up(self):
         begin = time.monotonic()
         self.assertEqual([], self.get(
             '/v1/events?marker=99&wait=0.6')['events'])
-        self.assertTrue(0.5 < time.monotonic() - begin < 5)
+        self.assertLess(0.5, time.monotonic() - begin)
 
     def test_over_the_cap_the_answer_comes_at_once(self):
-        api = self.useFixture(Api(max_waiting=2))
-        taken = [threading.Thread(target=api.call, args=(
-            'GET', '/v1/events?wait=3')) for _ in range(2)]
-        for thread in taken:
+        api = self.useFixture(Api(max_waiting=2, long_poll_seconds=300))
+        answers = queue.Queue()
+        for _ in range(3):
+            thread = threading.Thread(target=lambda: answers.put(
+                api.call('GET', '/v1/events?wait=300').status))
             thread.start()
             self.addCleanup(thread.join)
-        time.sleep(1)
-        begin = time.monotonic()
-        self.assertEqual(200, api.call('GET', '/v1/events?wait=3').status)
-        self.assertLess(time.monotonic() - begin, 1.5)
+        # One of them had no place to wait in.
+        self.assertEqual(200, answers.get(timeout=200))
+        self.assertTrue(answers.empty())
+        self.add(api, api.create()['id'])
+        self.assertEqual([200, 200], [answers.get(timeout=200)
+                                      for _ in range(2)])
 
 
 class ProtocolTests(Case):

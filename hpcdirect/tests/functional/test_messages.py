@@ -185,12 +185,12 @@ class BrokerTest(Case):
                                 for run in self.runs(ident)))
 
     def test_purged_killed_and_back_again(self):
-        process = self.start(self.broker.url, scan_interval=60)
+        process = self.start(self.broker.url, scan_interval=300)
         self.listened()
-        # Nobody would look for it within a minute: it was told.
+        # Nobody would look for it for minutes: it was told.
         begun = time.monotonic()
         self.made(self.answered())
-        self.assertLess(time.monotonic() - begun, 50)
+        self.assertLess(time.monotonic() - begun, 250)
         process.terminate()
         process.wait()
         forgotten = self.answered()

@@ -114,14 +114,14 @@ class Contract:
                          [(step.node, step.run_id) for step in failed])
 
     def test_stopping_ends_every_task_once(self):
-        first = self.work('one', variables={'fake_delay': 60})
+        first = self.work('one', variables={'fake_delay': 900})
         second = self.work('two')
         told, begun = Recorder(), time.monotonic()
         self.runner().carry_out(
             self.batch(first, second), told,
             lambda: time.monotonic() > begun + 3 and any(
                 kind == 'begun' for kind, _ in told.told))
-        self.assertLess(time.monotonic() - begun, 30)
+        self.assertLess(time.monotonic() - begun, 800)
         ended = [each.run_id for kind, each in told.told if kind == 'ended']
         self.assertEqual([first.run_id, second.run_id], ended)
         outcome = told.outcomes[first.run_id]
@@ -554,7 +554,7 @@ class AnsibleRunnerTest(Contract, NodesCase):
         threading.Thread(target=self.freeze, args=(node,)).start()
         begun = time.monotonic()
         told = self.carried_out(self.runner(), self.batch(task))
-        self.assertLess(time.monotonic() - begun, 60)
+        self.assertLess(time.monotonic() - begun, 300)
         outcome = told.outcomes[task.run_id]
         self.assertEqual(('compute-0',), outcome.succeeded)
         self.assertEqual(['compute-1'], list(outcome.failed))
