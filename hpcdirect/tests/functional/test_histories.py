@@ -29,10 +29,12 @@ from hpcdirect.blueprints.model import Role
 from hpcdirect.exception import Invalid
 from hpcdirect.planning import desired
 from hpcdirect.planning import elements
+from hpcdirect.tests.functional import soak
 from hpcdirect.tests.functional import tracing
 from hpcdirect.tests.unit.planning import world
 
-EXAMPLES = int(os.environ.get('HPCDIRECT_EXAMPLES', '20000'))
+EXAMPLES = int(os.environ.get('HPCDIRECT_EXAMPLES')
+               or (5000 if soak.SLOW else 20000))
 SETTINGS = hypothesis.settings(
     max_examples=EXAMPLES, deadline=None, database=None,
     suppress_health_check=list(hypothesis.HealthCheck))
