@@ -71,10 +71,14 @@ def of(command: str, cluster: str, name: str, *options: str) -> list[str]:
     """A command about something of a cluster.
 
     :param command: such as "user delete".
-    :param name: '' when the options say what it is about.
     """
-    return [*_hpc(*command.split()), *options,
-            *_named(cluster, *([name] if name else []))]
+    return [*_hpc(*command.split()), *options, *_named(cluster, name)]
+
+
+def add_users(cluster: str, file: str) -> list[str]:
+    """``user create``, of all in a table."""
+    return [*_hpc('user', 'create'), *_options({'from-csv': file}),
+            *_named(cluster)]
 
 
 def compared(cluster: str, before: int, after: int) -> list[str]:

@@ -86,6 +86,15 @@ class Page(views.HorizonTemplateView):
         return response
 
 
+class Asked(Page):
+    """A page that is posted to: it shows what is asked for."""
+
+    def post(self, request: http.HttpRequest, **words: Any
+             ) -> http.HttpResponse:
+        """Show it."""
+        return self.render_to_response(self.get_context_data(**words))
+
+
 class Poll(generic.View):
     """What has changed on a page that is open, as JSON.
 
@@ -126,6 +135,12 @@ def fragment(name: str, context: Mapping[str, Any],
     return found
 
 
+def key(request: http.HttpRequest, *what: str) -> str:
+    """What is kept under, for who asks alone."""
+    whose = (request.user.id, request.user.project_id, *what)
+    return 'hpc-' + hashlib.sha256(repr(whose).encode()).hexdigest()
+
+
 #: Seconds for which a form's blueprint is kept, and what of it.
 _KEPT_FOR = 3600
 _KEPT = ('name', 'version', 'label', 'parameters', 'backends', 'allowed')
@@ -140,12 +155,11 @@ def blueprint(request: http.HttpRequest, hpc: proxy.Proxy, name: str
 
     :param name: ``name`` or ``name@version``.
     """
-    whose = (request.user.id, request.user.project_id, name)
-    key = 'hpc-' + hashlib.sha256(repr(whose).encode()).hexdigest()
+    place = key(request, 'blueprint', name)
     kept: Mapping[str, Any] | None = (
-        cache.cache.get(key) if request.method == 'POST' else None)
+        cache.cache.get(place) if request.method == 'POST' else None)
     if kept is None:
         found = hpc.get_blueprint(name)
         kept = {word: found[word] for word in _KEPT}
-        cache.cache.set(key, kept, _KEPT_FOR)
+        cache.cache.set(place, kept, _KEPT_FOR)
     return kept

@@ -81,8 +81,7 @@ def add_users(cluster: str, users: Mapping[str, Any], file: str) -> Wish:
 
     :param file: what the command calls it.
     """
-    return Wish({'users': users}, commands.of(
-        'user create', cluster, '', f'--from-csv={file}'))
+    return Wish({'users': users}, commands.add_users(cluster, file))
 
 
 def switch_user(cluster: str, form: Form) -> Wish:

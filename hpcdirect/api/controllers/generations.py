@@ -77,7 +77,7 @@ def _cloning(services: Services, forbidden: str, state: State) -> str:
     :param forbidden: why none may be made at all.
     """
     if forbidden or state['deleted']:
-        return forbidden or 'It was to go.'
+        return forbidden or 'This generation is that the cluster goes.'
     try:
         services.catalogue.blueprint(
             f'{state["blueprint"]}@{state["version"]}')

@@ -27,8 +27,8 @@ from hpcdirect.client.osc import label
 from hpcdirect.client.osc import values
 
 _SHOWN = ('generation', 'operation', 'status', 'user_id', 'user_name',
-          'blueprint', 'blueprint_version', 'parameters', 'node_groups',
-          'elements', 'deleted', 'created_at')
+          'deployment_id', 'blueprint', 'blueprint_version', 'parameters',
+          'node_groups', 'elements', 'deleted', 'created_at')
 
 
 class ListGeneration(base.Lister):

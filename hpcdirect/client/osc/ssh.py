@@ -124,27 +124,27 @@ class SshCluster(Reaching):
         cluster = self.api.get_cluster(parsed_args.cluster)
         target, user = self.place(cluster, parsed_args.node,
                                   parsed_args.login_user)
-        if parsed_args.print_only:
-            file = kept(cluster.id)
-            remember(file, places.known_hosts([target]))
-            argv = [*arguments(target, user, str(file),
-                               parsed_args.identity),
+        with knowing(target, parsed_args.print_only and cluster.id) as file:
+            argv = [*arguments(target, user, file, parsed_args.identity),
                     *_said(parsed_args.command)]
-            self.app.stdout.write(f'{shlex.join(argv)}\n')
-            return
-        with knowing(target) as file:
-            self.exit_code = _run([
-                *arguments(target, user, str(file), parsed_args.identity),
-                *_said(parsed_args.command)])
+            if parsed_args.print_only:
+                self.app.stdout.write(f'{shlex.join(argv)}\n')
+            else:
+                self.exit_code = _run(argv)
 
 
 @contextlib.contextmanager
-def knowing(target: Place) -> Iterator[pathlib.Path]:
-    """A file of known hosts that is there for as long as it is used."""
-    with tempfile.TemporaryDirectory(prefix='hpc-ssh-') as folder:
-        file = pathlib.Path(folder, 'known_hosts')
+def knowing(target: Place, kept_for: str = '') -> Iterator[str]:
+    """A file of known hosts that is there for as long as it is used.
+
+    :param kept_for: the cluster for which it stays, when its use comes later.
+    """
+    with contextlib.ExitStack() as stack:
+        file = kept(kept_for) if kept_for else pathlib.Path(
+            stack.enter_context(tempfile.TemporaryDirectory(
+                prefix='hpc-ssh-')), 'known_hosts')
         remember(file, places.known_hosts([target]))
-        yield file
+        yield str(file)
 
 
 def accounts(api: Any, cluster_id: str, asked: str | None

@@ -57,32 +57,30 @@ class OpenCluster(ssh.Reaching):
         cluster = self.api.get_cluster(parsed_args.cluster)
         page = _page(cluster, parsed_args.output)
         target, user = self.place(cluster, None, parsed_args.login_user)
-        port = parsed_args.port or _free()
+        port = _claimed(parsed_args.port)
         options = (
             '-N', '-o', 'ExitOnForwardFailure=yes', '-o',
             'ServerAliveInterval=30', '-L',
             f'127.0.0.1:{port}:[{page.hostname}]:'
             f'{page.port or _PORTS[page.scheme]}')
         here = page._replace(netloc=f'127.0.0.1:{port}').geturl()
-        if parsed_args.print_only:
-            file = ssh.kept(cluster.id)
-            ssh.remember(file, places.known_hosts([target]))
-            argv = ssh.arguments(target, user, str(file),
-                                 parsed_args.identity, *options)
-            self.app.stdout.write(f'{shlex.join(argv)}\n')
-            self.say(f'While it runs, the page is at {here}')
-            return
-        with contextlib.suppress(KeyboardInterrupt), ssh.knowing(
-                target) as file, _Tunnel(ssh.arguments(
-                    target, user, str(file), parsed_args.identity,
-                    *options)) as tunnel:
-            if tunnel.stands(port):
-                self.app.stdout.write(f'{here}\n')
-                self.app.stdout.flush()
-                self.say('Ctrl-C ends it.')
-                if not parsed_args.no_browser:
-                    webbrowser.open(here)
-            self.exit_code = tunnel.wait()
+        with ssh.knowing(target, parsed_args.print_only and cluster.id
+                         ) as file:
+            argv = ssh.arguments(target, user, file, parsed_args.identity,
+                                 *options)
+            if parsed_args.print_only:
+                self.app.stdout.write(f'{shlex.join(argv)}\n')
+                self.say(f'While it runs, the page is at {here}')
+                return
+            with contextlib.suppress(KeyboardInterrupt), _Tunnel(
+                    argv) as tunnel:
+                if tunnel.stands(port):
+                    self.app.stdout.write(f'{here}\n')
+                    self.app.stdout.flush()
+                    self.say('Ctrl-C ends it.')
+                    if not parsed_args.no_browser:
+                        webbrowser.open(here)
+                self.exit_code = tunnel.wait()
 
 
 class _Tunnel:
@@ -130,11 +128,10 @@ def _page(cluster: resources.Cluster, name: str | None
     if name is None and len(found) == 1:
         name = next(iter(found))
     if name not in found:
-        there = ', '.join(sorted(found))
+        there = ', '.join(sorted(found)) or 'none'
         raise exceptions.CommandError(
-            (f'{name} is no page of cluster {cluster.name}' if name
-             else f'Say which page of cluster {cluster.name} is meant')
-            + (f'; there are {there}' if there else '; it has none'))
+            (f'Cluster {cluster.name} has no page {name}' if name
+             else 'Say which page to open') + f'; its pages: {there}')
     return _url(found[name])
 
 
@@ -152,10 +149,19 @@ def _url(text: str) -> urllib.parse.SplitResult:
                                   'could lead to')
 
 
-def _free() -> int:
-    """A port that nobody has just now."""
+def _claimed(port: int | None) -> int:
+    """This port, or one that is free.
+
+    :raises CommandError: somebody has it: what answers there is not ours.
+    """
     with socket.socket() as one:
-        one.bind(('127.0.0.1', 0))
+        # One that was in use a moment ago is free.
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind(('127.0.0.1', port or 0))
+        except OSError as exc:
+            raise exceptions.CommandError(
+                f'--port {port}: {exc.strerror}') from exc
         return int(one.getsockname()[1])
 
 

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""hpc cluster ssh and config: real ssh, through a real host on the way."""
+"""hpc cluster ssh, open and config: real ssh, by way of a real host."""
 
 import functools
 import http.server

@@ -131,6 +131,10 @@ class PagesTest(base.UiTest):
                      '/project/hpc_blueprints/none/launch'):
             self.assertEqual(404, page.goto(path).status, path)
             expect(page.locator('#hpc [role=alert]')).to_contain_text('none')
+        # A blueprint may be called as a part of ours is.
+        self.assertEqual(404, page.goto(
+            '/project/hpc_blueprints/choices/launch').status)
+        expect(page.locator('#hpc [role=alert]')).to_contain_text('choices')
         for path in ('%2e%2e', '%2e%2e%3Fx', 'a%3Ffields=id', '-a', 'a%23'):
             self.assertEqual(404, page.goto(
                 f'/project/hpc_clusters/{path}/delete').status, path)

@@ -16,8 +16,9 @@ from hpcdirect.dashboard.panels.blueprints import views
 
 urlpatterns = [
     path('', views.Index.as_view(), name='index'),
-    path('choices/<hpc:source>', views.Choices.as_view(), name='choices'),
     path('<hpc:blueprint>/', views.Detail.as_view(), name='detail'),
     path('<hpc:blueprint>/launch', views.Launch.as_view(), name='launch'),
     path('<hpc:blueprint>/review', views.Review.as_view(), name='review'),
+    # Last, since a blueprint may be called so.
+    path('choices/<hpc:source>', views.Choices.as_view(), name='choices'),
 ]

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
-import hashlib
 import re
 from typing import Any
 import uuid
@@ -235,8 +234,7 @@ def _review(form: _Form, plan: Mapping[str, Any] | None) -> dict[str, Any]:
 class Choices(generic.View):
     """What the cloud offers for a field, as JSON; the service is not asked.
 
-    Who has typed nothing yet has not asked for it: it is loaded when somebody
-    comes to the field, and kept for some seconds.
+    A script asks when somebody comes to the field.
     """
 
     def get(self, request: http.HttpRequest, source: str
@@ -244,9 +242,8 @@ class Choices(generic.View):
         """Ask the cloud once."""
         if source not in choices.SOURCES:
             raise http.Http404
-        whose = (request.user.id, request.user.project_id, source)
-        key = 'hpc-choices-' + hashlib.sha256(repr(whose).encode()).hexdigest()
-        found = cache.cache.get(key)
+        place = pages.key(request, 'choices', source)
+        found = cache.cache.get(place)
         if found is None:
             try:
                 found = [dataclasses.asdict(one) for one in choices.offered(
@@ -256,5 +253,5 @@ class Choices(generic.View):
                     horizons.ServiceCatalogException):
                 # A form can be filled in without.
                 found = []
-            cache.cache.set(key, found, _CHOICES_FOR)
+            cache.cache.set(place, found, _CHOICES_FOR)
         return http.JsonResponse({'choices': found})

@@ -131,7 +131,7 @@ def _number(text: str) -> int:
     return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
-class Plan(pages.Page):
+class Plan(pages.Asked):
     """What a wish would do, before anything is done."""
 
     template_name = 'hpcdirect/plan.html'
@@ -143,13 +143,8 @@ class Plan(pages.Page):
             return {'cluster': cluster, 'page_title': cluster['name']}
         return planned(hpc, cluster, wish)
 
-    def post(self, request: http.HttpRequest, **words: Any
-             ) -> http.HttpResponse:
-        """Show it."""
-        return self.render_to_response(self.get_context_data(**words))
 
-
-class UserTable(pages.Page):
+class UserTable(pages.Asked):
     """Accounts from a table that somebody pasted."""
 
     template_name = Plan.template_name
@@ -174,11 +169,6 @@ class UserTable(pages.Page):
             {'name': name, 'keys': [], **users[name]} for name in users],
             **planned(hpc, cluster, wishes.add_users(
                 cluster['name'], users, _TABLE))}
-
-    def post(self, request: http.HttpRequest, **words: Any
-             ) -> http.HttpResponse:
-        """Show what it would do."""
-        return self.render_to_response(self.get_context_data(**words))
 
 
 def planned(hpc: proxy.Proxy, cluster: Mapping[str, Any],
@@ -205,7 +195,7 @@ class Apply(generic.View):
         return shortcuts.redirect(reverse(_DETAIL, args=[cluster]))
 
 
-class Settings(pages.Page):
+class Settings(pages.Asked):
     """All parameters, to be changed; leads to a plan."""
 
     template_name = 'hpcdirect/settings.html'
@@ -234,11 +224,6 @@ class Settings(pages.Page):
                 return found
         return {**shown, 'sections': form_layout.sections(
             schema, data, reading.errors)}
-
-    def post(self, request: http.HttpRequest, **words: Any
-             ) -> http.HttpResponse:
-        """Show what it would do."""
-        return self.render_to_response(self.get_context_data(**words))
 
 
 class Label(generic.View):

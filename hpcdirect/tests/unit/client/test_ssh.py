@@ -16,6 +16,7 @@ import getpass
 import os
 import pathlib
 import shlex
+import socket
 import stat
 
 from hpcdirect.client import places
@@ -143,16 +144,21 @@ class SshTest(base.ClientTest):
             self.assertEqual((1, ''), (code, out), value)
             self.assertIn('no address that a tunnel', err)
         for argv, more, words in (
-                (['nix'], {}, 'nix is no page of cluster demo; there are '
+                (['nix'], {}, 'Cluster demo has no page nix; its pages: '
                  'prometheus'),
-                (['controller'], {}, 'no page'),
-                ([], {'kind': 'text'}, 'it has none')):
+                (['controller'], {}, 'no page controller'),
+                ([], {'kind': 'text'}, 'its pages: none')):
             code, out, err = self.opened('http://h/', *argv, **more)
             self.assertEqual((1, ''), (code, out), argv)
             self.assertIn(words, err)
         code, out, err = self.opened('http://h/', '--port', '0')
         self.assertNotEqual(0, code)
         self.assertIn('0 is no port', err)
+        with socket.create_server(('127.0.0.1', 0)) as others:
+            port = str(others.getsockname()[1])
+            code, out, err = self.opened('http://h/', '--port', port)
+        self.assertEqual((1, ''), (code, out))
+        self.assertIn(f'--port {port}: Address already in use', err)
 
     def test_nothing_strange_reaches_ssh(self):
         for login in ({'address': '-oProxyCommand=evil'},
