@@ -10,11 +10,12 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Tests that take minutes: all of them in a soak, some of them each day.
+"""Tests that take minutes: all of them in a soak, by turns otherwise.
 
-What never runs in CI is found broken when it is needed. So those that take
-less than five minutes run there by turns. On a machine that is too slow for
-all the others (tools/test.sh says so), the longest of those do.
+What never runs in CI is found broken when it is needed, and all of them would
+be too much for it. So a run has as many as fit into its minutes
+(``HPCDIRECT_LONG``; tools/test.sh goes by how quick the machine is), and each
+day begins with another of them.
 """
 
 import os
@@ -23,38 +24,46 @@ import unittest
 
 #: Whether all are wanted: tox -e soak.
 SOAK = bool(os.environ.get('HPCDIRECT_SOAK'))
-#: Whether the machine is slow.
-SLOW = bool(os.environ.get('HPCDIRECT_SLOW'))
-#: Which run together, a day each, by the day of the year. At most one of a
-#: day is in test_elements, which one worker has (tools/workers.yaml).
-DAYS = (('groups', 'mpi'), ('users', 'genomics'), ('molecular-dynamics',),
-        ('changes', 'engineering'), ('program', 'metrics'))
-#: The same for the longest of those that run each day, on a slow machine.
-SLOW_DAYS = (('reversal',), ('slurm',), ('damage',), ('people', 'deploy'),
-             ('failpoints',))
+#: Minutes of these in one run.
+MINUTES = int(os.environ.get('HPCDIRECT_LONG') or 20)
+#: The minutes that each takes on two cores, other tests beside it. Long ones
+#: and those of one worker (tools/workers.yaml) lie apart.
+LONG = {
+    'reversal': 8, 'groups': 4, 'order': 4, 'mpi': 4,
+    'failpoints': 5, 'program': 4, 'people': 3, 'changes': 4,
+    'slurm': 8, 'matrix': 6, 'users': 4, 'genomics': 4,
+    'damage': 4, 'ports': 4, 'check': 3, 'molecular-dynamics': 4,
+    'metrics': 4, 'engineering': 4}
+
+
+def chosen(names, minutes, first):
+    """Those of a run: from the first on, as many as fit, one at least.
+
+    :param names: name -> minutes.
+    :param minutes: that there are for them.
+    :param first: place of the first one; any number.
+    """
+    left, found = minutes, []
+    order = list(names)
+    first %= len(order)
+    for name in order[first:] + order[:first]:
+        if not found or names[name] <= left:
+            found.append(name)
+            left -= names[name]
+    return found
+
 
 _SAID = os.environ.get('HPCDIRECT_TURN')
-_DAY = time.gmtime().tm_yday
-TODAY = (_SAID,) if _SAID else (
-    SLOW_DAYS[_DAY % len(SLOW_DAYS)] if SLOW else DAYS[_DAY % len(DAYS)])
+TODAY = [_SAID] if _SAID else chosen(LONG, MINUTES, time.gmtime().tm_yday)
 
 #: Decorates a test that runs in a soak only.
 only = unittest.skipUnless(SOAK, 'takes minutes: tox -e soak')
 
 
 def in_turn(name):
-    """Decorate a test that runs in a soak, and on its day."""
-    return _turn(name, DAYS, SOAK)
-
-
-def unless_slow(name):
-    """Decorate a long test, which has its day on a slow machine."""
-    return _turn(name, SLOW_DAYS, SOAK or not SLOW)
-
-
-def _turn(name, days, always):
-    if not any(name in those for those in days):
-        raise ValueError(f'{name} has no day')
+    """Decorate a test that runs in a soak, and when it is its turn."""
+    if name not in LONG:
+        raise ValueError(f'{name} is not in the list')
     return unittest.skipUnless(
-        always or name in TODAY, f'today it is {" and ".join(TODAY)}; '
+        SOAK or name in TODAY, f'this time: {", ".join(TODAY)}; '
         f'HPCDIRECT_TURN={name} runs it')

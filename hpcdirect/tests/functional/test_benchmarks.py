@@ -51,7 +51,7 @@ def run(name, *arguments):
 
 class OrderTest(testtools.TestCase):
 
-    @soak.unless_slow('deploy')
+    @soak.in_turn('order')
     def test_deploy(self):
         if os.geteuid() != 0 or checks.lacking():
             self.skipTest('machines need root')

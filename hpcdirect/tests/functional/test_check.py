@@ -20,6 +20,7 @@ import testtools
 
 from hpcdirect.tests.functional import nodes
 from hpcdirect.tests.functional import service
+from hpcdirect.tests.functional import soak
 from hpcdirect.tests.functional import stacked
 
 
@@ -56,6 +57,7 @@ class CheckTest(testtools.TestCase):
         machine = nodes.Machine(self.service, self.cluster['id'], node)
         return pathlib.Path(f'/proc/{machine.init()}/root/var/lib')
 
+    @soak.in_turn('check')
     def test_drift_is_named_and_mended(self):
         cluster, done = self.asked('check')
         self.assertEqual(('ACTIVE', 'SUCCEEDED'),

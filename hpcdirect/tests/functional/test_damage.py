@@ -81,7 +81,7 @@ def damages(record):
                      package)
 
 
-@soak.unless_slow('damage')
+@soak.in_turn('damage')
 @unittest.skipUnless(os.geteuid() == 0, 'needs root to make nodes')
 class DamageTest(unittest.TestCase):
 

@@ -19,7 +19,7 @@ from hpcdirect.tests.functional import test_elements
 NAMES = ('ann', 'bob', 'eve', 'ida', 'joe', 'kim', 'leo', 'max', 'tom', 'zoe')
 
 
-@soak.unless_slow('people')
+@soak.in_turn('people')
 class UsersElementTest(test_elements.Case):
 
     slots = ('node-0',)

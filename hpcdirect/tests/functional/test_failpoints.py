@@ -41,7 +41,7 @@ DELETE = ('rpc.cast/before', 'backend.delete/after',
           'db.ledger.Ledger.finish/before')
 
 
-@soak.unless_slow('failpoints')
+@soak.in_turn('failpoints')
 @testtools.skipIf(os.geteuid() != 0, 'machines need root')
 class FailpointsTest(testtools.TestCase):
 

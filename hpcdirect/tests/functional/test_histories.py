@@ -34,7 +34,7 @@ from hpcdirect.tests.functional import tracing
 from hpcdirect.tests.unit.planning import world
 
 EXAMPLES = int(os.environ.get('HPCDIRECT_EXAMPLES')
-               or (5000 if soak.SLOW else 20000))
+               or (20000 if soak.SOAK else 5000))
 SETTINGS = hypothesis.settings(
     max_examples=EXAMPLES, deadline=None, database=None,
     suppress_health_check=list(hypothesis.HealthCheck))

@@ -226,6 +226,7 @@ class MatrixTest(testtools.TestCase):
         self.assertGreater(happened, 0.9 * len(faults), '\n'.join(
             str(fault) for fault in faults if not fault.happened))
 
+    @soak.in_turn('matrix')
     def test_conductors(self):
         places = self.live().places
         self.reached(places)

@@ -31,6 +31,7 @@ from hpcdirect.conductor.holds import Holds
 from hpcdirect.db import leases
 from hpcdirect.tests.functional import databases
 from hpcdirect.tests.functional import service
+from hpcdirect.tests.functional import soak
 from hpcdirect.tests.functional import test_turns
 from hpcdirect.tests.functional.local_bed import wait_for
 
@@ -223,6 +224,7 @@ class NumbersTest(Case):
         self.assertTrue(scraped(self.port)['hpcdirect_build_info'])
 
 
+@soak.in_turn('ports')
 class PortsTest(Case):
     """Who listens where."""
 

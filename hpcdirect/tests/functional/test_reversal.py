@@ -166,7 +166,7 @@ class ReversalCase:
                                          snapshot.program({})))
 
 
-@soak.unless_slow('reversal')
+@soak.in_turn('reversal')
 @testtools.skipIf(os.geteuid() != 0, 'machines need root')
 class ReversalTest(ReversalCase, testtools.TestCase):
     """On machines of this host."""
