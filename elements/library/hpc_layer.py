@@ -108,6 +108,8 @@ APT = ['apt-get', '-qq', '-y', '--no-install-recommends',
        '-o', 'Dpkg::Options::=--force-unsafe-io',
        '-o', 'Dpkg::Options::=--force-confdef',
        '-o', 'Dpkg::Options::=--force-confold',
+       # what is to go need not be installed anew before
+       '-o', 'Dpkg::Options::=--force-remove-reinstreq',
        '-o', 'Dpkg::Use-Pty=0',
        '-o', 'DPkg::Lock::Timeout=120']
 
@@ -147,15 +149,31 @@ def save(path, value):
 
 def installed(states=WHOLE):
     """Names of the packages that are installed, or in any of these states."""
-    lines = run('dpkg-query', '-W', '-f',
-                '${db:Status-Abbrev}${Package}\n').splitlines()
-    return {line[3:] for line in lines if line[1] in states}
+    return {line[3:] for line in listed() if line[1] in states}
+
+
+def spoilt():
+    """Names of those that dpkg was unpacking when it was killed.
+
+    It neither configures nor removes them; they have to be installed anew.
+    """
+    return {line[3:] for line in listed() if line[2] == 'R'}
+
+
+def listed():
+    """dpkg's three letters for the state of each package, and its name."""
+    return run('dpkg-query', '-W', '-f',
+               '${db:Status-Abbrev}${Package}\n').splitlines()
 
 
 def apt(*words):
-    """Run apt-get, on packages that an earlier run may have left half done."""
+    """Run apt-get, on packages that an earlier run may have left half done.
+
+    What dpkg cannot configure then, apt-get tells of, or installs anew.
+    """
     with quiet():
-        run('dpkg', '--force-confdef', '--force-confold', '--configure', '-a')
+        run('dpkg', '--force-confdef', '--force-confold', '--configure', '-a',
+            check=False)
         run(*APT, *words)
 
 
@@ -257,11 +275,12 @@ def install(wanted, archives, node):
     node['installing'] = {'packages': sorted(installed(THERE)),
                           'accounts': sorted(accounts())}
     save(NODE, node)
+    words = ['install', '--reinstall', *sorted(spoilt()), *missing]
     try:
-        apt('install', *missing)
+        apt(*words)
     except Problem:  # perhaps only the lists are old or not there
         run(*APT, 'update')
-        apt('install', *missing)
+        apt(*words)
     finally:
         brought(node)
     return ['installed ' + name for name in missing]
