@@ -23,6 +23,7 @@ from typing import Any
 from hpcdirect.context import RequestContext
 from hpcdirect.db import clusters
 from hpcdirect.exception import Forbidden
+from hpcdirect.planning import revisions
 from hpcdirect.policies import Enforcer
 from hpcdirect.policies import clusters as policies
 from hpcdirect.states import Operation
@@ -34,12 +35,14 @@ def _state(operation: Operation) -> Callable[[Any], Exception | None]:
 
 #: What is done -> the rules that are asked, and what stands in its way.
 _ASKED: Mapping[str, tuple[
-    tuple[str, ...], Callable[[Any], Exception | None]]] = {
+    tuple[str, ...], Callable[[Any], Exception | str | None]]] = {
     'update': ((policies.UPDATE,), _state(Operation.UPDATE)),
     'retry': ((policies.UPDATE,), _state(Operation.RETRY)),
     'check': ((policies.UPDATE,), _state(Operation.CHECK)),
     'repair': ((policies.UPDATE,), _state(Operation.REPAIR)),
     'cancel': ((policies.UPDATE,), _state(Operation.CANCEL)),
+    'clone': ((policies.CREATE,),
+              lambda row: revisions.GOING if row.desired['deleted'] else None),
     'label': ((policies.UPDATE,), lambda row: None),
     'protect': ((policies.UPDATE,), clusters.leaving),
     'expire': ((policies.UPDATE, policies.DELETE), lambda row: None),

@@ -28,6 +28,7 @@ from hpcdirect.db.models import Deployment
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
+from hpcdirect.planning import revisions
 from hpcdirect.planning.desired import State
 from hpcdirect.policies import clusters as policies
 
@@ -115,6 +116,9 @@ def model(services: Services, context: RequestContext,
                                                   found.generation)
         _signed(services, found.generation, found.desired, deployments,
                 '$.clone.cluster')
-        return found, found.desired
-    return found, kept(services, found, asked['generation'],
-                       '$.clone.generation')
+        state, where = found.desired, '$.clone.cluster'
+    else:
+        where = '$.clone.generation'
+        state = kept(services, found, asked['generation'], where)
+    revisions.alive(state, where)
+    return found, state

@@ -31,6 +31,8 @@ from hpcdirect.planning import desired
 from hpcdirect.planning.desired import State
 from hpcdirect.planning.updates import Site
 
+GOING = 'The cluster was to be deleted then; an earlier generation is left.'
+
 
 def moved(state: State, aim: State, blueprint: Blueprint, site: Site,
           highest: Mapping[str, int]) -> State:
@@ -45,7 +47,7 @@ def moved(state: State, aim: State, blueprint: Blueprint, site: Site,
         machine of it may still carry.
     :raises Invalid: with all that stands in the way.
     """
-    _alive(aim)
+    alive(aim, '$.generation')
     new = copy.deepcopy(aim)
     there = {slot['name']: slot['incarnation']
              for slots in state['groups'].values() for slot in slots}
@@ -65,10 +67,10 @@ def cloned(state: State, blueprint: Blueprint, given: Mapping[str, Any]
            ) -> State:
     """The state of a new cluster that is to be like another.
 
+    :param state: of one that was to stay; see :func:`alive`.
     :param given: parameters that are to be otherwise.
     :raises Invalid: with every finding about them.
     """
-    _alive(state)
     values = parameters.check(blueprint, {**state['parameters'], **given})
     new = desired.recounted(state, blueprint, values, given)
     new.pop('name', None)
@@ -153,7 +155,7 @@ def _still(entry: Mapping[str, Any], before: Blueprint, after: Blueprint
         or all(use.element.name != entry['name'] for use in before.elements)
 
 
-def _alive(state: State) -> None:
+def alive(state: State, where: str) -> None:
+    """Pass, or raise Invalid: nothing can be like what is to go."""
     if state['deleted']:
-        raise Invalid([Finding('the cluster was to be deleted then',
-                               '$.generation')])
+        raise Invalid([Finding(GOING, where)])

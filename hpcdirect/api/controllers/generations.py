@@ -26,6 +26,7 @@ from hpcdirect.db import generations
 from hpcdirect.exception import NotFound
 from hpcdirect.planning import composition
 from hpcdirect.planning import differences
+from hpcdirect.planning import revisions
 from hpcdirect.planning.desired import State
 from hpcdirect.planning.differences import Revision
 from hpcdirect.policies import clusters as policies
@@ -77,7 +78,7 @@ def _cloning(services: Services, forbidden: str, state: State) -> str:
     :param forbidden: why none may be made at all.
     """
     if forbidden or state['deleted']:
-        return forbidden or 'This generation is that the cluster goes.'
+        return forbidden or revisions.GOING
     try:
         services.catalogue.blueprint(
             f'{state["blueprint"]}@{state["version"]}')

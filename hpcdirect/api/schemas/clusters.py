@@ -179,6 +179,7 @@ _ALLOWED = common.closed({
     for word in allowed.WORDS
 }, description='What the caller may do with it now. label stands for name, '
    'description and tags, protect for its protection, expire for expires_at, '
+   'clone for another cluster like it, '
    'update for all other changes, users too.')
 
 SHOW = common.closed({

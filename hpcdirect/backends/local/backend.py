@@ -30,6 +30,7 @@ import time
 from oslo_config import cfg
 
 from hpcdirect.backends import base
+from hpcdirect.backends.local import alone
 from hpcdirect.backends.local import cgroups
 from hpcdirect.backends.local import checks
 from hpcdirect.backends.local import mounts
@@ -264,17 +265,17 @@ class LocalBackend(base.Backend):
         wanted = record.wanted()
         old = [path.name for path in self._folders(record.cluster_id)]
         with futures.ThreadPoolExecutor(_TOGETHER) as pool:
-            list(pool.map(lambda name: self._machine(
+            alone.each(pool, lambda name: self._machine(
                 record, name, None).remove(), [
-                    name for name in old if name not in wanted]))
+                    name for name in old if name not in wanted])
             if record.deleted:
                 self._forget(record)
                 return
             lower = self._lower(record)
             self._mirror.serve(network.MIRROR, self._conf.mirror_port)
-            faults = dict(pool.map(
-                lambda slot: self._boot(record, slot, lower[slot.group]),
-                wanted.values()))
+            faults = dict(alone.each(
+                pool, lambda slot: self._boot(
+                    record, slot, lower[slot.group]), wanted.values()))
         self._fault(record.cluster_id, record.serial, {
             name: fault for name, fault in faults.items() if fault})
 

@@ -6,7 +6,8 @@
 #   boot.sh join NAME                               as its first process
 #   boot.sh enter NAME                              in its namespaces
 # "start" enters the control groups first, so that everything of the machine
-# is in them from its first instruction. GROUP is its folder in the unified
+# is in them from its first instruction; until then its standard input is a
+# lock of who starts it (alone.py). GROUP is its folder in the unified
 # hierarchy, others are of version 1.
 set -eu
 action=$1
@@ -22,7 +23,8 @@ if [ "$action" = start ]; then
     for old in "$@"; do
         echo $$ > "$old/cgroup.procs"
     done
-    exec setsid --fork sh "$0" keep "$python" "$root" "$name" "$space" "$group"
+    exec setsid --fork sh "$0" keep "$python" "$root" "$name" "$space" \
+        "$group" < /dev/null
 fi
 
 if [ "$action" = keep ]; then

@@ -22,13 +22,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Iterator
 import contextlib
-import fcntl
 import hashlib
 import os
 import pathlib
 import subprocess
-import threading
 
+from hpcdirect.backends.local import alone
 from hpcdirect.backends.local import mirror
 from hpcdirect.backends.local import mounts
 from hpcdirect.exception import BackendError
@@ -55,9 +54,6 @@ UseDNS no
 MaxStartups 200:30:400
 MaxSessions 100
 """
-# A thread's open lock, handed to its children: one that outlives us keeps it
-# until it ends, and nobody works in a folder that it still writes to.
-_HELD = threading.local()
 _WANTS = 'etc/systemd/system/multi-user.target.wants'
 
 
@@ -188,8 +184,7 @@ class Images:
             yield None
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(f'{path}.lock', 'w') as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with alone.holding(path.with_name(f'{path.name}.lock')):
             if path.is_dir():
                 yield None
                 return
@@ -197,19 +192,11 @@ class Images:
                 if left.is_dir():
                     mounts.remove(left)
             new = path.with_suffix('.new')
-            _HELD.locks = [*_locks(), lock.fileno()]
-            try:
-                yield new
-            finally:
-                _HELD.locks.pop()
+            yield new
             new.rename(path)
 
     def _proxy(self) -> str:
         return f'http://127.0.0.1:{self._mirror.serve("127.0.0.1", 0)}'
-
-
-def _locks() -> list[int]:
-    return getattr(_HELD, 'locks', [])
 
 
 def _digest(*parts: str) -> str:
@@ -240,10 +227,8 @@ def _chroot(root: pathlib.Path, command: list[str]) -> None:
 
 
 def _run(command: list[str], what: str, **environment: str) -> None:
-    done = subprocess.run(
-        command, capture_output=True, text=True, errors='replace',
-        stdin=subprocess.DEVNULL, env={**os.environ, **environment},
-        pass_fds=_locks())
+    done = alone.run(command, stdin=subprocess.DEVNULL,
+                     env={**os.environ, **environment})
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise BackendError(plugin='local', reason=(

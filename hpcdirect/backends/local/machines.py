@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from oslo_config import cfg
 
 from hpcdirect.backends.base import Slot
+from hpcdirect.backends.local import alone
 from hpcdirect.backends.local import boot
 from hpcdirect.backends.local import cgroups
 from hpcdirect.backends.local import mounts
@@ -155,13 +156,13 @@ class Machine:
         failpoint('booting')
         with (self.folder / 'console').open('wb') as console:
             # It returns at once: the machine is no child of ours, but in
-            # its control groups already.
+            # its control groups already, and has no lock of ours any more.
             subprocess.run(
                 ['sh', str(_BOOT), 'start', sys.executable,
                  str(self.root), self.slot, self.space,
                  *map(str, cgroups.folders(self.key))],
-                stdin=subprocess.DEVNULL, stdout=console, stderr=console,
-                check=True, close_fds=True)
+                stdin=alone.innermost(), stdout=console, stderr=console,
+                check=True)
 
     def _mount_disk(self, lower: list[str]) -> None:
         """Its own files over those that it shares, which seem its own."""

@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 import pathlib
 import re
-import subprocess
 
+from hpcdirect.backends.local import alone
 from hpcdirect.backends.local import boot
 from hpcdirect.exception import BackendError
 
@@ -35,11 +35,10 @@ def clear(folder: pathlib.Path) -> None:
     :raises BackendError: something stays mounted.
     """
     for point in below(folder):
-        done = subprocess.run(['umount', '--', point], capture_output=True)
+        done = alone.run(['umount', '--', point])
         if done.returncode:
             # Busy: out of sight is enough, the kernel lets go of it later.
-            subprocess.run(['umount', '-l', '--', point],
-                           capture_output=True)
+            alone.run(['umount', '-l', '--', point])
     left = below(folder)
     if left:
         raise BackendError(plugin='local', reason=(
@@ -55,9 +54,8 @@ def remove(folder: pathlib.Path) -> None:
         return
     clear(folder)
     # rm's own guard holds even where a mount comes while it works.
-    done = subprocess.run(
-        ['rm', '-rf', '--one-file-system', '--', str(folder)],
-        capture_output=True, text=True, errors='replace')
+    done = alone.run(
+        ['rm', '-rf', '--one-file-system', '--', str(folder)])
     if done.returncode:
         raise BackendError(plugin='local', reason=(
             f'{folder} cannot be deleted: '

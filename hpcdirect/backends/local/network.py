@@ -21,18 +21,16 @@ cluster's machines do not reach another's.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from collections.abc import Iterator
 import contextlib
-import fcntl
 import hashlib
 import ipaddress
 import json
 import os
 import pathlib
-import subprocess
 import sys
 
 from hpcdirect.backends import base
+from hpcdirect.backends.local import alone
 from hpcdirect.backends.local import boot
 from hpcdirect.backends.local.records import Record
 from hpcdirect.exception import BackendError
@@ -43,7 +41,7 @@ MIRROR = '169.254.77.1'
 PREFIX = 'hpcd'
 _TAG = 'hpcdirect'
 _NET = pathlib.Path('/sys/class/net')
-_LOCK = '/run/hpcdirect-network.lock'
+_LOCK = pathlib.Path('/run/hpcdirect-network.lock')
 
 _INOTIFY = pathlib.Path('/proc/sys/fs/inotify/max_user_instances')
 # systemd and sshd take about five of them for each machine.
@@ -92,8 +90,7 @@ def run(command: list[str], given: str = '', check: bool = True) -> str:
     :raises BackendError: it failed, with what it said.
     """
     try:
-        done = subprocess.run(command, input=given, capture_output=True,
-                              text=True, errors='replace')
+        done = alone.run(command, input=given)
     except OSError as exc:
         raise BackendError(plugin='local', reason=(
             f'{command[0]} cannot be run: {exc.strerror}.')) from exc
@@ -155,12 +152,9 @@ def _alias(name: str) -> str:
     return ''
 
 
-@contextlib.contextmanager
-def choosing() -> Iterator[None]:
+def choosing() -> contextlib.AbstractContextManager[None]:
     """Nobody else on this machine chooses a subnet meanwhile."""
-    with open(_LOCK, 'w') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return alone.holding(_LOCK)
 
 
 def free_subnet(network: str, taken: Iterable[str]) -> str:

@@ -14,16 +14,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import contextlib
 import dataclasses
-import fcntl
 import ipaddress
 import json
 import pathlib
 from typing import Any
 
 from hpcdirect.backends import base
+from hpcdirect.backends.local import alone
 from hpcdirect.backends.local import checks
 from hpcdirect.backends.local import mounts
 from hpcdirect.exception import BackendError
@@ -134,23 +133,15 @@ class Records:
         with contextlib.suppress(OSError):
             folder.rmdir()
 
-    @contextlib.contextmanager
-    def lock(self, name: str) -> Iterator[None]:
+    def lock(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Nobody else, in this process or another, holds *name* meanwhile."""
-        with self._open(name) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+        return alone.holding(self._lock(name))
 
     def locked(self, name: str) -> bool:
         """Whether somebody holds *name* just now."""
-        with self._open(name) as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
+        return alone.held(self._lock(name))
 
-    def _open(self, name: str) -> Any:
+    def _lock(self, name: str) -> pathlib.Path:
         folder = self._path / 'locks'
         folder.mkdir(parents=True, exist_ok=True)
-        return (folder / name).open('w')
+        return folder / name

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import shlex
+import signal
 import socket
 import subprocess
 import time
@@ -72,6 +73,8 @@ class OpenCluster(ssh.Reaching):
                 self.app.stdout.write(f'{shlex.join(argv)}\n')
                 self.say(f'While it runs, the page is at {here}')
                 return
+            # No tunnel outlives the command.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
             with contextlib.suppress(KeyboardInterrupt), _Tunnel(
                     argv) as tunnel:
                 if tunnel.stands(port):

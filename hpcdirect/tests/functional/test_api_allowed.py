@@ -29,6 +29,8 @@ CALLS = {
     'delete': ('DELETE', CLUSTER, None),
     **{word: ('POST', f'{CLUSTER}/deployments', {'operation': word})
        for word in ('retry', 'check', 'repair', 'cancel')},
+    'clone': ('POST', '/v1/clusters',
+              {'clone': {'cluster': 'demo'}}),
 }
 #: Who asks, and whether policy lets them change something.
 CALLERS = {'admin': True, 'manager': True, 'member': True, 'reader': False,
@@ -45,6 +47,7 @@ class AllowedTest(testtools.TestCase):
     def setUp(self):
         super().setUp()
         self.api = self.useFixture(Api())
+        self.twins = itertools.count()
         self.ident = self.api.create()['id']
         rows.converged(self.api.database, self.ident)
         with self.api.database.read() as session:
@@ -63,8 +66,9 @@ class AllowedTest(testtools.TestCase):
     def said(self, roles):
         answer = self.api.call('GET', CLUSTER, roles=roles)
         self.assertEqual(200, answer.status, answer.body)
-        (listed,) = self.api.call('GET', '/v1/clusters?fields=allowed',
-                                  roles=roles).json['clusters']
+        (listed,) = self.api.call(
+            'GET', '/v1/clusters?name=demo&fields=allowed',
+            roles=roles).json['clusters']
         self.assertEqual(answer.json['allowed'], listed['allowed'])
         return answer.json['allowed']
 
@@ -75,13 +79,17 @@ class AllowedTest(testtools.TestCase):
                 said = self.said(roles)
                 self.assertEqual(set(CALLS), set(said))
                 for word, (method, path, body) in CALLS.items():
+                    if word == 'clone':
+                        body = {**body, 'name': f'twin-{next(self.twins)}'}
                     answer = self.api.call(method, path, body, roles=roles)
                     case = (state, roles, word, answer.body)
                     if answer.status < 300:
                         self.assertEqual('', said[word], case)
                         self.put(*state)
                     else:
-                        self.assertIn(answer.status, (403, 409), case)
-                        self.assertEqual(answer.json['errors'][0]['detail'],
-                                         said[word], case)
-                        self.assertEqual(may, answer.status == 409, case)
+                        self.assertEqual(
+                            403 if not may else 400 if word == 'clone'
+                            else 409, answer.status, case)
+                        self.assertEqual(
+                            answer.json['errors'][0]['detail'].removeprefix(
+                                '$.clone.cluster: '), said[word], case)

@@ -220,7 +220,7 @@ class GenerationTests(Case):
             answer.status, answer.json['node_groups'][1]['count']))
         for wrong, where in (({'cluster': self.ident}, '$.clone.cluster'),
                              ({'cluster': self.ident, 'generation': 3},
-                              '$.generation')):
+                              '$.clone.generation')):
             answer = self.api.call('POST', '/v1/clusters', {
                 'name': 'x', 'clone': wrong})
             self.assertEqual({where}, set(answer.findings))

@@ -97,23 +97,27 @@ class SshTest(sshd_nodes.NodesCase):
         self.told(titled_outputs=[{
             'name': 'page', 'title': 'A page', 'description': '',
             'kind': 'url', 'value': f'http://127.0.0.1:{there}/word'}])
-        opening = subprocess.Popen(
-            [sys.executable, '-c', SHELL, '--os-cloud', 'test', 'hpc',
-             'cluster', 'open', 'demo', '--no-browser', '--user', 'root',
-             '--identity', str(self.folder / 'key')],
-            stdout=subprocess.PIPE, text=True, env=self.environment,
-            stdin=subprocess.DEVNULL)
-        self.addCleanup(opening.wait)
-        self.addCleanup(opening.kill)
-        self.addCleanup(opening.stdout.close)
-        here = opening.stdout.readline().strip()
-        self.assertNotIn(str(there), here)
-        with urllib.request.urlopen(here, timeout=300) as answer:
-            self.assertEqual(b'told', answer.read())
-        opening.send_signal(signal.SIGINT)
-        self.assertEqual(0, opening.wait(300))
-        with self.assertRaises(OSError):
-            urllib.request.urlopen(here, timeout=300)
+        # Whoever runs the tests in the background has it ignored.
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(
+            signal.SIGINT, signal.default_int_handler))
+        for end in (signal.SIGINT, signal.SIGTERM):
+            opening = subprocess.Popen(
+                [sys.executable, '-c', SHELL, '--os-cloud', 'test', 'hpc',
+                 'cluster', 'open', 'demo', '--no-browser', '--user', 'root',
+                 '--identity', str(self.folder / 'key')],
+                stdout=subprocess.PIPE, text=True, env=self.environment,
+                stdin=subprocess.DEVNULL)
+            self.addCleanup(opening.wait)
+            self.addCleanup(opening.kill)
+            self.addCleanup(opening.stdout.close)
+            here = opening.stdout.readline().strip()
+            self.assertNotIn(str(there), here)
+            with urllib.request.urlopen(here, timeout=300) as answer:
+                self.assertEqual(b'told', answer.read())
+            opening.send_signal(end)
+            self.assertEqual(0, opening.wait(300))
+            with self.assertRaises(OSError):
+                urllib.request.urlopen(here, timeout=300)
 
     def serving(self, folder):
         """The port of a web server of the files in a folder."""

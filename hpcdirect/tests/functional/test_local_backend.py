@@ -17,6 +17,7 @@ import contextlib
 import http.server
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -26,6 +27,7 @@ import threading
 import urllib.error
 import urllib.request
 
+import fixtures
 from oslo_config import cfg
 import testtools
 
@@ -47,7 +49,8 @@ ROOT = pathlib.Path(__file__).parents[3]
 
 #: A service that asks for machines and can be killed at any moment.
 SERVICE = '''
-import sys, time
+import os, sys, time
+sys.executable = os.environ.get('HPCT_PYTHON', sys.executable)
 from hpcdirect.tests.functional import local_bed as bed
 given = bed.Bed()
 given.state, given.backends = sys.argv[1], []
@@ -59,6 +62,13 @@ while True:
     backend.observe(sys.argv[2])
     time.sleep(0.05)
 '''
+
+#: A program that takes its time to begin, once, when it is asked for that.
+SLOW = """#!/bin/sh
+case "$*" in *"{word}"*) ! mkdir {folder}/once 2> /dev/null \\
+    || cat {folder}/fifo;; esac
+exec {program} "$@"
+"""
 
 BAKER = '''
 import pathlib, sys
@@ -512,6 +522,34 @@ class EndTest(LocalTest):
             backend.delete(ref)
             bed.gone(backend, ref)
 
+    def test_what_a_killed_service_has_begun_is_waited_for(self):
+        for program, word in ((sys.executable, 'space'), ('ip', '-n hpcd'),
+                              ('mount', 'overlay'), ('sh', 'start')):
+            request = bed.request('head-0', public_key=self.bed.public_key)
+            folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+            name = pathlib.Path(program).name
+            (folder / name).write_text(SLOW.format(
+                word=word, folder=folder, program=shutil.which(program)))
+            (folder / name).chmod(0o755)
+            os.mkfifo(folder / 'fifo')
+            process = self._service(
+                request, PATH=f'{folder}:{os.environ["PATH"]}',
+                **({'HPCT_PYTHON': str(folder / name)}
+                   if program == sys.executable else {}))
+            # It opens as soon as the program is there.
+            with (folder / 'fifo').open('w'):
+                self._kill(process)
+                # Whoever works on the cluster now waits for it.
+                self.assertTrue(self.backend._records.locked(
+                    request.cluster_id), word)
+                self.backend.ensure(request)
+            machines = bed.machines(bed.settled(
+                self.backend, request.cluster_id))
+            self.assertEqual('head-0', self.run_on(
+                machines['head-0'], 'hostname'), word)
+            self.backend.delete(request.cluster_id)
+            bed.gone(self.backend, request.cluster_id)
+
     def test_machines_outlive_the_service(self):
         request = bed.request('head-0', public_key=self.bed.public_key)
         process = self._service(request)
@@ -582,13 +620,13 @@ class EndTest(LocalTest):
                   if path.exists()]
         return [*mounted, *map(str, [*links, *spaces, *groups])]
 
-    def _service(self, request):
+    def _service(self, request, **environment):
         process = subprocess.Popen(
             [sys.executable, '-c', SERVICE, str(self.bed.state),
              request.cluster_id, request.public_key,
              *(slot.name for slot in request.slots)],
             stdout=subprocess.PIPE, text=True, start_new_session=True,
-            env={**os.environ, 'PYTHONPATH': str(ROOT)})
+            env={**os.environ, 'PYTHONPATH': str(ROOT), **environment})
         self.addCleanup(self._kill, process)
         self.assertEqual('begun\n', process.stdout.readline())
         return process
