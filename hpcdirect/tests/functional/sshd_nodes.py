@@ -159,6 +159,7 @@ class NodesCase(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
+        super().setUpClass()
         os.makedirs('/run/sshd', exist_ok=True)
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix='hd-'))
         cls.addClassCleanup(shutil.rmtree, cls.folder, True)

@@ -280,6 +280,21 @@ class PagesTest(base.UiTest):
         # What was done to it meanwhile is told all the same.
         expect(page.locator('#hpc-done')).to_contain_text('create')
         self.picture(page, 'monitoring-silent')
+        page.route('**/numbers*', lambda route: route.fulfill(json={
+            'at': '2026-01-01T00:01:00Z', 'x': [1767225600, 1767225660],
+            'deployments': [], 'metrics': [{
+                'name': 'cpu', 'unit': 'share', 'reason': '', 'series': [
+                    {'node': 'head-0', 'name': '', 'y': [.25, .5]},
+                    {'node': 'compute-0', 'name': '', 'y': [.75, None]}]}]}))
+        page.reload()
+        # The last there are, until somebody points at others.
+        legend = page.locator('[data-metric=cpu] .u-value')
+        expect(legend).to_contain_text(['2026', '50 %', '75 %'])
+        over = page.locator('[data-metric=cpu] .u-over')
+        over.hover(position={'x': 2, 'y': 20})
+        expect(legend).to_contain_text(['2026', '25 %', '75 %'])
+        page.mouse.move(0, 0)
+        expect(legend).to_contain_text(['2026', '50 %', '75 %'])
 
     def test_nothing_is_inline_that_horizon_has_not(self):
         made = self.active()

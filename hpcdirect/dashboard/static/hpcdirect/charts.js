@@ -40,17 +40,28 @@
     return `${Number(shown.toPrecision(3))} ${steps[place]}`.trim();
   }
 
+  // What the legend tells: what is pointed at, else the last there is.
+  const told = (say) => (chart, number, place, index) => say(
+    Number.isInteger(index) ? number : known(chart.data[place] || []));
+
+  const known = (numbers) => numbers.findLast((number) => number !== null);
+
   function options(figure, metric) {
     const ink = getComputedStyle(figure).color;
+    const place = figure.querySelector('.hpc-chart');
     const axis = {stroke: ink, grid: {stroke: 'rgba(128, 128, 128, .2)'}};
     return {
-      width: figure.querySelector('.hpc-chart').clientWidth,
+      width: place.clientWidth,
       height: HEIGHT,
-      series: [{}, ...metric.series.map((one, place) => ({
+      series: [{
+        label: place.dataset.time,
+        value: told((moment) => (moment
+          ? new Date(1000 * moment).toLocaleString() : '–')),
+      }, ...metric.series.map((one, number) => ({
         label: named(one),
-        stroke: COLOURS[place % COLOURS.length],
-        dash: place < COLOURS.length ? [] : [6, 3],
-        value: (chart, number) => value(number, metric.unit),
+        stroke: COLOURS[number % COLOURS.length],
+        dash: number < COLOURS.length ? [] : [6, 3],
+        value: told((found) => value(found, metric.unit)),
       }))],
       axes: [axis, {...axis, size: 70,
         values: (chart, ticks) => ticks.map((one) => value(one, metric.unit))}],
@@ -83,8 +94,7 @@
       const last = document.createElement('td');
       name.scope = 'row';
       name.textContent = named(one);
-      last.textContent = value(
-        one.y.findLast((number) => number !== null), metric.unit);
+      last.textContent = value(known(one.y), metric.unit);
       row.append(name, last);
       return row;
     });
@@ -98,18 +108,18 @@
     if (metric.reason) return;
     table(figure, metric);
     const data = [x, ...metric.series.map((one) => one.y)];
-    const known = charts.get(metric.name);
+    const drawn = charts.get(metric.name);
     const labels = metric.series.map(named).join('\n');
-    if (known && known.labels === labels) {
-      known.chart.setData(data);
+    if (drawn && drawn.labels === labels) {
+      drawn.chart.setData(data);
       return;
     }
-    if (known) known.chart.destroy();
+    if (drawn) drawn.chart.destroy();
     charts.set(metric.name, {
       labels, chart: new uPlot(options(figure, metric), data, place)});
   }
 
-  function told(at) {
+  function aged(at) {
     const place = document.getElementById('hpc-age');
     const moment = new Date(at);
     place.textContent = at
@@ -123,7 +133,7 @@
   document.querySelectorAll('[data-poll]').forEach((place) => {
     place.addEventListener('hpc-numbers', (event) => {
       const found = event.detail;
-      told(found.at);
+      aged(found.at);
       done = found.deployments.map((one) => ({
         begin: Date.parse(one.created_at) / 1000,
         end: (one.finished_at ? Date.parse(one.finished_at) : Date.now())
