@@ -234,6 +234,5 @@ class UiTest(testtools.TestCase):
 
     def _gone(self, hpc, name):
         for cluster in hpc.clusters(name=name):
-            hpc.wait(hpc.wait(cluster, timeout=60), timeout=60)
-            if hpc.get_cluster(cluster.id).status != 'DELETED':
+            if cluster.status != 'DELETING':
                 hpc.delete_cluster(cluster.id)

@@ -281,11 +281,13 @@ class PagesTest(base.UiTest):
         expect(page.locator('#hpc-done')).to_contain_text('create')
         self.picture(page, 'monitoring-silent')
         page.route('**/numbers*', lambda route: route.fulfill(json={
-            'at': '2026-01-01T00:01:00Z', 'x': [1767225600, 1767225660],
-            'deployments': [], 'metrics': [{
-                'name': 'cpu', 'unit': 'share', 'reason': '', 'series': [
-                    {'node': 'head-0', 'name': '', 'y': [.25, .5]},
-                    {'node': 'compute-0', 'name': '', 'y': [.75, None]}]}]}))
+            'wait': 60, 'numbers': {
+                'at': '2026-01-01T00:01:00Z', 'x': [1767225600, 1767225660],
+                'deployments': [], 'metrics': [{
+                    'name': 'cpu', 'unit': 'share', 'reason': '', 'series': [
+                        {'node': 'head-0', 'name': '', 'y': [.25, .5]},
+                        {'node': 'node-0', 'name': '', 'y': [.75, None]}]}]}
+        }))
         page.reload()
         # The last there are, until somebody points at others.
         legend = page.locator('[data-metric=cpu] .u-value')
