@@ -100,7 +100,7 @@ class CostTest(testtools.TestCase):
             self.skipTest('MariaDB is not installed')
         said = run('in_flight.py', '--clusters', '4', '--seconds', '6')
         self.assertRegex(said, (
-            r'claims meanwhile 0; timers at most [34], queue at most \d; a '
+            r'claims meanwhile 0; timers at most [0-4], queue at most \d; a '
             r'delete in the middle took \d'))
         self.assertNotIn('the conductor said', said)
 

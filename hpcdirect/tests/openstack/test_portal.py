@@ -19,7 +19,6 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 import urllib.request
 
@@ -204,7 +203,7 @@ class PortalTest(cloud.CloudCase, base.UiTest):
         here = opening.stdout.readline().strip()
         with urllib.request.urlopen(f'{here}-/ready', timeout=60) as answer:
             self.assertIn(b'Prometheus', answer.read())
-        opening.send_signal(signal.SIGINT)
+        opening.terminate()
         self.assertEqual(0, opening.wait(60))
 
     def a_layer_that_fails_at_first(self):

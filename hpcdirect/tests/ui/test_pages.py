@@ -280,12 +280,13 @@ class PagesTest(base.UiTest):
         # What was done to it meanwhile is told all the same.
         expect(page.locator('#hpc-done')).to_contain_text('create')
         self.picture(page, 'monitoring-silent')
+        head = [.25, .5]
         page.route('**/numbers*', lambda route: route.fulfill(json={
-            'wait': 60, 'numbers': {
+            'wait': 1, 'numbers': {
                 'at': '2026-01-01T00:01:00Z', 'x': [1767225600, 1767225660],
                 'deployments': [], 'metrics': [{
                     'name': 'cpu', 'unit': 'share', 'reason': '', 'series': [
-                        {'node': 'head-0', 'name': '', 'y': [.25, .5]},
+                        {'node': 'head-0', 'name': '', 'y': head},
                         {'node': 'node-0', 'name': '', 'y': [.75, None]}]}]}
         }))
         page.reload()
@@ -297,6 +298,11 @@ class PagesTest(base.UiTest):
         expect(legend).to_contain_text(['2026', '25 %', '75 %'])
         page.mouse.move(0, 0)
         expect(legend).to_contain_text(['2026', '50 %', '75 %'])
+        head[1] = .6
+        expect(legend).to_contain_text(['2026', '60 %', '75 %'])
+        page.click('[data-metric=cpu] summary')
+        expect(page.locator('[data-metric=cpu] details td')).to_have_text(
+            ['60 %', '75 %'])
 
     def test_nothing_is_inline_that_horizon_has_not(self):
         made = self.active()

@@ -98,7 +98,7 @@
       row.append(name, last);
       return row;
     });
-    figure.querySelector('tbody').replaceChildren(...rows);
+    figure.querySelector('details tbody').replaceChildren(...rows);
   }
 
   function draw(figure, metric, x) {
