@@ -52,7 +52,7 @@ echo "unit tests ${unit} s, all $(($(date +%s) - started)) s"
 totals=$(stestr last || true)
 left=$(stestr last --subunit | subunit2pyunit 2>&1 \
     | grep -c 'no minutes were left' || true)
-[ "$left" = 0 ] || echo "no minutes were left for $left classes of tests"
+[ "$left" = 0 ] || echo "no minutes were left for $left tests, or classes of them"
 passed=$(awk '/ - Passed:/ {print $3}' <<<"$totals")
 broken=$(awk '/ - (Failed|Unexpected Success):/ {n += $NF} END {print n + 0}' <<<"$totals")
 [ -n "$passed" ] || { echo "stestr counted no test"; exit 1; }
