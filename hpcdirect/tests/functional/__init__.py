@@ -26,7 +26,7 @@ UNTIL = float(os.environ.get('HPCDIRECT_UNTIL') or 'inf')
 # Benchmarks use what is here as well, and take as long as they take.
 if not os.environ.get('HPCDIRECT_SOAK') \
         and pathlib.Path(sys.argv[0]).parent.name != 'benchmarks':
-    faulthandler.dump_traceback_later(50 * 60, exit=True)
+    faulthandler.dump_traceback_later(60 * 60, exit=True)
 
 
 def _in_time(_):
