@@ -20,11 +20,14 @@ from collections.abc import Mapping
 import functools
 from typing import Any
 
+from hpcdirect.api.services import Services
 from hpcdirect.context import RequestContext
 from hpcdirect.db import clusters
 from hpcdirect.exception import Forbidden
+from hpcdirect.exception import NotFound
+from hpcdirect.exception import Unread
 from hpcdirect.planning import revisions
-from hpcdirect.policies import Enforcer
+from hpcdirect.planning.desired import State
 from hpcdirect.policies import clusters as policies
 from hpcdirect.states import Operation
 
@@ -35,20 +38,18 @@ def _state(operation: Operation) -> Callable[[Any], Exception | None]:
 
 #: What is done -> the rules that are asked, and what stands in its way.
 _ASKED: Mapping[str, tuple[
-    tuple[str, ...], Callable[[Any], Exception | str | None]]] = {
+    tuple[str, ...], Callable[[Any], Exception | None]]] = {
     'update': ((policies.UPDATE,), _state(Operation.UPDATE)),
     'retry': ((policies.UPDATE,), _state(Operation.RETRY)),
     'check': ((policies.UPDATE,), _state(Operation.CHECK)),
     'repair': ((policies.UPDATE,), _state(Operation.REPAIR)),
     'cancel': ((policies.UPDATE,), _state(Operation.CANCEL)),
-    'clone': ((policies.CREATE,),
-              lambda row: revisions.GOING if row.desired['deleted'] else None),
     'label': ((policies.UPDATE,), lambda row: None),
     'protect': ((policies.UPDATE,), clusters.leaving),
     'expire': ((policies.UPDATE, policies.DELETE), lambda row: None),
     'delete': ((policies.DELETE,), _state(Operation.DELETE)),
 }
-WORDS = tuple(_ASKED)
+WORDS = (*_ASKED, 'clone')
 
 
 class Allowed:
@@ -57,10 +58,12 @@ class Allowed:
     :param context: who asks.
     """
 
-    def __init__(self, policy: Enforcer, context: RequestContext) -> None:
-        self._policy, self._context = policy, context
-        # Rules look at the project alone: a list asks once for each.
+    def __init__(self, services: Services, context: RequestContext) -> None:
+        self._services, self._context = services, context
+        # Rules look at the project alone: a list asks once for each, and for
+        # each blueprint.
         self._forbidden = functools.cache(self._refused)
+        self._missing = functools.cache(self._not_found)
 
     def of(self, cluster: Any) -> dict[str, str]:
         """What is done -> why it would be refused, a sentence; or ''.
@@ -73,7 +76,17 @@ class Allowed:
                        for rule in rules]
             found[word] = next(filter(None, refused), '') or str(
                 refusal(cluster) or '')
+        found['clone'] = self.clone(cluster.project_id, cluster.desired)
         return found
+
+    def clone(self, project_id: str | None, state: State) -> str:
+        """Why no cluster may be made as one was wanted, a sentence; or ''.
+
+        :param project_id: in which it would be made.
+        """
+        return self.create(project_id) or (
+            revisions.GOING if state['deleted'] else
+            self._missing(f'{state["blueprint"]}@{state["version"]}'))
 
     def create(self, project_id: str | None) -> str:
         """Why no cluster may be made in a project, a sentence; or ''."""
@@ -81,8 +94,15 @@ class Allowed:
 
     def _refused(self, rule: str, project_id: str) -> str:
         try:
-            self._policy.authorize(self._context, rule,
+            self._services.policy.authorize(self._context, rule,
                                    {'project_id': project_id})
         except Forbidden as exc:
+            return str(exc)
+        return ''
+
+    def _not_found(self, blueprint: str) -> str:
+        try:
+            self._services.catalogue.blueprint(blueprint)
+        except (NotFound, Unread) as exc:
             return str(exc)
         return ''

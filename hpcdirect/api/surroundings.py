@@ -48,8 +48,7 @@ def of(session: orm.Session, services: Services, rows: Sequence[Any],
     logins = _logins(rows, known) if 'login' in wanted else {}
     found = surroundings.of(
         session, {row.id: logins.get(row.id, '') for row in rows}, wanted)
-    caller = Allowed(services.policy,
-                     pecan.request.environ['hpcdirect.context'])
+    caller = Allowed(services, pecan.request.environ['hpcdirect.context'])
     around = {}
     for row in rows:
         blueprint = known[_ref(row)] if known else None

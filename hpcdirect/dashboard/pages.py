@@ -136,7 +136,7 @@ def fragment(name: str, context: Mapping[str, Any],
 
 
 def key(request: http.HttpRequest, *what: str) -> str:
-    """What is kept under, for who asks alone."""
+    """The cache's key of something that is for the user who asks alone."""
     whose = (request.user.id, request.user.project_id, *what)
     return 'hpc-' + hashlib.sha256(repr(whose).encode()).hexdigest()
 

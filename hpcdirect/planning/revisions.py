@@ -31,7 +31,8 @@ from hpcdirect.planning import desired
 from hpcdirect.planning.desired import State
 from hpcdirect.planning.updates import Site
 
-GOING = 'The cluster was to be deleted then; an earlier generation is left.'
+#: Why nothing can be like a generation in which its cluster goes.
+GOING = ('The cluster is deleted in this generation; take an earlier one.')
 
 
 def moved(state: State, aim: State, blueprint: Blueprint, site: Site,

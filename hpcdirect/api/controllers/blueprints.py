@@ -50,7 +50,7 @@ class Blueprints(Resource):
 
 
 def _allowed(asked: Resource) -> dict[str, str]:
-    may = allowed.Allowed(asked.services.policy, asked.context)
+    may = allowed.Allowed(asked.services, asked.context)
     return {'create': may.create(asked.project)}
 
 

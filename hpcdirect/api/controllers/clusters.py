@@ -79,7 +79,7 @@ class Clusters(Resource):
             around = surroundings.of(session, self.services,
                                      listing.rows, fields)
         base = pecan.request.application_url
-        may = allowed.Allowed(self.services.policy, self.context)
+        may = allowed.Allowed(self.services, self.context)
         return {**self.answer(
             'clusters', listing, lambda row: fields.view(
                 row, around[row.id], base), query),

@@ -26,7 +26,6 @@ from hpcdirect.db import generations
 from hpcdirect.exception import NotFound
 from hpcdirect.planning import composition
 from hpcdirect.planning import differences
-from hpcdirect.planning import revisions
 from hpcdirect.planning.desired import State
 from hpcdirect.planning.differences import Revision
 from hpcdirect.policies import clusters as policies
@@ -54,37 +53,16 @@ class Generations(Resource):
             attempts = generations.attempts(
                 session, found.id, [row.generation for row in listing.rows]
             ) if 'attempt' in fields.around else {}
-        forbidden = _forbidden(self)
+        may = allowed.Allowed(self.services, self.context)
 
         def around(row: Any) -> schema.Around:
             """What its fields need; what no field asked for is not read."""
             return schema.Around(
                 attempts.get(row.generation) if attempts else None,
-                _cloning(self.services, forbidden, row.desired)
+                may.clone(self.project, row.desired)
                 if 'clone' in fields.around else '')
         return self.answer('generations', listing, lambda row: fields.view(
             row, around(row)), query)
-
-
-def _forbidden(asked: Resource) -> str:
-    """Why who asks may make no cluster, a sentence; or ''."""
-    return allowed.Allowed(asked.services.policy, asked.context).create(
-        asked.project)
-
-
-def _cloning(services: Services, forbidden: str, state: State) -> str:
-    """Why no cluster may be made as one was wanted, a sentence; or ''.
-
-    :param forbidden: why none may be made at all.
-    """
-    if forbidden or state['deleted']:
-        return forbidden or revisions.GOING
-    try:
-        services.catalogue.blueprint(
-            f'{state["blueprint"]}@{state["version"]}')
-    except NotFound as exc:
-        return str(exc)
-    return ''
 
 
 class Generation(Resource):
@@ -111,8 +89,9 @@ class Generation(Resource):
             this = self._revision(row.desired)
             return schema.view(
                 row, schema.Around(
-                    attempts.get(row.generation), _cloning(
-                        self.services, _forbidden(self), row.desired)), this,
+                    attempts.get(row.generation), allowed.Allowed(
+                        self.services, self.context).clone(
+                            self.project, row.desired)), this,
                 None if other is None else differences.between(
                     self._revision(other.desired), this))
 

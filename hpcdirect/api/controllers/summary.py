@@ -69,7 +69,7 @@ class Summary(Resource):
             machines = nodes.counts(session, project)
             lately = deployments.lately(session, project, _LATELY)
         url = pecan.request.application_url
-        may = allowed.Allowed(self.services.policy, self.context)
+        may = allowed.Allowed(self.services, self.context)
         return {
             'clusters': counts, 'nodes': machines._asdict(),
             **{name: [schema.CLUSTER.view(row, around[row.id], url)

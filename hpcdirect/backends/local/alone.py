@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-
 """Nobody else does it meanwhile, nor what a killed service has left at work.
 
 A service that is killed leaves programs behind that it has started, and one of

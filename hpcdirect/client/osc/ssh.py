@@ -124,7 +124,8 @@ class SshCluster(Reaching):
         cluster = self.api.get_cluster(parsed_args.cluster)
         target, user = self.place(cluster, parsed_args.node,
                                   parsed_args.login_user)
-        with knowing(target, parsed_args.print_only and cluster.id) as file:
+        with knowing(target, cluster.id if parsed_args.print_only else ''
+                     ) as file:
             argv = [*arguments(target, user, file, parsed_args.identity),
                     *_said(parsed_args.command)]
             if parsed_args.print_only:

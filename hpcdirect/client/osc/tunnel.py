@@ -65,8 +65,9 @@ class OpenCluster(ssh.Reaching):
             f'127.0.0.1:{port}:[{page.hostname}]:'
             f'{page.port or _PORTS[page.scheme]}')
         here = page._replace(netloc=f'127.0.0.1:{port}').geturl()
-        with ssh.knowing(target, parsed_args.print_only and cluster.id
-                         ) as file:
+        with ssh.knowing(
+                target, cluster.id if parsed_args.print_only else ''
+                ) as file:
             argv = ssh.arguments(target, user, file, parsed_args.identity,
                                  *options)
             if parsed_args.print_only:

@@ -13,10 +13,12 @@
 """What the API says that a caller may do is what it lets the caller do."""
 
 import itertools
+import shutil
 
 import testtools
 
 from hpcdirect.db import models
+from hpcdirect.tests.functional import local_bed
 from hpcdirect.tests.functional import rows
 from hpcdirect.tests.functional.api import Api
 
@@ -93,3 +95,17 @@ class AllowedTest(testtools.TestCase):
                         self.assertEqual(
                             answer.json['errors'][0]['detail'].removeprefix(
                                 '$.clone.cluster: '), said[word], case)
+
+    def test_clone_of_what_is_in_no_source(self):
+        (blueprint,) = self.api.folder.glob('**/blueprint.yaml')
+        shutil.rmtree(blueprint.parent)
+        # What the sources hold is looked at once a second.
+        said = local_bed.wait_for(lambda: self.said('member')['clone'])
+        self.assertIn('small@', said)
+        (kept,) = self.api.call('GET', f'{CLUSTER}/generations').json[
+            'generations']
+        self.assertEqual(said, kept['allowed']['clone'])
+        answer = self.api.call('POST', '/v1/clusters', {
+            'name': 'twin', 'clone': {'cluster': 'demo'}})
+        self.assertGreaterEqual(answer.status, 400, answer.body)
+        self.assertIn('small@', answer.json['errors'][0]['detail'])

@@ -38,6 +38,7 @@ from hpcdirect.backends.local import LocalBackend
 from hpcdirect.backends.local import network
 from hpcdirect.conf import local as options
 from hpcdirect.planning import reserved
+from hpcdirect.tests.functional import local_bed
 from hpcdirect.tests.functional import soak
 from hpcdirect.trials import difference
 from hpcdirect.trials import snapshot
@@ -320,12 +321,14 @@ class RelayTest(Case):
                        'CONNECT evil-deb.debian.org:443',
                        f'GET http://{network.MIRROR}/etc/passwd',
                        'GET /acng-report.html'):
-            said = 'HTTP/1.1 503'
-            # Tests beside this one end the packages' server that all use.
-            while said.startswith('HTTP/1.1 503'):
+            def asked(wanted=wanted):
+                # Tests beside this one end the packages' server that all use.
                 said = self.ssh('compute-0', 'python3 -', text=ASK.format(
                     relay.partition(':')[0], wanted)).stdout
-            self.assertRegex(said, '^HTTP/1.[01] (403|404|406)', wanted)
+                return '' if said.startswith('HTTP/1.1 503') else said
+
+            self.assertRegex(local_bed.wait_for(asked, interval=1),
+                             '^HTTP/1.[01] (403|404|406)', wanted)
         self.assertEqual('', self.ssh('head-0', (
             'ss -Hltn sport = :3142 | grep -vF ' + relay +
             ' || true')).stdout, 'it listens nowhere else')
@@ -363,7 +366,7 @@ kill -KILL $(ps -o ppid= -p $apt) && kill -KILL $apt && pkill -KILL -x dpkg
 rm /usr/local/bin/{0} /etc/apt/apt.conf.d/99held /run/held /run/ready
 pkill -KILL -x -f 'sleep 3600'
 while pgrep 'dpkg|apt|a2enmod' > /dev/null; do sleep 0.1; done
-test -e /usr/sbin/policy-rc.d
+test -e /usr/sbin/policy-rc.d &&
 dpkg-query -W -f '${{db:Status-Abbrev}}\n' | grep -v '^ii'
 """
     #: The same for dpkg's letters for a package that is configured, and for

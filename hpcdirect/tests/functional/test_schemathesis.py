@@ -40,10 +40,10 @@ from hpcdirect.tests.functional import tracing
 from hpcdirect.tests.functional.api import Api
 from hpcdirect.tests.functional.api import basic
 
-EXAMPLES = int(os.environ.get('HPCDIRECT_SCHEMATHESIS_EXAMPLES', '30'))
+EXAMPLES = int(os.environ.get('HPCDIRECT_SCHEMATHESIS_EXAMPLES', '60'))
 #: The same for somebody who is not known.
 STRANGERS = max(5, EXAMPLES if 'HPCDIRECT_SCHEMATHESIS_EXAMPLES'
-                in os.environ else EXAMPLES // 3)
+                in os.environ else EXAMPLES // 6)
 LEAST = 5000
 #: Seconds of CPU that one request may cost.
 CAP = 1.0

@@ -23,6 +23,7 @@ import json
 import os
 import pathlib
 import sys
+import tempfile
 import uuid
 
 from keystoneauth1 import session
@@ -109,6 +110,14 @@ def service_log():
     return _STATE / 'hpcdirect.log'
 
 
+@functools.cache
+def _home():
+    """Where the commands of people keep what they keep."""
+    folder = tempfile.TemporaryDirectory(prefix='hpcdirect-home-')
+    atexit.register(folder.cleanup)
+    return folder.name
+
+
 def environment(person):
     """What the shell of that person knows."""
     return {
@@ -116,7 +125,7 @@ def environment(person):
         'OS_AUTH_URL': KEYSTONE, 'OS_USERNAME': person,
         'OS_PASSWORD': password(person), 'OS_PROJECT_NAME': PEOPLE[person],
         'OS_USER_DOMAIN_ID': 'default', 'OS_PROJECT_DOMAIN_ID': 'default',
-        'OS_IDENTITY_API_VERSION': '3', 'HOME': str(_STATE)}
+        'OS_IDENTITY_API_VERSION': '3', 'HOME': _home()}
 
 
 class UiTest(testtools.TestCase):
