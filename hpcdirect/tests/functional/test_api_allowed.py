@@ -100,7 +100,9 @@ class AllowedTest(testtools.TestCase):
         (blueprint,) = self.api.folder.glob('**/blueprint.yaml')
         shutil.rmtree(blueprint.parent)
         # What the sources hold is looked at once a second.
-        said = local_bed.wait_for(lambda: self.said('member')['clone'])
+        said = local_bed.wait_for(lambda: self.api.call(
+            'GET', CLUSTER).json['allowed']['clone'])
+        self.assertEqual(said, self.said('member')['clone'])
         self.assertIn('small@', said)
         (kept,) = self.api.call('GET', f'{CLUSTER}/generations').json[
             'generations']
