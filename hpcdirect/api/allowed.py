@@ -28,6 +28,7 @@ from hpcdirect.exception import NotFound
 from hpcdirect.exception import Unread
 from hpcdirect.planning import revisions
 from hpcdirect.planning.desired import State
+from hpcdirect.planning.desired import blueprint_ref
 from hpcdirect.policies import clusters as policies
 from hpcdirect.states import Operation
 
@@ -86,7 +87,7 @@ class Allowed:
         """
         return self.create(project_id) or (
             revisions.GOING if state['deleted'] else
-            self._missing(f'{state["blueprint"]}@{state["version"]}'))
+            self._missing(blueprint_ref(state)))
 
     def create(self, project_id: str | None) -> str:
         """Why no cluster may be made in a project, a sentence; or ''."""

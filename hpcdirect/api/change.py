@@ -144,7 +144,7 @@ def blueprint_at(services: Services, state: State) -> Blueprint:
 
     :raises Conflict: it is not in the catalogue any more.
     """
-    ref = f'{state["blueprint"]}@{state["version"]}'
+    ref = desired.blueprint_ref(state)
     try:
         return services.catalogue.blueprint(ref)
     except NotFound as exc:

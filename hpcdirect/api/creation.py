@@ -249,8 +249,7 @@ def _composed(services: Services, state: State) -> Blueprint:
     """The blueprint of a state, with the elements that it says."""
     try:
         return composition.composed(
-            services.catalogue.blueprint(
-                f'{state["blueprint"]}@{state["version"]}'), state,
+            services.catalogue.blueprint(desired.blueprint_ref(state)), state,
             services.catalogue.element)
     except NotFound as exc:
         raise Invalid([Finding(str(exc), '$.clone')]) from exc

@@ -28,6 +28,7 @@ from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
 from hpcdirect.keys import KeyRing
 from hpcdirect.planning.desired import State
+from hpcdirect.planning.desired import blueprint_ref
 
 
 def refuse(body: Mapping[str, Any]) -> None:
@@ -106,8 +107,7 @@ def _kept(keys: KeyRing, new: Any, old: Any) -> Any:
 
 
 def _blueprint_schema(services: Services, state: State) -> Any:
-    return services.catalogue.blueprint(
-        f'{state["blueprint"]}@{state["version"]}').parameters
+    return services.catalogue.blueprint(blueprint_ref(state)).parameters
 
 
 def _schema(services: Services, state: State, entry: Mapping[str, Any]
@@ -118,8 +118,7 @@ def _schema(services: Services, state: State, entry: Mapping[str, Any]
         if 'version' in entry:
             return services.catalogue.element(
                 f'{name}@{entry["version"]}').parameters
-        blueprint = services.catalogue.blueprint(
-            f'{state["blueprint"]}@{state["version"]}')
+        blueprint = services.catalogue.blueprint(blueprint_ref(state))
     except NotFound:
         # It was sealed when it was given.
         return {}

@@ -45,6 +45,7 @@ from hpcdirect.planning import composition
 from hpcdirect.planning import recorded as records
 from hpcdirect.planning import wanted as wanting
 from hpcdirect.planning.composition import ElementOf
+from hpcdirect.planning.desired import blueprint_ref
 from hpcdirect.planning.pins import Pins
 from hpcdirect.planning.plan import Observed
 from hpcdirect.planning.plan import Plan
@@ -221,7 +222,7 @@ class Lookout:
         :raises NotAsOrdered: it is another one here.
         :raises Unread: it cannot be read just now.
         """
-        ref = f'{state["blueprint"]}@{state["version"]}'
+        ref = blueprint_ref(state)
         try:
             blueprint = self._load(ref)
             moved = '' if state['deleted'] else self._pins.moved(

@@ -206,6 +206,11 @@ def deleted(state: State) -> State:
     return {**copy.deepcopy(state), 'deleted': True}
 
 
+def blueprint_ref(state: Mapping[str, Any]) -> str:
+    """``name@version`` of the blueprint that a state is of."""
+    return f'{state["blueprint"]}@{state["version"]}'
+
+
 def slot_names(state: State) -> list[str]:
     """Every slot wanted, group by group; none of a cluster that is to go."""
     if state['deleted']:

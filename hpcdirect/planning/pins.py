@@ -30,6 +30,7 @@ from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.exception import NotFound
 from hpcdirect.planning.composition import ElementOf
 from hpcdirect.planning.desired import State
+from hpcdirect.planning.desired import blueprint_ref
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Pins:
         if state['deleted']:
             return state
         try:
-            digest = self.blueprint_of(_ref(state)).digest
+            digest = self.blueprint_of(blueprint_ref(state)).digest
             digests = {ref: self.element_of(ref).digest
                        for ref in _elements(state)}
         except NotFound:
@@ -68,17 +69,13 @@ class Pins:
         :raises NotFound: an element is not here at all.
         """
         found = [] if state.get('digest', '') in ('', blueprint.digest) \
-            else [f'blueprint {_ref(state)}']
+            else [f'blueprint {blueprint_ref(state)}']
         found += [f'element {ref}' for ref, digest
                   in state.get('digests', {}).items()
                   if self.element_of(ref).digest != digest]
         return f'{" and ".join(found)} ' + (
             'is not what it was' if len(found) == 1
             else 'are not what they were') if found else ''
-
-
-def _ref(state: Mapping[str, Any]) -> str:
-    return f'{state["blueprint"]}@{state["version"]}'
 
 
 def _elements(state: State) -> Iterator[str]:

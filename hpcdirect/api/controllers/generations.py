@@ -27,6 +27,7 @@ from hpcdirect.exception import NotFound
 from hpcdirect.planning import composition
 from hpcdirect.planning import differences
 from hpcdirect.planning.desired import State
+from hpcdirect.planning.desired import blueprint_ref
 from hpcdirect.planning.differences import Revision
 from hpcdirect.policies import clusters as policies
 
@@ -99,8 +100,7 @@ class Generation(Resource):
         """A state with what the catalogue still knows about it."""
         catalogue = self.services.catalogue
         try:
-            blueprint = catalogue.blueprint(
-                f'{state["blueprint"]}@{state["version"]}')
+            blueprint = catalogue.blueprint(blueprint_ref(state))
             return Revision(state, blueprint, tuple(composition.listing(
                 blueprint, state, catalogue.element)))
         except NotFound:

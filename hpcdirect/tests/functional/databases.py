@@ -109,7 +109,8 @@ class SQLite(testtools.TestCase):
                 'name': name, 'project_id': 'ours', 'user_id': 'me',
                 'status': 'ACTIVE', 'blueprint': 'small',
                 'blueprint_version': '1', 'backend': 'fake',
-                'desired': {'deleted': False, 'groups': {},
+                'desired': {'blueprint': 'small', 'version': '1',
+                            'deleted': False, 'groups': {},
                             'parameters': {}}, **values})
             session.add(row)
             session.flush()

@@ -19,8 +19,10 @@ import sqlalchemy as sa
 from hpcdirect.db import models
 
 BEGIN = datetime.datetime(2026, 1, 1)
-DESIRED = {'deleted': False, 'parameters': {}, 'groups': {
-    'head': [{'name': 'head-0', 'incarnation': 1}], 'compute': []}}
+DESIRED = {
+    'blueprint': 'small', 'version': '1.2.0', 'deleted': False,
+    'parameters': {}, 'groups': {
+        'head': [{'name': 'head-0', 'incarnation': 1}], 'compute': []}}
 
 
 def moment(number):
