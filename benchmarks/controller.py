@@ -147,7 +147,8 @@ def ours(count: int, work: pathlib.Path) -> Round:
                 {role: tuple(member.name for member in those)
                  for role, those in there.members.items()},
                 there.variables or {}, facts.of_element(
-                    cluster, (), wanted, use.element.name, (), ()),
+                    cluster, blueprint.volumes, wanted, use.element.name,
+                    (), ()),
                 vault.values(there.element)))
     conf = cfg.ConfigOpts()
     options.register_opts(conf)

@@ -40,6 +40,7 @@ import uuid
 
 import fixtures
 from oslo_config import cfg
+import psutil
 import yaml
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -53,6 +54,7 @@ from hpcdirect.backends.local import LocalBackend
 from hpcdirect.conf import ansible as ansible_options
 from hpcdirect.conf import local as local_options
 from hpcdirect.runners.ansible import folder as runner_folder
+from hpcdirect.tests.functional import rabbitmq
 from hpcdirect.tests.functional import service
 
 BLUEPRINT = service.ROOT / 'blueprints' / 'slurm'
@@ -82,14 +84,18 @@ class Result:
     """One order, carried out.
 
     :param parts: seconds, by the names of PARTS.
-    :param cpu: seconds of CPU on the side of the conductor; those of the
-        machines are not in it.
+    :param cpu: seconds of CPU of conductor, backend and Ansible; those of
+        the machines are not in it.
+    :param ansible: those of Ansible and its ssh.
+    :param own: the conductor's own, from the first run to the last.
     :param load: that of this machine when it began.
     """
 
     seconds: float
     parts: dict[str, float]
     cpu: float
+    ansible: float
+    own: float
     load: float
 
 
@@ -140,6 +146,46 @@ def mpi_job(keys: Keys, address: str, port: int, host_key: str,
 
 # -- hpcdirect ------------------------------------------------------------
 
+class Pair(service.Service):
+    """An API and a conductor, processes of their own.
+
+    :ivar conductor: that process.
+    """
+
+    def _setUp(self) -> None:
+        super()._setUp()
+        self.program = service.program('api')
+        for word in ('upgrade', 'create-key'):
+            subprocess.run(
+                [sys.executable, '-c', service.program('db_manage'),
+                 *self._file, word], check=True, stdout=subprocess.DEVNULL)
+
+    @property
+    def _file(self) -> list[str]:
+        return ['--config-file', str(self.folder / 'hpcdirect.conf')]
+
+    def conduct(self) -> None:
+        """Start the conductor, and wait until it is known."""
+        with (self.folder / 'output').open('ab') as output:
+            self.conductor = subprocess.Popen(
+                [sys.executable, '-c', service.program('conductor'),
+                 *self._file], stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT, start_new_session=True)
+        self.addCleanup(self.conductor.wait, 60)
+        self.addCleanup(self.conductor.terminate)
+        while not any(
+                one['binary'] == 'hpcdirect-conductor' for one in self.get(
+                    '/v1/services', user='admin-ours')['services']):
+            if self.conductor.poll() is not None:
+                raise SystemExit(self.log())
+            time.sleep(0.2)
+
+    @property
+    def at_work(self) -> int:
+        """The process that does a conductor's work: its parent's child."""
+        return int(psutil.Process(self.conductor.pid).children()[0].pid)
+
+
 class Ours:
     """A service that lives through all runs, as services do."""
 
@@ -147,15 +193,16 @@ class Ours:
 
     def __init__(self, keys: Keys, compute: int) -> None:
         self._keys, self._compute = keys, compute
-        self._service = service.Service(
-            backend='local', **DEFAULTS,
-            local={'network': NETWORKS[self.name]})
 
     @contextlib.contextmanager
     def ready(self):
         """The service runs."""
-        with self._service:
+        with rabbitmq.RabbitMQ() as broker, Pair(
+                backend='local', **{**DEFAULTS, 'DEFAULT': {
+                    **DEFAULTS['DEFAULT'], 'transport_url': broker.url}},
+                local={'network': NETWORKS[self.name]}) as self._service:
             self._service.start()
+            self._service.conduct()
             try:
                 yield self
             finally:
@@ -164,9 +211,9 @@ class Ours:
     def order(self) -> Result:
         """One cluster, from POST to the end of the job; deleted again."""
         load, began = os.getloadavg()[0], time.time()
-        cpu = usage.cpu(self._service.process.pid, children=True)
-        self._service.create(**self._keys.parameters(self._compute))
-        cluster = self._service.settled()
+        with usage.Meter(self._service.at_work) as meter:
+            self._service.create(**self._keys.parameters(self._compute))
+            cluster = self._service.settled()
         if cluster is None or cluster['status'] != 'ACTIVE':
             raise SystemExit(f'{cluster}\n{self._service.log()}')
         active, login = time.time(), cluster['login']
@@ -176,9 +223,13 @@ class Ours:
         parts = self._parts(cluster['deployment']['id'], began)
         parts['job'] = ended - active
         parts['rest'] = ended - began - sum(parts.values())
-        cpu = usage.cpu(self._service.process.pid, children=True) - cpu
         self._delete()
-        return Result(ended - began, parts, cpu, load)
+        before, after = meter.at(began), meter.at(active)
+        first = began + parts['boot'] + parts['start']
+        played = meter.at(first)
+        verified = meter.at(first + parts['apply'] + parts['verify'])
+        return Result(ended - began, parts, sum(after) - sum(before),
+                      after[1] - played[1], verified[0] - played[0], load)
 
     def _parts(self, deployment: str, began: float) -> dict[str, float]:
         """Where the time went, from the steps and runs as recorded.
@@ -296,21 +347,22 @@ class Plain:
         """One cluster, from the boot to the end of the job; deleted."""
         load, ident = os.getloadavg()[0], str(uuid.uuid4())
         site = self._site(ident)
-        began, cpu = time.time(), usage.cpu(os.getpid(), children=True)
+        pid, began = os.getpid(), time.time()
+        cpu = usage.cpu(pid, children=True)
         machines = self._boot(ident, site)
-        booted = time.time()
+        booted, ansible = time.time(), usage.cpu(pid, children=True)
         site.nodes = [plain_ansible.Node(
             machine.slot, machine.slot.rpartition('-')[0], machine.address,
             machine.ssh.host_key, machine.ssh.host, machine.ssh.port)
             for machine in machines]
         site.converge()
         played = time.time()
+        spent = usage.cpu(pid, children=True)
         head = next(machine.ssh for machine in machines
                     if machine.slot == 'head-0')
         mpi_job(self._keys, head.host, head.port, head.host_key,
                 self._compute)
         ended = time.time()
-        cpu = usage.cpu(os.getpid(), children=True) - cpu
         self._backend.delete(ident)
         self._wait(ident, base.InfraStatus.GONE)
         marks = site.marks
@@ -319,7 +371,7 @@ class Plain:
             'apply': marks['verify'] - marks['apply'],
             'verify': marks['recap'] - marks['verify'],
             'job': ended - played, 'rest': played - marks['recap']},
-            cpu, load)
+            spent - cpu, spent - ansible, 0.0, load)
 
     def boot(self) -> None:
         """Machines come and go, so that all caches are warm."""
@@ -371,7 +423,7 @@ def line(name: str, result: Result) -> str:
     return f'{name:14}{result.seconds:6.1f}' + ''.join(
         f'{value:8.1f}' for value in (
             *(result.parts[part] for part in PARTS), result.cpu,
-            result.load))
+            result.ansible, result.own, result.load))
 
 
 def report(results: dict[str, list[Result]]) -> None:
@@ -382,6 +434,8 @@ def report(results: dict[str, list[Result]]) -> None:
         {part: statistics.median(run.parts[part] for run in runs)
          for part in PARTS},
         statistics.median(run.cpu for run in runs),
+        statistics.median(run.ansible for run in runs),
+        statistics.median(run.own for run in runs),
         statistics.median(run.load for run in runs))
         for name, runs in results.items()}
     for name, median in medians.items():
@@ -389,7 +443,16 @@ def report(results: dict[str, list[Result]]) -> None:
     ours, plain = medians[Ours.name], medians[Plain.name]
     print(f'\n{Ours.name} / {Plain.name}: '
           f'time {ours.seconds / plain.seconds:.2f}, '
-          f'cpu {ours.cpu / plain.cpu:.2f}')
+          f'cpu {ours.cpu / plain.cpu:.2f}, '
+          f'Ansible {ours.ansible / plain.ansible:.2f} (spread of plain '
+          f'{_spread(results[Plain.name]):.2f}); '
+          f'own / Ansible {ours.own / ours.ansible:.2f}')
+
+
+def _spread(runs: list[Result]) -> float:
+    """The dearest of the runs over the cheapest."""
+    costs = [run.ansible for run in runs]
+    return max(costs) / min(costs)
 
 
 def main() -> int:
@@ -410,7 +473,8 @@ def main() -> int:
         plain = stack.enter_context(Plain(keys, given.compute).ready())
         plain.boot()
         print(f'{"":15}total' + ''.join(
-            f'{name:>8}' for name in (*PARTS, 'cpu', 'load')))
+            f'{name:>8}' for name in (
+                *PARTS, 'cpu', 'ansible', 'own', 'load')))
         for number in range(given.runs):
             for each in (ours, plain)[::-1 if number % 2 else 1]:
                 result = each.order()

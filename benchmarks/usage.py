@@ -14,8 +14,11 @@
 
 from __future__ import annotations
 
+import bisect
 import os
 import pathlib
+import threading
+import time
 
 
 def cpu(pid: int, children: bool = False) -> float:
@@ -28,3 +31,41 @@ def cpu(pid: int, children: bool = False) -> float:
     fields = stat.rpartition(')')[2].split()
     return sum(map(int, fields[11:15 if children else 13])) / os.sysconf(
         'SC_CLK_TCK')
+
+
+class Meter(threading.Thread):
+    """Watches what CPU a process and its children have had, as time passes.
+
+    A child counts when it has ended.
+    """
+
+    _SECONDS = 0.05
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._pid = pid
+        self._over = threading.Event()
+        self._times: list[float] = []
+        self._seen: list[tuple[float, float]] = []
+
+    def __enter__(self) -> Meter:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
+
+    def run(self) -> None:
+        """Look, until nobody wants to know any more."""
+        while True:
+            own = cpu(self._pid)
+            self._seen.append((own, cpu(self._pid, children=True) - own))
+            self._times.append(time.time())
+            if self._over.wait(self._SECONDS):
+                return
+
+    def at(self, moment: float) -> tuple[float, float]:
+        """Seconds of CPU until a moment: its own, its children's."""
+        found = bisect.bisect_right(self._times, moment) - 1
+        return self._seen[max(0, found)]

@@ -41,6 +41,7 @@ from hpcdirect.planning import revisions
 from hpcdirect.planning import users
 from hpcdirect.planning.candidates import Candidate
 from hpcdirect.planning.desired import State
+from hpcdirect.planning.differences import Revision
 from hpcdirect.planning.updates import Site
 from hpcdirect.states import Operation
 
@@ -159,6 +160,16 @@ def composed(services: Services, blueprint: Blueprint, state: State
     :raises Conflict: one is not in the catalogue any more.
     """
     return accounts.all_told(chosen(services, blueprint, state), state)
+
+
+def revision(services: Services, state: State) -> Revision:
+    """A state, with what the catalogue still knows about it."""
+    try:
+        blueprint = services.catalogue.blueprint(desired.blueprint_ref(state))
+        return Revision(state, blueprint, tuple(composition.listing(
+            blueprint, state, services.catalogue.element)))
+    except NotFound:
+        return Revision(state)
 
 
 def chosen(services: Services, blueprint: Blueprint, state: State

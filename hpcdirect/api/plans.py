@@ -44,6 +44,7 @@ from hpcdirect.exception import NotFound
 from hpcdirect.exception import PlanStale
 from hpcdirect.planning import accounts
 from hpcdirect.planning import desired
+from hpcdirect.planning import differences
 from hpcdirect.planning import preview
 from hpcdirect.planning import recorded
 from hpcdirect.planning import users
@@ -141,10 +142,10 @@ def of_change(services: Services, context: RequestContext,
     with services.database.read() as session:
         world = _world(session, cluster.id)
     made_from: dict[str, str] = {}
-    needs: dict[str, Any] = {}
+    more: dict[str, Any] = {}
     try:
         made = change.draft(services, cluster, asked)
-        needs, state = _needs(made.assessment), made.state
+        more, state = _needs(made.assessment), made.state
         if made.findings:
             raise Invalid(made.findings)
         world = _foreseen(services, cluster, world, state)
@@ -157,13 +158,14 @@ def of_change(services: Services, context: RequestContext,
             users.purged(cluster.desired, state))
         made_from = _catalogued((case.before, case.after))
         shown = _shown(services, cluster.project_id, case, world)
+        more['differences'] = _differences(services, cluster.desired, state)
     except Invalid as exc:
         shown = _refused(exc)
     row = models.Plan(
         id=models.new_id(), cluster_id=cluster.id,
         project_id=cluster.project_id, user_id=context.user_id or '',
         generation=cluster.generation, fingerprint=world.fingerprint,
-        change={}, shown={**shown, **needs}, created_at=models.now())
+        change={}, shown={**shown, **more}, created_at=models.now())
     row.change = {hiding.SEALED: services.keys.encrypt_json(
         {'asked': asked, 'made_from': made_from}, row.about())}
 
@@ -174,6 +176,14 @@ def of_change(services: Services, context: RequestContext,
 
     services.database.change(write)
     return row
+
+
+def _differences(services: Services, before: State, after: State
+                 ) -> list[dict[str, Any]]:
+    """What is wanted otherwise; nodes stand in the changes already."""
+    return [dataclasses.asdict(one) for one in differences.between(
+        change.revision(services, before), change.revision(services, after))
+        if one.kind != 'node']
 
 
 def asked_by(services: Services, cluster: models.Cluster, ident: str

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from collections.abc import Iterator
 import fnmatch
+import functools
 import hashlib
 import json
 import os
@@ -46,6 +47,8 @@ _READ = ('README', 'README.*', 'LICENSE', 'CHANGELOG', 'CHANGELOG.*',
 _YAML = ('.yaml', '.yml')
 #: Larger ones are no playbooks.
 _MOST_BYTES = 1 << 20
+#: What larger ones say is not remembered.
+_KEPT_BYTES = 1 << 14
 
 
 def digest(folder: pathlib.Path, without: Collection[str] = ()) -> str:
@@ -98,6 +101,14 @@ def meaning(file: pathlib.Path) -> bytes:
         content = _without(content, 'system_accounts')
     if file.suffix not in _YAML or len(content) > _MOST_BYTES:
         return content
+    return (_said if len(content) <= _KEPT_BYTES else
+            _said.__wrapped__)(content)
+
+
+# The same files are looked at before every run.
+@functools.lru_cache(maxsize=1024)
+def _said(content: bytes) -> bytes:
+    """What YAML says."""
     try:
         said = list(yaml.load_all(content, _Loader))
         return json.dumps(said, sort_keys=True).encode()

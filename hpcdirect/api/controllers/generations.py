@@ -18,17 +18,14 @@ from __future__ import annotations
 from typing import Any
 
 from hpcdirect.api import allowed
+from hpcdirect.api import change
 from hpcdirect.api import validation
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import generations as schema
 from hpcdirect.api.services import Services
 from hpcdirect.db import generations
 from hpcdirect.exception import NotFound
-from hpcdirect.planning import composition
 from hpcdirect.planning import differences
-from hpcdirect.planning.desired import State
-from hpcdirect.planning.desired import blueprint_ref
-from hpcdirect.planning.differences import Revision
 from hpcdirect.policies import clusters as policies
 
 _FILTERS = {'operation': 'operation'}
@@ -87,21 +84,11 @@ class Generation(Resource):
                 if 'against' in query else None
             attempts = generations.attempts(session, found.id,
                                             [row.generation])
-            this = self._revision(row.desired)
+            this = change.revision(self.services, row.desired)
             return schema.view(
                 row, schema.Around(
                     attempts.get(row.generation), allowed.Allowed(
                         self.services, self.context).clone(
                             self.project, row.desired)), this,
                 None if other is None else differences.between(
-                    self._revision(other.desired), this))
-
-    def _revision(self, state: State) -> Revision:
-        """A state with what the catalogue still knows about it."""
-        catalogue = self.services.catalogue
-        try:
-            blueprint = catalogue.blueprint(blueprint_ref(state))
-            return Revision(state, blueprint, tuple(composition.listing(
-                blueprint, state, catalogue.element)))
-        except NotFound:
-            return Revision(state)
+                    change.revision(self.services, other.desired), this))

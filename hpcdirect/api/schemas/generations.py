@@ -42,6 +42,11 @@ _BRIEF = {
         description='What the caller may do with it.'),
 }
 _ANY = {'description': 'How it was or is; null when it is not there.'}
+#: One thing that is otherwise.
+DIFFERENCE = common.closed({
+    'kind': common.text(
+        'blueprint, cluster, parameter, element, node, users.'),
+    'subject': common.text('Its name.'), 'before': _ANY, 'after': _ANY})
 
 SHOW = common.closed({
     **_BRIEF,
@@ -61,12 +66,7 @@ SHOW = common.closed({
     }), 'Elements; none when the catalogue knows the blueprint no more.'),
     'differences': {'type': ['array', 'null'], 'description':
                     'From the generation of the query to this one; null '
-                    'when none was asked for.', 'items': common.closed({
-                        'kind': common.text(
-                            'blueprint, cluster, parameter, element, node, '
-                            'users.'),
-                        'subject': common.text('Its name.'),
-                        'before': _ANY, 'after': _ANY})},
+                    'when none was asked for.', 'items': DIFFERENCE},
 })
 
 _ENTRY = common.closed(_BRIEF)

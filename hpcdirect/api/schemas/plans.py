@@ -21,6 +21,7 @@ from typing import Any
 from hpcdirect.api.schemas import clusters
 from hpcdirect.api.schemas import common
 from hpcdirect.api.schemas.common import when
+from hpcdirect.api.schemas.generations import DIFFERENCE
 from hpcdirect.db.models import Plan
 from hpcdirect.states import StepKind
 from hpcdirect.states import Verdict
@@ -56,6 +57,9 @@ SHOW = common.closed({
     'refused': {'type': 'boolean', 'description': 'It cannot be done.'},
     'stale': common.text('Why it does not hold any more, or "".'),
     'seconds': _SECONDS,
+    'differences': common.items(
+        DIFFERENCE, 'What is wanted otherwise than now, but for nodes; none '
+        'of a new cluster, and of one that is to go.'),
     'changes': common.items(common.closed({
         'verdict': common.text('What becomes of it.', enum=list(Verdict)),
         'subject': common.text(
@@ -95,8 +99,8 @@ SHOW = common.closed({
     'created_at': common.maybe(common.MOMENT),
 })
 
-#: What a plan says by which no machine comes.
-_NOTHING_NEW: dict[str, Any] = {'needs': [], 'quotas': []}
+#: What a plan says by which no machine comes, and nothing is otherwise.
+_NOTHING_NEW: dict[str, Any] = {'differences': [], 'needs': [], 'quotas': []}
 
 
 def passing(shown: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 from collections.abc import Mapping
+import json
 from typing import Any
 
 from cliff import columns
@@ -33,7 +34,7 @@ SHOWN = ('id', 'name', 'description', 'tags', 'protected', 'expires_at',
          'outputs', 'generation', 'deployment', 'failures', 'project_id',
          'project_name', 'user_id', 'user_name', 'created_at', 'updated_at')
 _PLAN = ('plan', 'cluster_id', 'generation', 'refused', 'stale', 'seconds',
-         'changes', 'needs', 'quotas', 'steps')
+         'differences', 'changes', 'needs', 'quotas', 'steps')
 #: Nodes that are named in a line; the others are counted.
 _NAMED = 6
 
@@ -113,7 +114,8 @@ def add_force(parser: argparse.ArgumentParser) -> None:
 def shown(plan: Mapping[str, Any]) -> base.Columns:
     """A plan as two columns: lines for people, all of it for machines."""
     names, cells = base.pairs({**plan, 'plan': plan['id']}, _PLAN)
-    lines = {'changes': _Lines(plan['changes'], line),
+    lines = {'differences': _Lines(plan.get('differences', ()), _difference),
+             'changes': _Lines(plan['changes'], line),
              'needs': _Lines(plan.get('needs', ()), _need),
              'quotas': _Lines(plan.get('quotas', ()), _quota),
              'steps': _Lines(plan['steps'], _step)}
@@ -149,6 +151,13 @@ def line(entry: Mapping[str, Any]) -> str:
         if paths:
             text += f', {word}: {", ".join(paths)}'
     return f'{text}; {entry["reason"]}' if entry['reason'] else text
+
+
+def _difference(entry: Mapping[str, Any]) -> str:
+    """``parameter compute_count: 2 -> 3``"""
+    before, after = ('none' if entry[side] is None else json.dumps(
+        entry[side], ensure_ascii=False) for side in ('before', 'after'))
+    return f'{entry["kind"]} {entry["subject"]}: {before} -> {after}'
 
 
 def _step(entry: Mapping[str, Any]) -> str:

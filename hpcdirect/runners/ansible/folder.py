@@ -251,10 +251,11 @@ def _import(path: pathlib.Path, index: int, task: Task) -> dict[str, Any]:
         file = path / 'secrets' / name / pathlib.PurePath(secret).name
         _write(file, value)
         secrets[secret] = str(file)
+    kept = functools.partial(_kept, path / 'values')
     return {'import_playbook': f'{name}/{task.verb}.yaml',
-            'vars': documents.data({**task.variables, 'hpc': task.facts,
-                                    'hpc_secrets': secrets},
-                                   functools.partial(_kept, path / 'values'))}
+            'vars': {word: documents.data(value, kept) for word, value in {
+                **task.variables, 'hpc': task.facts,
+                'hpc_secrets': secrets}.items()}}
 
 
 def _kept(folder: pathlib.Path, text: str) -> str:

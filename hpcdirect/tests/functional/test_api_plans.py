@@ -106,6 +106,33 @@ class PlanTests(Case):
                          [(step['kind'], step['nodes'])
                           for step in shown['steps']])
 
+    def test_what_is_wanted_otherwise(self):
+        def differences(**change):
+            shown = self.plan(cluster='demo', change=change).json
+            self.assertFalse(shown['refused'], shown)
+            self.assertEqual(shown, self.api.call(
+                'GET', f'/v1/plans/{shown["id"]}').json)
+            return [(one['kind'], one['subject'], one['before'], one['after'])
+                    for one in shown['differences']]
+
+        self.assertEqual([], differences())
+        self.assertEqual([('parameter', 'partition', None, 'new')],
+                         differences(parameters={'partition': 'new'}))
+        # Nodes stand in the changes.
+        self.assertEqual(
+            [('parameter', 'compute_count', 2, 3)],
+            differences(node_groups={'compute': {'count': 3}}))
+        element, user = differences(elements={'people': {}},
+                                    users={'ada': {'sudo': True}})
+        self.assertEqual(('element', 'people', None), element[:3])
+        self.assertEqual(('users', 'ada', None), user[:3])
+        self.assertTrue(user[3]['sudo'])
+        for one in (self.plan(cluster='demo', delete=True),
+                    self.plan(create={'name': 'x', 'blueprint': 'small'}),
+                    self.plan(cluster='demo', change={
+                        'parameters': {'nonsense': 1}})):
+            self.assertEqual([], one.json['differences'])
+
     def test_one_wish_at_a_time(self):
         for body in ({}, {'cluster': 'demo'}, {'change': {}},
                      {'cluster': 'demo', 'change': {'parameters': {}},

@@ -175,7 +175,7 @@ class AnsibleRunnerTest(Contract, NodesCase):
         self.values_are_data(documents.MANY + 1)
 
     def values_are_data(self, count):
-        """Of a list of so many entries, too."""
+        """Of a list of so many entries, beside as many other values."""
         evil = f'{{{{ lookup("pipe", "touch {self.marks}/evil") }}}}'
         element = self.element(apply="""
             - hosts: probe_node
@@ -202,8 +202,9 @@ class AnsibleRunnerTest(Contract, NodesCase):
             '- name: again\n  no_log: true\n  copy:\n'
             f'    content: "{{{{ word }}}}"\n    dest: "{target}.b"\n')
         task = self.task(
-            element, variables={'word': evil, 'deep': {
-                'list': many, evil: 1}},
+            element, variables={
+                'word': evil, 'deep': {'list': many, evil: 1},
+                **{f'other_{number}': evil for number in range(count)}},
             facts={'cluster': {'name': evil}, 'roles': {}},
             secrets={'token': 'open-sesame'})
         hosts = tuple(node.host(variables={'certificates': {'host': evil}})

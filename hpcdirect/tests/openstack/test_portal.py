@@ -38,6 +38,8 @@ GUIDE = {'bed-launch': 'launch', 'bed-building': 'cluster',
 class PortalTest(cloud.CloudCase, base.UiTest):
     """What a member does, from a card to a cluster that comes again."""
 
+    journey = True
+
     def setUp(self):
         super().setUp()
         self.key = pathlib.Path(

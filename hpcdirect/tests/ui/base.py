@@ -13,8 +13,8 @@
 """A browser on the portal that tools/ui.sh or openstack.sh has started.
 
 Each person logs in once; each test gets a window of its own. Of one that
-fails, the trace stays with the pictures
-(``playwright show-trace``).
+fails, and of each journey, the trace stays with the pictures
+(``playwright show-trace``); of a journey a video as well.
 """
 
 import atexit
@@ -22,6 +22,7 @@ import functools
 import json
 import os
 import pathlib
+import shutil
 import sys
 import tempfile
 import uuid
@@ -29,6 +30,7 @@ import uuid
 from keystoneauth1 import session
 from keystoneauth1.identity import v3
 import openstack
+import playwright
 from playwright import sync_api
 import testtools
 
@@ -67,9 +69,33 @@ def password(person):
     return told.get('password') or told[person]
 
 
+def _folder(what):
+    """For as long as this process lives."""
+    folder = tempfile.TemporaryDirectory(prefix=f'hpcdirect-{what}-')
+    atexit.register(folder.cleanup)
+    return folder.name
+
+
+def _find_ffmpeg():
+    """Have Playwright make its videos with the distribution's ffmpeg.
+
+    It looks for a build of its makers' where only they would put it.
+    """
+    told = json.loads((pathlib.Path(playwright.__file__).parent / (
+        'driver/package/browsers.json')).read_text())
+    revision = next(one['revision'] for one in told['browsers']
+                    if one['name'] == 'ffmpeg')
+    folder = pathlib.Path(_folder('ffmpeg'))
+    (folder / f'ffmpeg-{revision}').mkdir()
+    (folder / f'ffmpeg-{revision}' / 'ffmpeg-linux').symlink_to(
+        shutil.which('ffmpeg') or '/usr/bin/ffmpeg')
+    os.environ['PLAYWRIGHT_BROWSERS_PATH'] = str(folder)
+
+
 @functools.cache
 def browser():
     """The one browser of this process."""
+    _find_ffmpeg()
     driver = sync_api.sync_playwright().start()
     found = driver.chromium.launch(
         executable_path=os.environ.get('CHROMIUM', '/usr/bin/chromium'),
@@ -113,9 +139,7 @@ def service_log():
 @functools.cache
 def _home():
     """Where the commands of people keep what they keep."""
-    folder = tempfile.TemporaryDirectory(prefix='hpcdirect-home-')
-    atexit.register(folder.cleanup)
-    return folder.name
+    return _folder('home')
 
 
 def environment(person):
@@ -136,6 +160,8 @@ class UiTest(testtools.TestCase):
 
     #: Seconds that anything asked of the service may take.
     patience = 30
+    #: Whether it is kept as a video, and its trace though nothing failed.
+    journey = False
 
     def setUp(self):
         if not PORTAL:
@@ -145,22 +171,26 @@ class UiTest(testtools.TestCase):
 
     def window(self, person, width=1280, portal=PORTAL, **options):
         """A page of somebody who is logged in, with nothing on it yet."""
+        if self.journey:
+            options['record_video_dir'] = _folder('video')
         context = browser().new_context(
             storage_state=logged_in(person), base_url=portal,
             viewport={'width': width, 'height': 900}, **options)
         context.tracing.start(screenshots=True, snapshots=True)
-        self.addCleanup(self._close, context)
         page = context.new_page()
+        self.addCleanup(self._close, page, f'{self.id()}.{person}')
         page.on('pageerror', lambda error: self.complaints.append(str(error)))
         page.on('dialog', lambda dialog: self.complaints.append(
             f'dialog: {dialog.message}'))
         return page
 
-    def _close(self, context):
-        failed = not self._wasSuccessful()
-        context.tracing.stop(**(
-            {'path': PICTURES / f'{self.id()}.trace.zip'} if failed else {}))
-        context.close()
+    def _close(self, page, name):
+        kept = self.journey or not self._wasSuccessful()
+        page.context.tracing.stop(**(
+            {'path': PICTURES / f'{name}.trace.zip'} if kept else {}))
+        page.context.close()
+        if self.journey:
+            page.video.save_as(PICTURES / f'{name}.webm')
 
     def _wasSuccessful(self):
         return not self.getDetails()

@@ -19,7 +19,8 @@ layers go on by the fake runner, which takes as long as the parameter
 ``seconds`` says and fails where ``failing`` says so.
 
 One blueprint more, "hostile", says in each place where a text may stand what a
-page must not obey (:data:`HOSTILE`).
+page must not obey (:data:`HOSTILE`); "endless" is the same, and its nodes tell
+lines that do not end (:data:`ENDLESS`).
 """
 
 import pathlib
@@ -46,6 +47,8 @@ HOSTILE = (
 #: to the NUL: a column of text keeps it as "?", one of JSON as it is.
 ASTRAY = '\u202egnp.exe \x1b[31mred\x1b]0;title\x07\x00 end'
 ASTRAY_SHOWN = '<U+202E>gnp.exe <U+001B>[31mred<U+001B>]0;title<U+0007>'
+#: As long as a line of a run can be; see runners/ansible/worker.py.
+ENDLESS = 'endless ' * 8192
 _README = """\
 Hostile
 =======
@@ -62,13 +65,17 @@ Hostile
 """
 
 
-def _hostile(folder: pathlib.Path) -> None:
-    """Write the blueprint whose every text is hostile."""
+def _hostile(folder: pathlib.Path, called: str, said: str) -> None:
+    """Write a blueprint whose every text is hostile.
+
+    :param called: its name, and that of its element.
+    :param said: what is told of each of its nodes.
+    """
     blueprint = yaml.safe_load(
         (folder / 'blueprints/single/blueprint.yaml').read_text())
     element = yaml.safe_load(
         (folder / 'elements/monitoring/element.yaml').read_text())
-    place = folder / 'elements/hostile'
+    place = folder / 'elements' / called
     shutil.copytree(folder / 'elements/monitoring', place,
                     dirs_exist_ok=True)
     (place / 'grade.yaml').unlink(missing_ok=True)
@@ -77,14 +84,14 @@ def _hostile(folder: pathlib.Path) -> None:
         return {'type': 'string', 'title': HOSTILE[:80],
                 'description': HOSTILE, **more}
 
-    element |= {'name': 'hostile', 'label': HOSTILE, 'description': HOSTILE,
+    element |= {'name': called, 'label': HOSTILE, 'description': HOSTILE,
                 'exporters': {}}
     element['parameters']['properties'] |= {
         'fake_say': text(), 'words': text()}
     (place / 'element.yaml').write_text(yaml.safe_dump(element))
-    place = folder / 'blueprints/hostile'
+    place = folder / 'blueprints' / called
     shutil.copytree(folder / 'blueprints/single', place, dirs_exist_ok=True)
-    blueprint |= {'name': 'hostile', 'label': HOSTILE,
+    blueprint |= {'name': called, 'label': HOSTILE,
                   'description': HOSTILE}
     blueprint['node_groups']['node']['label'] = HOSTILE
     parameters = blueprint['parameters']['properties']
@@ -93,8 +100,8 @@ def _hostile(folder: pathlib.Path) -> None:
         'choice': text(enum=[HOSTILE, 'fine'], default=HOSTILE),
         'list': {'type': 'array', 'title': HOSTILE[:80], 'items': text(),
                  'default': [HOSTILE]}}
-    blueprint['elements'].append({'name': 'hostile', 'variables': {
-        'fake_say': HOSTILE + ASTRAY, 'words': {'parameter': 'words'},
+    blueprint['elements'].append({'name': called, 'variables': {
+        'fake_say': said, 'words': {'parameter': 'words'},
         'fake_fail': {'parameter': 'failing'},
         'fake_delay': {'parameter': 'seconds'}}})
     blueprint['outputs'] = {'words': {
@@ -127,7 +134,8 @@ def main() -> None:
         document['infrastructure']['fake'] = {
             'groups': {name: {} for name in document['node_groups']}}
         path.write_text(yaml.safe_dump(document, sort_keys=False))
-    _hostile(folder)
+    _hostile(folder, 'hostile', HOSTILE + ASTRAY)
+    _hostile(folder, 'endless', HOSTILE + ENDLESS)
 
 
 if __name__ == '__main__':

@@ -20,6 +20,8 @@ from hpcdirect.tests.ui import base
 class JourneyTest(base.UiTest):
     """What a member does."""
 
+    journey = True
+
     def test_launch_watch_and_tear_down(self):
         name = self.name('journey')
         page = self.window('alice')

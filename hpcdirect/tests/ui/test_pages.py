@@ -22,6 +22,7 @@ from playwright.sync_api import expect
 
 from hpcdirect.tests.ui import base
 from hpcdirect.tests.ui.content import ASTRAY_SHOWN
+from hpcdirect.tests.ui.content import ENDLESS
 from hpcdirect.tests.ui.content import HOSTILE
 
 _KEY = ('ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJyLvXRGUkpBmTzQ0mYbbnZAhqTq'
@@ -223,6 +224,37 @@ class PagesTest(base.UiTest):
         expect(operator.locator('tr', has_text=made.name)).to_contain_text(
             HOSTILE)
         self.assertIsNone(operator.evaluate('window.pwned || null'))
+
+    def test_lines_that_do_not_end(self):
+        """A megabyte is shown, and sent back, as it is stored."""
+        words = HOSTILE + 'w' * (900 * 1024)
+        made = self.cluster(blueprint='endless', parameters={
+            'failing': ['node-0'], 'words': words})
+        page = self.window('alice', width=390)
+        page.goto(f'/project/hpc_clusters/{made.id}/')
+        for _ in range(2):
+            for where in ('#hpc-log', '#hpc-head [role=alert]'):
+                expect(page.locator(where).first).to_contain_text(
+                    HOSTILE + ENDLESS[:200])
+            self.assertIn(words, page.locator('.hpc-outputs').text_content())
+            self.assertIsNone(page.evaluate('window.pwned || null'))
+            self.assertEqual(390, page.evaluate(
+                'document.documentElement.scrollWidth'))
+            page.reload()
+        self.picture(page, 'endless')
+        for name, path in self.paths(made).items():
+            self.assertEqual(200, page.goto(path).status, name)
+            self.assertIsNone(page.evaluate('window.pwned || null'), name)
+            self.assertEqual((name, 390), (name, page.evaluate(
+                'document.documentElement.scrollWidth')))
+        page.goto(f'/project/hpc_blueprints/endless/launch?like={made.id}')
+        self.assertEqual(words, page.input_value('[name="words:line"]'))
+        name = self.name('endless')
+        page.fill('#f-name', name)
+        page.click('button[value=launch]')
+        page.wait_for_url('**/hpc_clusters/*/')
+        again, = base.service('alice').clusters(name=name)
+        self.assertEqual(words, again.parameters['words'])
 
     def test_as_a_command_makes_the_same(self):
         page = self.window('alice')

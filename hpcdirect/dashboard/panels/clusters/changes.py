@@ -113,17 +113,17 @@ class Compare(pages.Page):
                          for name in ('before', 'after'))
         found = hpc.get_generation(cluster['id'], after, against=before)
         return {**shown, 'before': before, 'after': after,
-                'differences': [
-                    {**one, **{side: _told(one[side])
-                               for side in ('before', 'after')}}
-                    for one in found['differences']],
+                'differences': _differences(found),
                 'command': commands.line(commands.compared(
                     cluster['name'], before, after))}
 
 
-def _told(value: Any) -> str | None:
-    """How something was, or is; None when it is not there."""
-    return None if value is None else commands.text(value)
+def _differences(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """How things were and are, in words; None for what is not there."""
+    return [{**one, **{
+        side: None if one[side] is None else commands.text(one[side])
+        for side in ('before', 'after')}}
+        for one in found.get('differences') or ()]
 
 
 def _number(text: str) -> int:
@@ -176,6 +176,7 @@ def planned(hpc: proxy.Proxy, cluster: Mapping[str, Any],
     """A plan, as its page shows it."""
     plan = hpc.plan(cluster=cluster['id'], change=wish.change)
     return {'cluster': cluster, 'plan': plan,
+            'differences': _differences(plan),
             'rows': steps.rows(plan['steps']),
             'page_title': _('Change %s') % cluster['name'],
             'command': commands.line(wish.words)}

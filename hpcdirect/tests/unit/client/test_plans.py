@@ -21,6 +21,10 @@ PLAN = {
     'id': 'plan-1', 'cluster_id': 'id-demo', 'generation': 3,
     'refused': False, 'stale': '', 'seconds': None,
     'created_at': '2026-01-01T00:00:00Z',
+    'differences': [
+        {'kind': 'users', 'subject': 'ada', 'before': None,
+         'after': {'sudo': True}},
+        {'kind': 'parameter', 'subject': 'threads', 'before': 2, 'after': 4}],
     'changes': [
         {'verdict': 'in place', 'subject': 'slurm', 'nodes': ['head-0'],
          'out': 0, 'reason': 'its inputs changed', 'lost': [], 'kept': [],
@@ -114,7 +118,9 @@ class DryRunTest(test_changes.ChangeTest):
     def test_for_people(self):
         out, _ = self.hpc('cluster', 'update', 'demo', '--parameter', 'x=1',
                           '--dry-run')
-        for line in ('in place: slurm on head-0 (12 s before); its inputs '
+        for line in ('users ada: none -> {"sudo": true}',
+                     'parameter threads: 2 -> 4',
+                     'in place: slurm on head-0 (12 s before); its inputs '
                      'changed',
                      'compute-5 and 2 more, 8 out at once, lost: /scratch',
                      'hpc: 5 of 6 free', 'gpu: 1 of 0 free, too many',

@@ -55,8 +55,9 @@ class DataTest(unittest.TestCase):
             kept.append(json.loads(text))
             return f'/{len(kept)}.json'
 
-        few = [{'text': text} for text in LOOKS_LIKE_MORE]
-        many = few * (1 + documents.MANY // len(few))
+        many = [{'text': text} for text in LOOKS_LIKE_MORE]
+        few = many[:documents.MANY]
+        self.assertNotEqual(few, many)
         names = dict.fromkeys(map(str, range(documents.MANY + 1)), 'x')
         self.assertEqual(
             {'few': few, **{name: f'{{{{ lookup("ansible.builtin.file", '
