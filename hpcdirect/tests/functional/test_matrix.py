@@ -17,8 +17,8 @@ API come by at each stage. Then each of these places gets each fault: the
 process is killed there, or stopped until another one has done its work, the
 call or the commit fails, or its answer is lost. As a rule each place has each
 fault at one stage. ``HPCDIRECT_SOAK`` is for all of them at all stages, or
-for ``HPCDIRECT_SAMPLE`` of them that ``HPCDIRECT_SEED`` draws, and for the
-same over MariaDB and RabbitMQ.
+for every kill and ``HPCDIRECT_SAMPLE`` of the others that ``HPCDIRECT_SEED``
+draws, and for the same over MariaDB and RabbitMQ.
 """
 
 import collections
@@ -173,8 +173,10 @@ def dealt(places):
                 load[there.name] += 1
                 found.append(Fault(there, place, action))
     if soak.SOAK and SAMPLE:
-        found = random.Random(SEED).sample(  # noqa: S311
-            found, min(SAMPLE, len(found)))
+        others = [one for one in found if one.action != 'kill']
+        found = [one for one in found if one.action == 'kill']
+        found += random.Random(SEED).sample(  # noqa: S311
+            others, min(SAMPLE, len(others)))
     return found
 
 
