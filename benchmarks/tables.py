@@ -288,6 +288,8 @@ def pages(clusters: int) -> dict[str, str]:
         found[f'all clusters, {title}'] = (
             f'/v1/clusters?all_projects=true&{query}')
     found['one cluster'] = '/v1/clusters/c57'
+    found['own summary'] = '/v1/summary'
+    found['blueprints'] = '/v1/blueprints'
     return found
 
 

@@ -51,6 +51,8 @@ class Cluster(Base):
         sa.Index('ix_clusters_expiry', 'deleted', 'expires_at'),
         sa.Index('ix_clusters_list', 'project_id', 'deleted', 'created_at',
                  'id'),
+        sa.Index('ix_clusters_counted', 'project_id', 'deleted', 'status',
+                 'blueprint'),
         sa.Index('ix_clusters_all', 'deleted', 'created_at', 'id'),
         sa.Index('ix_clusters_names', 'deleted', 'name', 'id'),
         sa.Index('ix_clusters_status', 'deleted', 'status', 'created_at',
@@ -217,6 +219,7 @@ class Node(Base):
     __tablename__ = 'nodes'
     __table_args__ = (
         sa.UniqueConstraint('cluster_id', 'name', name='uniq_nodes_name'),
+        sa.Index('ix_nodes_counted', 'cluster_id', 'status'),
     )
 
     id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,

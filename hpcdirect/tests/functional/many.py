@@ -45,6 +45,11 @@ def fill(database, clusters=2000, projects=20):
             'backend': 'fake', 'desired': DESIRED, 'due_at': float(number),
             'expires_at': moment(number), 'created_at': moment(number),
             'updated_at': moment(-number)} for number in numbers])
+        session.execute(sa.insert(models.Node), [{
+            'id': f'{kind}{number}', 'cluster_id': f'c{number}',
+            'name': f'{kind}-0', 'group': kind, 'incarnation': 1,
+            'status': 'UP'} for number in numbers
+            for kind in ('head', 'compute')])
         session.execute(sa.insert(models.Deployment), [{
             **one, 'id': f'd{number}', 'user_id': 'me', 'roles': [],
             'operation': 'create', 'generation': 1, 'desired_digest': '',
