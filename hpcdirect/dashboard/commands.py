@@ -20,12 +20,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping
-import contextlib
-import json
 import shlex
 from typing import Any
-
-from osc_lib import exceptions
 
 from hpcdirect.client.osc import values as osc_values
 
@@ -104,7 +100,7 @@ def _options(options: Mapping[str, str]) -> list[str]:
 def _parameters(parameters: Mapping[str, Any], schema: Mapping[str, Any]
                 ) -> list[str]:
     """Secrets go by a file: all who work on a machine see its commands."""
-    found = [f'--parameter={name}={text(value)}'
+    found = [f'--parameter={name}={osc_values.text(value)}'
              for name, value in parameters.items()
              if not _is_secret(schema.get('properties', {}).get(name, {}))]
     if len(found) < len(parameters):
@@ -118,12 +114,3 @@ def _is_secret(schema: Any) -> bool:
         return schema.get('x-secret') is True or any(
             map(_is_secret, schema.values()))
     return isinstance(schema, list) and any(map(_is_secret, schema))
-
-
-def text(value: Any) -> str:
-    """A value as ``--parameter`` takes it: plain where it can be."""
-    if isinstance(value, str):
-        with contextlib.suppress(exceptions.CommandError):
-            if osc_values.parse(value) == value:
-                return value
-    return json.dumps(value, ensure_ascii=False)

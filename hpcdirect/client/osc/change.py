@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 from collections.abc import Mapping
-import json
 from typing import Any
 
 from cliff import columns
@@ -27,6 +26,7 @@ from hpcdirect.client import errors
 from hpcdirect.client import resources
 from hpcdirect.client.osc import base
 from hpcdirect.client.osc import progress
+from hpcdirect.client.osc import values
 
 SHOWN = ('id', 'name', 'description', 'tags', 'protected', 'expires_at',
          'status', 'status_reason', 'blueprint', 'blueprint_version',
@@ -155,8 +155,8 @@ def line(entry: Mapping[str, Any]) -> str:
 
 def _difference(entry: Mapping[str, Any]) -> str:
     """``parameter compute_count: 2 -> 3``"""
-    before, after = ('none' if entry[side] is None else json.dumps(
-        entry[side], ensure_ascii=False) for side in ('before', 'after'))
+    before, after = ('none' if side is None else side.replace('\n', ', ')
+                     for side in values.difference(entry))
     return f'{entry["kind"]} {entry["subject"]}: {before} -> {after}'
 
 

@@ -68,8 +68,9 @@ class ChangesTest(base.UiTest):
         self.page.fill('#hpc-user', 'ada')
         self.page.fill('#hpc-keys', KEY)
         self.page.click('text=Add …')
-        expect(self.page.locator('tr:has-text("users")')).to_contain_text(
-            'ada')
+        row = self.page.locator('tr:has-text("ada")')
+        expect(row).to_contain_text('none')
+        expect(row.locator('code')).to_contain_text(f'keys: ["{KEY}"]')
         self.picture(self.page, 'plan-user')
         made = self.agree()
         self.tab('users')

@@ -28,6 +28,7 @@ from osc_lib import exceptions as osc_exceptions
 from hpcdirect.client import proxy
 from hpcdirect.client.osc import moment
 from hpcdirect.client.osc import user_table
+from hpcdirect.client.osc import values
 from hpcdirect.dashboard import commands
 from hpcdirect.dashboard import connection
 from hpcdirect.dashboard import drawing
@@ -120,10 +121,9 @@ class Compare(pages.Page):
 
 def _differences(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     """How things were and are, in words; None for what is not there."""
-    return [{**one, **{
-        side: None if one[side] is None else commands.text(one[side])
-        for side in ('before', 'after')}}
-        for one in found.get('differences') or ()]
+    return [{**one, **dict(zip(('before', 'after'), values.difference(one),
+                               strict=True))}
+            for one in found.get('differences') or ()]
 
 
 def _number(text: str) -> int:

@@ -23,7 +23,7 @@ PLAN = {
     'created_at': '2026-01-01T00:00:00Z',
     'differences': [
         {'kind': 'users', 'subject': 'ada', 'before': None,
-         'after': {'sudo': True}},
+         'after': {'sudo': True, 'groups': []}},
         {'kind': 'parameter', 'subject': 'threads', 'before': 2, 'after': 4}],
     'changes': [
         {'verdict': 'in place', 'subject': 'slurm', 'nodes': ['head-0'],
@@ -118,7 +118,7 @@ class DryRunTest(test_changes.ChangeTest):
     def test_for_people(self):
         out, _ = self.hpc('cluster', 'update', 'demo', '--parameter', 'x=1',
                           '--dry-run')
-        for line in ('users ada: none -> {"sudo": true}',
+        for line in ('users ada: none -> sudo: true',
                      'parameter threads: 2 -> 4',
                      'in place: slurm on head-0 (12 s before); its inputs '
                      'changed',
