@@ -136,6 +136,10 @@ class Fault:
         if process.stopped and self.locked:
             process.send(conductors.signal.SIGCONT)
             conductors.wait(lambda: not process.alive, self)
+        elif process.stopped and not one.writable():
+            # A thread that only looks may have hold of SQLite's file, too.
+            process.send(conductors.signal.SIGCONT)
+            one.freeze(process)
         answer = one.asked(request, key='once')
         process.send(conductors.signal.SIGCONT)
         conductors.wait(lambda: not process.alive, self)
