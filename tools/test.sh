@@ -32,11 +32,11 @@ checks() {
 OS_TEST_PATH=./hpcdirect/tests/unit stestr --test-path ./hpcdirect/tests/unit run --concurrency 3 "$@" || failed=1
 unit=$(($(date +%s) - started))
 echo "$unit" > .stestr/unit  # how quick the machine is, for .ci/run
-# On any machine the functional tests have 25 minutes: where the unit tests
+# On any machine the functional tests have 22 minutes: where the unit tests
 # take 60 s, those that always run need 13, and the long ones have the others.
 # A machine that is half as quick has no room for more than one of the long.
 if [ "$#" = 0 ] && [ -z "${HPCDIRECT_LONG:-}" ]; then
-    long=$((1500 / (unit + 1) - 13))
+    long=$((1320 / (unit + 1) - 13))
     export HPCDIRECT_LONG=$((long > 1 ? long : 1))
     echo "unit tests ${unit} s: $HPCDIRECT_LONG minutes of long ones"
 fi
