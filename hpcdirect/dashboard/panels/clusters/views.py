@@ -116,6 +116,10 @@ class Detail(pages.Page):
         cluster = hpc.get_cluster(words['cluster'])
         latest = cluster['deployment']
         progress = hpc.get_progress(latest['id']) if latest else {}
+        if progress.get('finished_at') and not latest['finished_at']:
+            # It ended between the two looks, and the page would say for half
+            # a minute that it has not.
+            cluster = hpc.get_cluster(words['cluster'])
         return {'cluster': cluster, 'progress': progress, 'tab': 'live',
                 'page_title': cluster['name'],
                 'events': _told(progress), 'verbs': _verbs(cluster),
