@@ -23,7 +23,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from collections.abc import Iterator
 import fnmatch
-import functools
 import hashlib
 import json
 import os
@@ -47,8 +46,6 @@ _READ = ('README', 'README.*', 'LICENSE', 'CHANGELOG', 'CHANGELOG.*',
 _YAML = ('.yaml', '.yml')
 #: Larger ones are no playbooks.
 _MOST_BYTES = 1 << 20
-#: What larger ones say is not remembered.
-_KEPT_BYTES = 1 << 14
 
 
 def digest(folder: pathlib.Path, without: Collection[str] = ()) -> str:
@@ -97,39 +94,20 @@ def _below(folder: pathlib.Path) -> Iterator[tuple[str, pathlib.Path]]:
 def meaning(file: pathlib.Path) -> bytes:
     """The bytes that stand for a file: of YAML, what it says."""
     content = file.read_bytes()
-    if file.name == 'element.yaml' and b'system_accounts' in content:
-        content = _without(content, 'system_accounts')
     if file.suffix not in _YAML or len(content) > _MOST_BYTES:
         return content
-    return (_said if len(content) <= _KEPT_BYTES else
-            _said.__wrapped__)(content)
-
-
-# The same files are looked at before every run.
-@functools.lru_cache(maxsize=1024)
-def _said(content: bytes) -> bytes:
-    """What YAML says."""
     try:
         said = list(yaml.load_all(content, _Loader))
+        if file.name == 'element.yaml':
+            # Nothing on a node depends on it: layers that stand stay as they
+            # are when it comes.
+            for one in said:
+                if isinstance(one, dict):
+                    one.pop('system_accounts', None)
         return json.dumps(said, sort_keys=True).encode()
     except UNREADABLE:
         # Ansible may read what we do not: then every byte counts.
         return content
-
-
-def _without(content: bytes, name: str) -> bytes:
-    """A document without a member that nothing on a node depends on.
-
-    Layers that stand stay as they are when it comes.
-    """
-    try:
-        said = yaml.safe_load(content)
-    except UNREADABLE:
-        return content
-    if not isinstance(said, dict):
-        return content
-    said.pop(name, None)
-    return yaml.safe_dump(said).encode()
 
 
 class _Loader(_SafeLoader):  # type: ignore[misc, valid-type]
