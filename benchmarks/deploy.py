@@ -40,7 +40,6 @@ import uuid
 
 import fixtures
 from oslo_config import cfg
-import psutil
 import yaml
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -53,7 +52,9 @@ from hpcdirect.backends import request
 from hpcdirect.backends.local import LocalBackend
 from hpcdirect.conf import ansible as ansible_options
 from hpcdirect.conf import local as local_options
+from hpcdirect.runners.ansible import family
 from hpcdirect.runners.ansible import folder as runner_folder
+from hpcdirect.tests.functional import local_bed
 from hpcdirect.tests.functional import rabbitmq
 from hpcdirect.tests.functional import service
 
@@ -149,41 +150,25 @@ def mpi_job(keys: Keys, address: str, port: int, host_key: str,
 class Pair(service.Service):
     """An API and a conductor, processes of their own.
 
-    :ivar conductor: that process.
+    :ivar conductor: the process that does a conductor's work; its parent,
+        the one that was started, only waits for it.
     """
 
     def _setUp(self) -> None:
         super()._setUp()
         self.program = service.program('api')
-        for word in ('upgrade', 'create-key'):
-            subprocess.run(
-                [sys.executable, '-c', service.program('db_manage'),
-                 *self._file, word], check=True, stdout=subprocess.DEVNULL)
+        self.prepare()
 
-    @property
-    def _file(self) -> list[str]:
-        return ['--config-file', str(self.folder / 'hpcdirect.conf')]
-
-    def conduct(self) -> None:
-        """Start the conductor, and wait until it is known."""
-        with (self.folder / 'output').open('ab') as output:
-            self.conductor = subprocess.Popen(
-                [sys.executable, '-c', service.program('conductor'),
-                 *self._file], stdin=subprocess.DEVNULL, stdout=output,
-                stderr=subprocess.STDOUT, start_new_session=True)
-        self.addCleanup(self.conductor.wait, 60)
-        self.addCleanup(self.conductor.terminate)
-        while not any(
-                one['binary'] == 'hpcdirect-conductor' for one in self.get(
-                    '/v1/services', user='admin-ours')['services']):
-            if self.conductor.poll() is not None:
-                raise SystemExit(self.log())
-            time.sleep(0.2)
-
-    @property
-    def at_work(self) -> int:
-        """The process that does a conductor's work: its parent's child."""
-        return int(psutil.Process(self.conductor.pid).children()[0].pid)
+    def start(self, **environment: str) -> Pair:
+        """Both, and wait until they are known."""
+        super().start(**environment)
+        parent = self.begin('conductor')
+        local_bed.wait_for(lambda: 'hpcdirect-conductor' in [
+            one['binary'] for one in self.get(
+                '/v1/services', user='admin-ours')['services']],
+            why=self.log)
+        self.conductor = family.descendants(parent.pid)[1]
+        return self
 
 
 class Ours:
@@ -202,7 +187,6 @@ class Ours:
                     **DEFAULTS['DEFAULT'], 'transport_url': broker.url}},
                 local={'network': NETWORKS[self.name]}) as self._service:
             self._service.start()
-            self._service.conduct()
             try:
                 yield self
             finally:
@@ -211,7 +195,7 @@ class Ours:
     def order(self) -> Result:
         """One cluster, from POST to the end of the job; deleted again."""
         load, began = os.getloadavg()[0], time.time()
-        with usage.Meter(self._service.at_work) as meter:
+        with usage.Meter(self._service.conductor) as meter:
             self._service.create(**self._keys.parameters(self._compute))
             cluster = self._service.settled()
         if cluster is None or cluster['status'] != 'ACTIVE':

@@ -147,14 +147,7 @@ class Service(fixtures.Fixture):
 
     def start(self, **environment):
         """Start it and wait until it answers."""
-        output = (self.folder / 'output').open('ab')
-        self.process = subprocess.Popen(
-            [sys.executable, '-c', self.program, '--config-file',
-             str(self.folder / 'hpcdirect.conf')],
-            env={**os.environ, 'PYTHONFAULTHANDLER': '1', **environment},
-            stdout=output, stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL, start_new_session=True)
-        output.close()
+        self.process = self._launched(self.program, **environment)
         end = time.monotonic() + 60
         while time.monotonic() < end:
             if self.process.poll() is not None:
@@ -164,6 +157,27 @@ class Service(fixtures.Fixture):
                 return self
             time.sleep(0.05)
         raise AssertionError('the service did not start:\n' + self.log())
+
+    def prepare(self):
+        """Make the tables and keys that programs apart ask for."""
+        for word in ('upgrade', 'create-key'):
+            if self._launched(program('db_manage'), word).wait():
+                raise AssertionError(self.log())
+
+    def begin(self, name, **environment):
+        """Another program with the same configuration; it goes with this."""
+        process = self._launched(program(name), **environment)
+        self.addCleanup(kill, process)
+        return process
+
+    def _launched(self, code, *words, **environment):
+        with (self.folder / 'output').open('ab') as output:
+            return subprocess.Popen(
+                [sys.executable, '-c', code, '--config-file',
+                 str(self.folder / 'hpcdirect.conf'), *words],
+                env={**os.environ, 'PYTHONFAULTHANDLER': '1', **environment},
+                stdout=output, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL, start_new_session=True)
 
     def manage(self, *arguments):
         """``hpcdirect-manage``; its exit code and what it said."""

@@ -69,30 +69,19 @@ class Site(service.Service):
 
     def _setUp(self):
         super()._setUp()
-        for word in ('upgrade', 'create-key'):
-            self.begin('db_manage', word).wait()
+        self.prepare()
         self.program = service.program('api')
         self.start()
-        self.addCleanup(service.kill, self.begin('conductor'))
+        self.begin('conductor')
         self.begin_metrics()
 
     def begin_metrics(self):
         """Start hpcdirect-metrics."""
         self.asks = self.begin('metrics')
-        self.addCleanup(service.kill, self.asks)
 
     def ways(self):
         """The folders of ways into clusters; each holds a key."""
         return list((self.folder / 'w').glob('ssh-*'))
-
-    def begin(self, name, *words):
-        """Start one of the programs."""
-        with (self.folder / 'output').open('ab') as output:
-            return subprocess.Popen(
-                [sys.executable, '-c', service.program(name), '--config-file',
-                 str(self.folder / 'hpcdirect.conf'), *words], stdout=output,
-                stderr=output, stdin=subprocess.DEVNULL,
-                start_new_session=True)
 
 
 @soak.in_turn('metrics')

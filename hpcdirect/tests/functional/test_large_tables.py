@@ -67,7 +67,8 @@ class PlanTests(testtools.TestCase):
             yield
         finally:
             sa.event.remove(engine, 'before_cursor_execute', execute)
-        self.assertNotEqual([], asked, what)
+        self.assertNotEqual([], [one for one in asked if not covered
+                                 or COUNTED.match(one[0])], what)
         with engine.connect() as connection:
             for statement, parameters in asked:
                 if covered and COUNTED.match(statement):

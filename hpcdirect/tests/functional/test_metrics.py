@@ -17,8 +17,6 @@ import os
 import pathlib
 import signal
 import socket
-import subprocess
-import sys
 import urllib.request
 
 import fixtures
@@ -241,11 +239,7 @@ class PortsTest(Case):
 
     def prepared(self, program):
         one = self.service(program, processes=2)
-        for word in ('upgrade', 'create-key'):
-            subprocess.run([
-                sys.executable, '-c', service.program('db_manage'),
-                '--config-file', str(one.folder / 'hpcdirect.conf'), word],
-                check=True, stdout=subprocess.DEVNULL)
+        one.prepare()
         return one
 
     def test_nobody_unless_told_to(self):
@@ -273,12 +267,7 @@ class PortsTest(Case):
     def test_a_port_for_each_conductor(self):
         one = self.prepared('api')
         one.start()
-        conductor = subprocess.Popen(
-            [sys.executable, '-c', service.program('conductor'),
-             '--config-file', str(one.folder / 'hpcdirect.conf')],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True)
-        self.addCleanup(service.kill, conductor)
+        one.begin('conductor')
         one.create('demo', 'plant', count=1)
         self.assertEqual('ACTIVE', one.settled('demo')['status'])
         for place in (1, 2):

@@ -12,13 +12,11 @@
 """The dashboard and the alert rules, against a real Prometheus."""
 
 import json
-import os
 import pathlib
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import urllib.parse
 import urllib.request
@@ -121,24 +119,14 @@ class QueriesTest(test_metrics.Case):
         super().setUp()
         folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         self.one = self.service('api')
-        for word in ('upgrade', 'create-key'):
-            subprocess.run([
-                sys.executable, '-c', service.program('db_manage'),
-                '--config-file', str(self.one.folder / 'hpcdirect.conf'),
-                word], check=True, stdout=subprocess.DEVNULL)
+        self.one.prepare()
         # A request that fails, and a call of the backend.
         self.one.start(
             HPCDIRECT_FAILPOINT='db.idempotency.once/before error',
             HPCDIRECT_FAILPOINT_ONCE=f'{folder}/api')
-        self.conductor = subprocess.Popen(
-            [sys.executable, '-c', service.program('conductor'),
-             '--config-file', str(self.one.folder / 'hpcdirect.conf')],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True, env={
-                **os.environ,
-                'HPCDIRECT_FAILPOINT': 'backend.observe/before error',
-                'HPCDIRECT_FAILPOINT_ONCE': f'{folder}/conductor'})
-        self.addCleanup(service.kill, self.conductor)
+        self.conductor = self.one.begin(
+            'conductor', HPCDIRECT_FAILPOINT='backend.observe/before error',
+            HPCDIRECT_FAILPOINT_ONCE=f'{folder}/conductor')
         self.prometheus = self.useFixture(Prometheus(
             (self.port, self.port + 1)))
 

@@ -16,14 +16,12 @@ import datetime
 import os
 import pathlib
 import subprocess
-import sys
 
 import fixtures
 import sqlalchemy as sa
 import testtools
 
 from hpcdirect import processes
-from hpcdirect.cmd import db_manage
 from hpcdirect.conductor.retention import Retention
 from hpcdirect.db import models
 from hpcdirect.db import services
@@ -47,21 +45,8 @@ class ProcessesTest(testtools.TestCase):
             runner='fake', directories=(TINY,),
             heartbeat={'interval': INTERVAL}, **options))
         made.program = service.program(program)
-        for word in ('upgrade', 'create-key'):
-            with contextlib.redirect_stdout(None):
-                db_manage.main(['--config-file',
-                                str(made.folder / 'hpcdirect.conf'), word])
+        made.prepare()
         return made
-
-    def conductor(self, one):
-        """A conductor beside a service."""
-        process = subprocess.Popen(
-            [sys.executable, '-c', service.program('conductor'),
-             '--config-file', str(one.folder / 'hpcdirect.conf')],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True)
-        self.addCleanup(service.kill, process)
-        return process
 
     def listed(self, one, query=''):
         return one.get(f'/v1/services{query}', user='admin-ours')['services']
@@ -107,7 +92,7 @@ class ProcessesTest(testtools.TestCase):
     def test_api_and_conductors(self):
         one = self.service('api', conductor={'processes': 2})
         one.start()
-        conductor = self.conductor(one)
+        conductor = one.begin('conductor')
         both = [('hpcdirect-conductor', 'up')] * 2
         found = self.awaited(one, ('hpcdirect-api', 'up'), *both)
         pids = {row['pid'] for row in found}
@@ -121,7 +106,7 @@ class ProcessesTest(testtools.TestCase):
                      *[('hpcdirect-conductor', 'down')] * 2)
         self.assertEqual(2, len(self.listed(
             one, '?binary=hpcdirect-conductor&state=down')))
-        conductor = self.conductor(one)
+        conductor = one.begin('conductor')
         self.awaited(one, ('hpcdirect-api', 'up'), *both)
         conductor.terminate()
         self.assertEqual(0, conductor.wait(60))
@@ -141,7 +126,7 @@ class ProcessesTest(testtools.TestCase):
             found[name] for name in ('kind', 'cluster', 'operation',
                                      'conductor', 'reason')))
         # One comes that cannot: it has no runner for this element.
-        conductor = self.conductor(one)
+        conductor = one.begin('conductor')
         wait_for(lambda: any('enabled_runners' in one['reason']
                              for one in stalls()), why=stalls)
         self.assertEqual('unattended', stalls()[0]['kind'])
