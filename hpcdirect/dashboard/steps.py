@@ -33,6 +33,25 @@ _VERBS = {
     'verify': gettext_lazy('prove'), 'drain': gettext_lazy('drain'),
     'resume': gettext_lazy('open again'), 'revert': gettext_lazy('take off'),
     'release': gettext_lazy('give back')}
+#: Seconds until a page looks again: at what has moved already, and at what
+#: is at rest.
+SOON, REST = 0.2, 10.0
+
+
+def pace(latest: Mapping[str, Any] | None, progress: Mapping[str, Any]
+         ) -> tuple[bool, float]:
+    """Whether a page follows a deployment, and when it first looks again.
+
+    What has ended since the cluster was asked for is still followed: it is
+    the first look that tells all of the page that it is over.
+
+    :param latest: the deployment as the cluster tells of it, asked first.
+    :param progress: the same, asked for after it.
+    :returns: that, and seconds.
+    """
+    if not latest or latest['finished_at']:
+        return False, REST
+    return True, SOON if progress['finished_at'] else progress['poll_seconds']
 
 
 @dataclasses.dataclass(frozen=True)

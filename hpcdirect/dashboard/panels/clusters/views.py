@@ -36,8 +36,6 @@ from hpcdirect.dashboard import pages
 from hpcdirect.dashboard import steps
 
 _ON_A_PAGE = 20
-#: Seconds until the next part of what has changed is asked for.
-_SOON = 0.2
 _FIELDS = ('id', 'name', 'status', 'status_reason', 'blueprint',
            'blueprint_version', 'node_groups', 'deployment', 'failures',
            'allowed', 'expires_at', 'user_name', 'project_name',
@@ -116,11 +114,9 @@ class Detail(pages.Page):
         cluster = hpc.get_cluster(words['cluster'])
         latest = cluster['deployment']
         progress = hpc.get_progress(latest['id']) if latest else {}
-        if progress.get('finished_at') and not latest['finished_at']:
-            # It ended between the two looks, and the page would say for half
-            # a minute that it has not.
-            cluster = hpc.get_cluster(words['cluster'])
+        going, wait = steps.pace(latest, progress)
         return {'cluster': cluster, 'progress': progress, 'tab': 'live',
+                'going': going, 'wait': wait,
                 'page_title': cluster['name'],
                 'events': _told(progress), 'verbs': _verbs(cluster),
                 **_moving(cluster, progress)}
@@ -211,7 +207,7 @@ class Live(pages.Poll):
                 'hpc-bar': found['fragments']['hpc-bar']}
             found['ask'] = {'steps': total, 'picture': '1',
                             'going': '' if progress['finished_at'] else '1'}
-            found['wait'] = _SOON
+            found['wait'] = steps.SOON
         return found
 
     def _picture(self, hpc: proxy.Proxy, ident: str) -> dict[str, Any]:
@@ -222,7 +218,7 @@ class Live(pages.Poll):
             return {'reload': True}
         return {'fragments': {'hpc-machines': pages.fragment(
                     '_machines', {'picture': drawing.nodes(topology)})},
-                'ask': {'picture': ''}, 'wait': _SOON}
+                'ask': {'picture': ''}, 'wait': steps.SOON}
 
     def _idle(self, hpc: proxy.Proxy, ident: str, shown: str
               ) -> dict[str, Any]:
@@ -230,7 +226,7 @@ class Live(pages.Poll):
         cluster = hpc.get_cluster(ident)
         if ((cluster['deployment'] or {}).get('id') or '') != shown:
             return {'reload': True}
-        return {'title': cluster['name'], 'wait': 10, 'fragments': {
+        return {'title': cluster['name'], 'wait': steps.REST, 'fragments': {
             'hpc-head': self._head(cluster, {})}}
 
     def _head(self, cluster: Mapping[str, Any],

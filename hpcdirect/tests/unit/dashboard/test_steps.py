@@ -36,6 +36,21 @@ def going(one, number):
             'started_at': '2026-01-01T00:00:00Z', 'finished_at': None}
 
 
+class PaceTest(testtools.TestCase):
+    """A page and its deployment, asked for one after the other."""
+
+    def test_what_is_followed(self):
+        ended = '2026-01-01T00:00:01Z'
+        for then, now, expected in (
+                (None, None, (True, 2)), (ended, ended, (False, steps.REST)),
+                # It ended in between: the page is told so at once.
+                (None, ended, (True, steps.SOON))):
+            self.assertEqual(expected, steps.pace(
+                {'finished_at': then},
+                {'finished_at': now, 'poll_seconds': 2 if not now else 30}))
+        self.assertEqual((False, steps.REST), steps.pace(None, {}))
+
+
 class RowsTest(testtools.TestCase):
     """What stands in the rows."""
 
