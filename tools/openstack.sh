@@ -3,8 +3,8 @@
 # Brings up a bed of its own (devstack/bed), runs hpcdirect/tests/openstack in
 # it and takes it down again. KEEP=1 leaves it up for a look, and goes on with
 # one that was left up. Needs root. With "portal" among the arguments, or with
-# HPCDIRECT_SOAK, there is a Horizon in it, and a browser; pictures, and
-# traces of what failed, go to CI_LOGS, or to .ui.
+# HPCDIRECT_SOAK, there is a Horizon in it, and a browser; pictures, a
+# video and traces go to CI_LOGS, or to .ui.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tools/install.sh

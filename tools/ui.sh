@@ -3,8 +3,8 @@
 # Starts a Keystone, a Horizon and the service with fake machines on ports of
 # this machine, runs hpcdirect/tests/ui and ends them again. No root is needed
 # once the packages of bindep.txt are there. KEEP=1 leaves it all up for a
-# look, and goes on with what was left up. Pictures, and traces of what failed, go to
-# CI_LOGS, or to .ui.
+# look, and goes on with what was left up. Pictures, videos of the journeys, and
+# traces of those and of what failed, go to CI_LOGS, or to .ui.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=tools/install.sh

@@ -100,7 +100,7 @@ def _options(options: Mapping[str, str]) -> list[str]:
 def _parameters(parameters: Mapping[str, Any], schema: Mapping[str, Any]
                 ) -> list[str]:
     """Secrets go by a file: all who work on a machine see its commands."""
-    found = [f'--parameter={name}={osc_values.text(value)}'
+    found = [f'--parameter={name}={osc_values.written(value)}'
              for name, value in parameters.items()
              if not _is_secret(schema.get('properties', {}).get(name, {}))]
     if len(found) < len(parameters):

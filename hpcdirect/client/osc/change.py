@@ -25,8 +25,8 @@ from cliff import columns
 from hpcdirect.client import errors
 from hpcdirect.client import resources
 from hpcdirect.client.osc import base
+from hpcdirect.client.osc import differences
 from hpcdirect.client.osc import progress
-from hpcdirect.client.osc import values
 
 SHOWN = ('id', 'name', 'description', 'tags', 'protected', 'expires_at',
          'status', 'status_reason', 'blueprint', 'blueprint_version',
@@ -156,7 +156,7 @@ def line(entry: Mapping[str, Any]) -> str:
 def _difference(entry: Mapping[str, Any]) -> str:
     """``parameter compute_count: 2 -> 3``"""
     before, after = ('none' if side is None else side.replace('\n', ', ')
-                     for side in values.difference(entry))
+                     for side in differences.sides(entry))
     return f'{entry["kind"]} {entry["subject"]}: {before} -> {after}'
 
 

@@ -23,6 +23,7 @@ from osc_lib import exceptions
 
 from hpcdirect.client.osc import base
 from hpcdirect.client.osc import change
+from hpcdirect.client.osc import differences
 from hpcdirect.client.osc import label
 from hpcdirect.client.osc import values
 
@@ -101,8 +102,9 @@ class DiffCluster(base.Lister):
             self.say(f'Nothing differs between {before} and {after}')
         return (('Kind', 'Subject', f'Generation {before}',
                  f'Generation {after}'),
-                ([base.cell(one[name]) for name in (
-                    'kind', 'subject', 'before', 'after')]
+                ([one['kind'], base.cell(one['subject']),
+                  differences.Side(one['before'], one['after']),
+                  differences.Side(one['after'], one['before'])]
                  for one in found))
 
 

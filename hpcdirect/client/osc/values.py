@@ -69,34 +69,13 @@ def parameters(parsed_args: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def text(value: Any) -> str:
+def written(value: Any) -> str:
     """A value as ``--parameter`` takes it: plain where it can be."""
     if isinstance(value, str):
         with contextlib.suppress(exceptions.CommandError):
             if parse(value) == value:
                 return value
     return json.dumps(value, ensure_ascii=False)
-
-
-def difference(one: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """How something was and is; None for what is not there.
-
-    Of what has members a line for each that is otherwise, and of what comes
-    or goes for each that says something.
-
-    :param one: one of the differences that the API tells.
-    """
-    return (_side(one['before'], one['after']),
-            _side(one['after'], one['before']))
-
-
-def _side(value: Any, other: Any) -> str | None:
-    if value is None or not isinstance(value, Mapping):
-        return None if value is None else text(value)
-    known = other if isinstance(other, Mapping) else {}
-    return '\n'.join(
-        f'{name}: {text(each)}' for name, each in value.items()
-        if (each != known[name] if name in known else each))
 
 
 def parse(text: str, name: str = '') -> Any:

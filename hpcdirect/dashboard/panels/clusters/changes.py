@@ -26,9 +26,9 @@ from django.views import generic
 from osc_lib import exceptions as osc_exceptions
 
 from hpcdirect.client import proxy
+from hpcdirect.client.osc import differences
 from hpcdirect.client.osc import moment
 from hpcdirect.client.osc import user_table
-from hpcdirect.client.osc import values
 from hpcdirect.dashboard import commands
 from hpcdirect.dashboard import connection
 from hpcdirect.dashboard import drawing
@@ -121,7 +121,7 @@ class Compare(pages.Page):
 
 def _differences(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     """How things were and are, in words; None for what is not there."""
-    return [{**one, **dict(zip(('before', 'after'), values.difference(one),
+    return [{**one, **dict(zip(('before', 'after'), differences.sides(one),
                                strict=True))}
             for one in found.get('differences') or ()]
 

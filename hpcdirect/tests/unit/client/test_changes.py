@@ -185,15 +185,21 @@ class BodyTest(ChangeTest):
                 'GET', f'/clusters/demo/generations/{pair[1]}',
                 {'differences': [
                     {'kind': 'element', 'subject': 'slurm', 'after': {
-                        'version': '2'}, 'before': {'version': '1'}},
+                        'version': '2', 'roles': {}}, 'before': {
+                            'version': '1', 'roles': {}}},
                     {'kind': 'node', 'subject': 'compute-2', 'before': None,
                      'after': {'group': 'compute', 'incarnation': 1}}]})
             out, _ = self.hpc('cluster', 'diff', 'demo', *argv)
             self.assertEqual({'against': str(pair[0])},
                              self.stub.seen[-1][2])
             self.assertIn(f'Generation {pair[0]}', out)
-            self.assertIn('version: 2', out)
+            self.assertIn('version: "2"', out)
+            # No more than what is otherwise; in JSON it is all there.
+            self.assertNotIn('roles', out)
             self.assertNotIn('{', out)
+            out, _ = self.hpc('cluster', 'diff', 'demo', *argv, '-f', 'json')
+            self.assertEqual({'version': '2', 'roles': {}}, json.loads(out)[
+                0][f'Generation {pair[1]}'])
         self.stub.answer('GET', '/clusters/demo', stub.cluster())
         self.hpc('cluster', 'diff', 'demo', code=1)
 
