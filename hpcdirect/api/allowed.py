@@ -15,7 +15,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Mapping
 import functools
 from typing import Any
@@ -29,26 +28,21 @@ from hpcdirect.exception import Unread
 from hpcdirect.planning import revisions
 from hpcdirect.planning.desired import State
 from hpcdirect.planning.desired import blueprint_ref
+from hpcdirect.policies import Target
 from hpcdirect.policies import clusters as policies
 from hpcdirect.states import Operation
 
-
-def _state(operation: Operation) -> Callable[[Any], Exception | None]:
-    return functools.partial(clusters.refusal, operation=operation)
-
-
-#: What is done -> the rules that are asked, and what stands in its way.
-_ASKED: Mapping[str, tuple[
-    tuple[str, ...], Callable[[Any], Exception | None]]] = {
-    'update': ((policies.UPDATE,), _state(Operation.UPDATE)),
-    'retry': ((policies.UPDATE,), _state(Operation.RETRY)),
-    'check': ((policies.UPDATE,), _state(Operation.CHECK)),
-    'repair': ((policies.UPDATE,), _state(Operation.REPAIR)),
-    'cancel': ((policies.UPDATE,), _state(Operation.CANCEL)),
-    'label': ((policies.UPDATE,), lambda row: None),
-    'protect': ((policies.UPDATE,), clusters.leaving),
-    'expire': ((policies.UPDATE, policies.DELETE), lambda row: None),
-    'delete': ((policies.DELETE,), _state(Operation.DELETE)),
+#: What is done -> the rules that are asked, and what the cluster is asked for.
+_ASKED: Mapping[str, tuple[tuple[str, ...], Operation | None]] = {
+    'update': ((policies.UPDATE,), Operation.UPDATE),
+    'retry': ((policies.UPDATE,), Operation.RETRY),
+    'check': ((policies.UPDATE,), Operation.CHECK),
+    'repair': ((policies.UPDATE,), Operation.REPAIR),
+    'cancel': ((policies.UPDATE,), Operation.CANCEL),
+    'label': ((policies.UPDATE,), None),
+    'protect': ((policies.UPDATE,), None),
+    'expire': ((policies.UPDATE, policies.DELETE), None),
+    'delete': ((policies.DELETE,), Operation.DELETE),
 }
 WORDS = (*_ASKED, 'clone')
 
@@ -56,29 +50,30 @@ WORDS = (*_ASKED, 'clone')
 class Allowed:
     """What one caller may do, of any number of clusters.
 
+    Nothing is asked twice in a list: rules look at the project at most, and
+    clusters that stand alike allow the same.
+
     :param context: who asks.
     """
 
     def __init__(self, services: Services, context: RequestContext) -> None:
         self._services, self._context = services, context
-        # Rules look at the project alone: a list asks once for each, and for
-        # each blueprint.
+        self._everywhere: dict[str, str] = {}
         self._forbidden = functools.cache(self._refused)
         self._missing = functools.cache(self._not_found)
+        self._alike = functools.cache(self._of)
 
     def of(self, cluster: Any) -> dict[str, str]:
         """What is done -> why it would be refused, a sentence; or ''.
 
         :param cluster: a row with what :func:`clusters.refusal` reads.
         """
-        found = {}
-        for word, (rules, refusal) in _ASKED.items():
-            refused = [self._forbidden(rule, cluster.project_id)
-                       for rule in rules]
-            found[word] = next(filter(None, refused), '') or str(
-                refusal(cluster) or '')
-        found['clone'] = self.clone(cluster.project_id, cluster.desired)
-        return found
+        sentences, refused = self._alike(
+            cluster.project_id, *clusters.standing(cluster))
+        return {**sentences,
+                **{word: str(refusal(cluster.name))
+                   for word, refusal in refused.items()},
+                'clone': self.clone(cluster.project_id, cluster.desired)}
 
     def clone(self, project_id: str | None, state: State) -> str:
         """Why no cluster may be made as one was wanted, a sentence; or ''.
@@ -93,13 +88,35 @@ class Allowed:
         """Why no cluster may be made in a project, a sentence; or ''."""
         return self._forbidden(policies.CREATE, project_id or '')
 
+    def _of(self, project_id: str, status: str, protected: bool,
+            leaving: bool) -> tuple[
+                dict[str, str], dict[str, clusters.Refusal]]:
+        """Of all clusters of a project that stand alike.
+
+        :returns: sentences, and what makes those that name the cluster.
+        """
+        sentences, refused = {}, {}
+        for word, (rules, operation) in _ASKED.items():
+            sentences[word] = next(filter(None, (
+                self._forbidden(rule, project_id) for rule in rules)), '')
+            refusal = clusters.going if word == 'protect' and leaving else \
+                operation and clusters.refused_for(
+                    operation, status, protected, leaving)
+            if refusal and not sentences[word]:
+                refused[word] = refusal
+        return sentences, refused
+
     def _refused(self, rule: str, project_id: str) -> str:
+        if rule in self._everywhere:
+            return self._everywhere[rule]
+        target, sentence = Target(project_id=project_id), ''
         try:
-            self._services.policy.authorize(self._context, rule,
-                                   {'project_id': project_id})
+            self._services.policy.authorize(self._context, rule, target)
         except Forbidden as exc:
-            return str(exc)
-        return ''
+            sentence = str(exc)
+        if not target.looked_at:
+            self._everywhere[rule] = sentence
+        return sentence
 
     def _not_found(self, blueprint: str) -> str:
         try:

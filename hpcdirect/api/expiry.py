@@ -26,6 +26,7 @@ from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import now
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
+from hpcdirect.policies import Target
 from hpcdirect.policies import clusters as policies
 
 
@@ -40,7 +41,7 @@ def columns(services: Services, context: RequestContext, cluster: Cluster,
     if 'expires_at' not in body:
         return {}
     services.policy.authorize(context, policies.DELETE,
-                              {'project_id': cluster.project_id})
+                              Target(project_id=cluster.project_id))
     asked = body['expires_at']
     until = None if asked is None else moment(asked, '$.expires_at')
     if until is not None and until <= now():

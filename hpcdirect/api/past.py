@@ -30,6 +30,7 @@ from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
 from hpcdirect.planning import revisions
 from hpcdirect.planning.desired import State
+from hpcdirect.policies import Target
 from hpcdirect.policies import clusters as policies
 
 
@@ -109,7 +110,7 @@ def model(services: Services, context: RequestContext,
         except NotFound as exc:
             raise Invalid([Finding(str(exc), '$.clone.cluster')]) from exc
     services.policy.authorize(context, policies.SHOW,
-                              {'project_id': found.project_id})
+                              Target(project_id=found.project_id))
     if 'generation' not in asked:
         with services.database.read() as session:
             deployments = generations.deployments(session, found.id,

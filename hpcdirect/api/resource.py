@@ -31,6 +31,7 @@ import urllib.parse
 import pecan
 
 from hpcdirect import signing
+from hpcdirect.api.allowed import Allowed
 from hpcdirect.api.errors import ProtocolError
 from hpcdirect.api.schemas.common import Fields
 from hpcdirect.api.services import Services
@@ -40,6 +41,7 @@ from hpcdirect.db import models
 from hpcdirect.db.paging import Listing
 from hpcdirect.db.paging import Page
 from hpcdirect.exception import NotFound
+from hpcdirect.policies import Target
 from hpcdirect.policies import base
 from hpcdirect.states import Operation
 
@@ -126,8 +128,12 @@ class Resource:
         :param project_id: whose it is that is acted on; the caller's own
             project's when not given.
         """
-        self.services.policy.authorize(self.context, rule, {
-            'project_id': project_id or self.project})
+        self.services.policy.authorize(self.context, rule, Target(
+            project_id=project_id or self.project))
+
+    def allowed(self) -> Allowed:
+        """What the caller may do; one for each answer."""
+        return Allowed(self.services, self.context)
 
     def cluster(self, ident: str, rule: str, gone: bool = False
                 ) -> models.Cluster:

@@ -22,13 +22,11 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-import pecan
 from sqlalchemy import orm
 
 from hpcdirect.api.allowed import Allowed
 from hpcdirect.api.schemas.clusters import Around
 from hpcdirect.api.schemas.common import Fields
-from hpcdirect.api.services import Services
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.db import surroundings
 from hpcdirect.exception import NotFound
@@ -36,19 +34,19 @@ from hpcdirect.exception import Unread
 from hpcdirect.sources.catalogue import Catalogue
 
 
-def of(session: orm.Session, services: Services, rows: Sequence[Any],
-       fields: Fields) -> dict[str, Around]:
+def of(session: orm.Session, catalogue: Catalogue, caller: Allowed,
+       rows: Sequence[Any], fields: Fields) -> dict[str, Around]:
     """The surroundings of each of these clusters, by id.
 
+    :param caller: who they are shown to.
     :param fields: those of the clusters that are shown.
     """
     wanted = fields.around
-    known = _blueprints(services.catalogue, rows) \
+    known = _blueprints(catalogue, rows) \
         if wanted & {'mask', 'login', 'titled'} else {}
     logins = _logins(rows, known) if 'login' in wanted else {}
     found = surroundings.of(
         session, {row.id: logins.get(row.id, '') for row in rows}, wanted)
-    caller = Allowed(services, pecan.request.environ['hpcdirect.context'])
     around = {}
     for row in rows:
         blueprint = known[_ref(row)] if known else None

@@ -34,6 +34,7 @@ from hpcdirect.exception import NotForUs
 from hpcdirect.exception import Refused
 from hpcdirect.keys import KeyRing
 from hpcdirect.policies import Enforcer
+from hpcdirect.policies import Target
 from hpcdirect.policies import clusters as policies
 from hpcdirect.states import Operation
 from hpcdirect.wishes import Wish
@@ -93,7 +94,7 @@ class Permit:
         try:
             self._policy.authorize(
                 context, _RULES[Operation(deployment.operation)],
-                {'project_id': cluster.project_id})
+                Target(project_id=cluster.project_id))
         except (KeyError, ValueError):
             raise NotForUs(
                 reason=f'the operation "{deployment.operation[:16]}" is not '

@@ -432,29 +432,61 @@ def refusal(cluster: Any, operation: Operation) -> Conflict | None:
 
     :param cluster: its row, or one of :data:`STANDING`.
     """
-    busy = ClusterStatus(cluster.status).busy
-    if operation == Operation.DELETE:
-        return ClusterProtected(ident=cluster.name) \
-            if cluster.protected and not leaving(cluster) else None
-    if operation == Operation.CANCEL:
-        return leaving(cluster) or (None if busy else Conflict(
-            reason=f'Nothing is under way on cluster {cluster.name}.'))
-    if busy:
-        return ClusterBusy(ident=cluster.name, status=cluster.status)
-    # What is to go and did not can be tried again.
-    return None if operation in (Operation.RETRY, Operation.REPAIR) \
-        else leaving(cluster)
-
-
-#: The columns that :func:`refusal` reads.
-STANDING = ('name', 'status', 'protected', 'desired')
+    refused = refused_for(operation, *standing(cluster))
+    return refused(cluster.name) if refused else None
 
 
 def leaving(cluster: Any) -> Conflict | None:
     """The same for what a cluster that is to go does not allow."""
-    return Conflict(
-        reason=f'Cluster {cluster.name} is to be deleted; delete it again, '
-        'or retry.') if cluster.desired['deleted'] else None
+    return going(cluster.name) if cluster.desired['deleted'] else None
+
+
+#: The columns that :func:`refusal` reads.
+STANDING = ('name', 'status', 'protected', 'desired')
+#: Makes what is raised, of a cluster's name.
+Refusal = Callable[[str], Conflict]
+
+
+def standing(cluster: Any) -> tuple[str, bool, bool]:
+    """What decides which operations a cluster allows.
+
+    :returns: its status, whether it is protected, whether it is to go.
+    """
+    return cluster.status, cluster.protected, cluster.desired['deleted']
+
+
+@functools.cache
+def refused_for(operation: Operation, status: str, protected: bool,
+                leaving: bool) -> Refusal | None:
+    """The same as :func:`refusal` for all clusters that stand alike."""
+    busy = ClusterStatus(status).busy
+    if operation == Operation.DELETE:
+        return _protected if protected and not leaving else None
+    if operation == Operation.CANCEL:
+        return going if leaving else None if busy else _idle
+    if busy:
+        return functools.partial(_busy, status)
+    # What is to go and did not can be tried again.
+    return going if leaving and operation not in (
+        Operation.RETRY, Operation.REPAIR) else None
+
+
+def going(name: str) -> Conflict:
+    """What is raised for a cluster that is to go."""
+    return Conflict(reason=f'Cluster {name} is to be deleted; delete it '
+                    'again, or retry.')
+
+
+def _busy(status: str, name: str) -> Conflict:
+    return ClusterBusy(ident=name, status=status)
+
+
+def _idle(name: str) -> Conflict:
+    return Conflict(reason=f'Nothing is under way on cluster {name}.')
+
+
+def _protected(name: str) -> Conflict:
+    return ClusterProtected(ident=name)
 
 
 def _pass(refused: Conflict | None) -> None:

@@ -88,22 +88,25 @@ def _sum(condition: Any, value: Any = 1) -> sa.ColumnElement[str]:
     return _text(sa.func.sum(sa.case((condition, value), else_=0)))
 
 
-#: Of the steps of one deployment: what is running, all else in one text
-#: (drivers take long over columns), and how many there are. read() reads it.
-COUNTED: tuple[Any, ...] = (
-    sa.func.min(sa.case((Step.status == WorkStatus.RUNNING.value,
-                         Step.kind + ' ' + Step.element))),
+#: All of :class:`Progress` in one text, of the steps of one deployment, since
+#: drivers take long over columns; read() reads it.
+COUNTED: sa.ColumnElement[str] = (
     _sum(_DONE) + ';' + _sum(sa.true(), _WEIGHT) + ';' + _sum(_DONE, _WEIGHT)
     + ';' + _sum(sa.and_(sa.not_(_DONE), Step.expected.is_(None))) + ';'
-    + sa.func.coalesce(_text(sa.func.max(Step.finished_at)), ''),
-    sa.func.count())
+    + sa.func.coalesce(_text(sa.func.max(Step.finished_at)), '') + ';'
+    + _text(sa.func.count()) + ';' + sa.func.coalesce(sa.func.min(sa.case((
+        Step.status == WorkStatus.RUNNING.value,
+        Step.kind + ' ' + Step.element))), ''))
 
 
-def read(running: str | None, detail: str, total: int) -> Progress:
-    """What a query for :data:`COUNTED` found."""
-    done, weight, weight_done, unknown, moved_at = detail.split(';')
+def read(counted: str | None) -> Progress:
+    """What a query for :data:`COUNTED` found; of no steps it is None."""
+    if counted is None:
+        return Progress()
+    done, weight, weight_done, unknown, moved_at, total, running = \
+        counted.split(';', 6)
     return Progress(
-        total, int(done), (running or '').strip(), float(weight),
+        int(total), int(done), running.strip(), float(weight),
         float(weight_done), int(unknown),
         datetime.datetime.fromisoformat(moved_at) if moved_at else None)
 
@@ -192,7 +195,7 @@ def latest(session: orm.Session, cluster_ids: Iterable[str]
 def progress(session: orm.Session, deployment_ids: Iterable[str]
              ) -> Mapping[str, Progress]:
     """How far each of these deployments is; none for one without steps."""
-    rows = session.execute(sa.select(Step.deployment_id, *COUNTED).where(
+    rows = session.execute(sa.select(Step.deployment_id, COUNTED).where(
         Step.deployment_id.in_(list(deployment_ids)),
     ).group_by(Step.deployment_id))
-    return {ident: read(*counted) for ident, *counted in rows}
+    return {ident: read(counted) for ident, counted in rows}

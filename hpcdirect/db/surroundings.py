@@ -14,8 +14,8 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Collection
-from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
 import functools
@@ -32,11 +32,6 @@ from hpcdirect.db.models import Node
 from hpcdirect.db.models import Step
 from hpcdirect.db.models import Tag
 from hpcdirect.states import NodeStatus
-
-#: What one statement finds together.
-SMALL = frozenset(('login', 'ready', 'tags', 'progress'))
-
-_CLUSTERS: sa.BindParameter[Any] = sa.bindparam('clusters', expanding=True)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,94 +68,83 @@ def of(session: orm.Session, logins: Mapping[str, str],
     """What is wanted of some clusters.
 
     :param logins: cluster's id -> name of the node people log in to, or ''.
-    :param wanted: of :data:`SMALL`, and ``deployment``.
+    :param wanted: which fields of :class:`Found`; ``progress`` is that of
+        the ``deployment``, and comes with it alone.
     """
     found = {ident: Found() for ident in logins}
-    if not found:
+    fields = _COLUMNS.keys() & wanted
+    if not found or not fields:
         return found
-    connection = session.connection()
-    values: dict[str, Any] = {'clusters': list(found)}
-    if 'deployment' in wanted:
-        for row in connection.execute(_LATEST, values):
-            found[row.cluster_id].deployment = row
-    small = SMALL & set(wanted)
-    if small:
-        names = sorted(set(filter(None, logins.values())))
-        for row in connection.execute(
-                _small(small), {**values, 'names': names}):
-            _add(found[row.cluster_id], row, logins[row.cluster_id])
+    for row in session.connection().execute(_statement(frozenset(fields)), {
+            'clusters': list(found),
+            'names': sorted(set(filter(None, logins.values())))}):
+        _add(found[row.cluster_id], row, fields, logins[row.cluster_id])
     return found
 
 
-def _add(found: Found, row: Any, login: str) -> None:
-    if row.kind == 'ready':
-        found.ready = {group: int(number) for group, _, number in (
-            one.partition('=') for one in row.detail.split(','))}
-    elif row.kind == 'tags':
-        found.tags = sorted(row.detail.split(','))
-    elif row.kind == 'progress':
-        found.progress = deployments.read(row.name, row.detail, row.number)
-    elif row.name == login:
-        found.login = Login(row.name, row.detail, row.ssh)
+def _add(found: Found, row: Any, fields: Collection[str], login: str) -> None:
+    if 'deployment' in fields and row.id is not None:
+        found.deployment = row
+        if 'progress' in fields:
+            found.progress = deployments.read(row.progress)
+    if 'tags' in fields and row.tags is not None:
+        found.tags = sorted(row.tags.split(','))
+    if 'ready' in fields and row.ready is not None:
+        found.ready = collections.Counter(row.ready.split(','))
+    # A cluster may have a node that is named as the login node of another is.
+    if 'login' in fields and row.login is not None and row.login == login:
+        found.login = Login(row.login, row.address, row.ssh)
 
 
+def _scalar(value: Any, *where: sa.ColumnElement[bool]) -> Any:
+    """One value of other tables for each cluster, or its deployment."""
+    return sa.select(value).where(*where).correlate(
+        Cluster, Deployment).scalar_subquery()
+
+
+def _up(node: Any) -> sa.ColumnElement[bool]:
+    return sa.and_(node.cluster_id == Cluster.id,
+                   node.status == NodeStatus.UP.value)
+
+
+def _together(column: Any) -> sa.ColumnElement[str]:
+    """With commas between; neither tags nor names of groups hold one."""
+    return sa.func.aggregate_strings(column, ',')
+
+
+_OTHER = orm.aliased(Deployment)
 # By an index, one place in it for each cluster.
-_NEWEST = sa.select(
-    Cluster.id.label('cluster_id'),
-    sa.select(Deployment.id).where(
-        Deployment.cluster_id == Cluster.id,
-    ).order_by(Deployment.created_at.desc(), Deployment.id.desc()).limit(1)
-    .correlate(Cluster).scalar_subquery().label('id'),
-).where(Cluster.id.in_(_CLUSTERS)).subquery('newest')
-
-_LATEST = sa.select(*(
-    column for column in Deployment.__table__.columns
-    if column.name in ('id', 'cluster_id', 'operation', 'status',
-                       'generation', 'failures', 'created_at', 'started_at',
-                       'finished_at'))).join(
-    _NEWEST, _NEWEST.c.id == Deployment.id)
-
-
-@functools.lru_cache(maxsize=16)
-def _small(wanted: frozenset[str]) -> sa.CompoundSelect[Any]:
-    """One statement that finds rows of several kinds."""
-    return sa.union_all(*(
-        sa.select(*(value.label(name) for name, value in zip(
-            _COLUMNS, _PARTS[kind][0], strict=True))).where(
-                *_PARTS[kind][1]).group_by(*_PARTS[kind][2])
-        for kind in sorted(wanted)))
-
-
-def _text(value: str) -> sa.ColumnElement[str]:
-    return sa.literal_column(f"'{value}'", sa.String)
-
-
-_UP = (Node.cluster_id.in_(_CLUSTERS), Node.status == NodeStatus.UP.value)
-_NONE = sa.literal_column('0', sa.Integer)
-_NOTHING = (_NONE, sa.type_coerce(sa.null(), Node.ssh.type))
-# One row for each cluster: a driver written in Python takes long over rows.
-# Neither tags nor names of groups hold a comma.
-_COUNTED = sa.select(Node.cluster_id, Node.group, sa.func.count().label(
-    'number')).where(*_UP).group_by(Node.cluster_id, Node.group).subquery(
-        'counted')
-_COLUMNS = ('cluster_id', 'kind', 'name', 'detail', 'number', 'ssh')
-_PARTS: Mapping[str, tuple[Iterable[Any], Iterable[Any], Iterable[Any]]] = {
-    'login': ((
-        Node.cluster_id, _text('login'), Node.name, Node.address, _NONE,
-        Node.ssh), (
-            *_UP, Node.name.in_(sa.bindparam('names', expanding=True))), ()),
-    'progress': ((
-        _NEWEST.c.cluster_id, _text('progress'), *deployments.COUNTED,
-        *_NOTHING[1:]), (
-            Step.deployment_id == _NEWEST.c.id,), (_NEWEST.c.cluster_id,)),
-    'ready': ((
-        _COUNTED.c.cluster_id, _text('ready'), _text(''),
-        sa.func.aggregate_strings(
-            _COUNTED.c.group + '='
-            + sa.cast(_COUNTED.c.number, sa.String(20)), ','), *_NOTHING),
-        (), (_COUNTED.c.cluster_id,)),
-    'tags': ((
-        Tag.cluster_id, _text('tags'), _text(''),
-        sa.func.aggregate_strings(Tag.tag, ','), *_NOTHING), (
-            Tag.cluster_id.in_(_CLUSTERS),), (Tag.cluster_id,)),
+_NEWEST = sa.select(_OTHER.id).where(_OTHER.cluster_id == Cluster.id).order_by(
+    _OTHER.created_at.desc(), _OTHER.id.desc()).limit(1).correlate(
+        Cluster).scalar_subquery()
+_LOGIN = orm.aliased(Node)
+_COLUMNS: Mapping[str, tuple[Any, ...]] = {
+    'deployment': tuple(
+        column for column in Deployment.__table__.columns
+        if column.name in ('id', 'operation', 'status', 'generation',
+                           'failures', 'created_at', 'started_at',
+                           'finished_at')),
+    'login': (_LOGIN.name.label('login'), _LOGIN.address, _LOGIN.ssh),
+    'progress': (_scalar(
+        deployments.COUNTED, Step.deployment_id == Deployment.id,
+    ).label('progress'),),
+    'ready': (_scalar(_together(Node.group), _up(Node)).label('ready'),),
+    'tags': (_scalar(_together(Tag.tag), Tag.cluster_id == Cluster.id,
+                     ).label('tags'),),
 }
+
+
+@functools.lru_cache(maxsize=32)
+def _statement(fields: frozenset[str]) -> sa.Select[Any]:
+    """One row for each cluster: drivers written in Python are slow at rows."""
+    tables: Any = sa.inspect(Cluster).local_table
+    if 'deployment' in fields:
+        tables = tables.outerjoin(Deployment, Deployment.id == _NEWEST)
+    if 'login' in fields:
+        tables = tables.outerjoin(_LOGIN, sa.and_(
+            _up(_LOGIN),
+            _LOGIN.name.in_(sa.bindparam('names', expanding=True))))
+    return sa.select(Cluster.id.label('cluster_id'), *(
+        column for field in sorted(fields) for column in _COLUMNS[field]),
+    ).select_from(tables).where(
+        Cluster.id.in_(sa.bindparam('clusters', expanding=True)))

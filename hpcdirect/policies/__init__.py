@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 import itertools
 
@@ -40,6 +41,31 @@ def list_rules() -> Iterable[policy.RuleDefault]:
                            services.RULES)
 
 
+class Target(Mapping[str, str]):
+    """What is acted on, as rules see it.
+
+    :ivar looked_at: whether a rule has looked at it. The answer of one that
+        has not holds for everything.
+    """
+
+    def __init__(self, **values: str | None) -> None:
+        # Written out, "no project" of the caller would be equal to "no
+        # project" of the target.
+        self._values = {name: value or '' for name, value in values.items()}
+        self.looked_at = False
+
+    def __getitem__(self, name: str) -> str:
+        self.looked_at = True
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self.looked_at = True
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
 class Enforcer:
     """Asks the rules, as the operator's policy file changes them."""
 
@@ -50,8 +76,8 @@ class Enforcer:
         self._scopes = {rule.name: rule.scope_types or ()
                         for rule in list_rules()}
 
-    def allows(self, context: RequestContext, rule: str,
-               target: Mapping[str, str | None]) -> bool:
+    def allows(self, context: RequestContext, rule: str, target: Target
+               ) -> bool:
         """Whether a rule lets *context* do it to *target*."""
         try:
             self.authorize(context, rule, target)
@@ -59,21 +85,18 @@ class Enforcer:
             return False
         return True
 
-    def authorize(self, context: RequestContext, rule: str,
-                  target: Mapping[str, str | None]) -> None:
+    def authorize(self, context: RequestContext, rule: str, target: Target
+                  ) -> None:
         """Pass, or raise Forbidden.
 
-        :param target: what is acted on; ``project_id`` at least.
+        :param target: it has a ``project_id`` at least.
         """
         # Not left to [oslo_policy] enforce_scope: what is made needs somebody
         # to belong to.
         if not context.project_id and 'system' not in self._scopes[rule]:
             raise WrongScope(rule=rule)
-        # Written out, "no project" of the caller would be equal to "no
-        # project" of the target.
-        known = {name: value or '' for name, value in target.items()}
         try:
-            allowed = self._enforcer.authorize(rule, known, context)
+            allowed = self._enforcer.authorize(rule, target, context)
         except policy.InvalidScope as exc:
             raise WrongScope(rule=rule) from exc
         if not allowed:
@@ -82,7 +105,7 @@ class Enforcer:
     def reach(self, context: RequestContext) -> str | None:
         """The one project a caller sees; None for all of them."""
         if self.allows(context, base.ALL_PROJECTS,
-                       {'project_id': context.project_id}):
+                       Target(project_id=context.project_id)):
             return None
         return str(context.project_id)
 

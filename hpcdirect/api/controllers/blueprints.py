@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpcdirect.api import allowed
 from hpcdirect.api import catalogued
 from hpcdirect.api import creation
 from hpcdirect.api import validation
@@ -50,7 +49,7 @@ class Blueprints(Resource):
 
 
 def _allowed(asked: Resource) -> dict[str, str]:
-    may = allowed.Allowed(asked.services, asked.context)
+    may = asked.allowed()
     return {'create': may.create(asked.project)}
 
 

@@ -20,7 +20,6 @@ from typing import Any
 import pecan
 from sqlalchemy import orm
 
-from hpcdirect.api import allowed
 from hpcdirect.api import creation
 from hpcdirect.api import expiry
 from hpcdirect.api import matching
@@ -71,15 +70,15 @@ class Clusters(Resource):
         fields = schema.FIELDS.only(query.get('fields', ''))
         page = self.page(query, _FILTERS, 'created_at:desc', fields)
         wanted = self._wanted(query)
+        may = self.allowed()
         with self.services.database.read() as session:
             listing = clusters.listing(session, project, page, wanted)
             if query.get('with_count'):
                 listing = dataclasses.replace(listing, count=clusters.count(
                     session, project, page, wanted))
-            around = surroundings.of(session, self.services,
+            around = surroundings.of(session, self.services.catalogue, may,
                                      listing.rows, fields)
         base = pecan.request.application_url
-        may = allowed.Allowed(self.services, self.context)
         return {**self.answer(
             'clusters', listing, lambda row: fields.view(
                 row, around[row.id], base), query),
@@ -101,7 +100,7 @@ class Clusters(Resource):
         self.services.conductor.advance(ident)
         pecan.response.headers['Location'] = (
             f'{pecan.request.application_url}/v1/clusters/{ident}')
-        return wishes.show(self.services, ident)
+        return wishes.show(self, ident)
 
     def _wanted(self, query: dict[str, Any]) -> clusters.Wanted:
         """Which clusters are asked for."""
@@ -142,8 +141,8 @@ class Cluster(Resource):
         with self.services.database.read() as session:
             row = clusters.row(session, self.context, self.reach, cluster,
                                schema.FIELDS.columns)
-            around = surroundings.of(session, self.services, [row],
-                                     schema.FIELDS)
+            around = surroundings.of(session, self.services.catalogue,
+                                     self.allowed(), [row], schema.FIELDS)
         self.context.resource_uuid = row.id
         self.authorize(policies.SHOW, row.project_id)
         pecan.response.headers['ETag'] = matching.tag(
@@ -186,7 +185,7 @@ class Cluster(Resource):
 
         self.services.database.change(write)
         self.services.conductor.advance(found.id)
-        return wishes.show(self.services, found.id)
+        return wishes.show(self, found.id)
 
     def _matching(self, found: models.Cluster) -> str | None:
         """The request's If-Match, which holds at this moment.

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpcdirect.api import allowed
 from hpcdirect.api import change
 from hpcdirect.api import validation
 from hpcdirect.api.resource import Resource
@@ -51,7 +50,7 @@ class Generations(Resource):
             attempts = generations.attempts(
                 session, found.id, [row.generation for row in listing.rows]
             ) if 'attempt' in fields.around else {}
-        may = allowed.Allowed(self.services, self.context)
+        may = self.allowed()
 
         def around(row: Any) -> schema.Around:
             """What its fields need; what no field asked for is not read."""
@@ -87,8 +86,7 @@ class Generation(Resource):
             this = change.revision(self.services, row.desired)
             return schema.view(
                 row, schema.Around(
-                    attempts.get(row.generation), allowed.Allowed(
-                        self.services, self.context).clone(
-                            self.project, row.desired)), this,
+                    attempts.get(row.generation),
+                    self.allowed().clone(self.project, row.desired)), this,
                 None if other is None else differences.between(
                     change.revision(self.services, other.desired), this))

@@ -20,7 +20,6 @@ from typing import Any
 
 import pecan
 
-from hpcdirect.api import allowed
 from hpcdirect.api import surroundings
 from hpcdirect.api import validation
 from hpcdirect.api.resource import Resource
@@ -51,6 +50,7 @@ class Summary(Resource):
         self.authorize(policies.LIST)
         self.authorize(deployment_policies.DEPLOYMENTS)
         project = self.whose(query)
+        may = self.allowed()
         soon = Wanted(expiring=now() + _SOON)
         with self.services.database.read() as session:
             kinds = {
@@ -62,14 +62,14 @@ class Summary(Resource):
                      True),
                     ('expiring', soon, 'expires_at', False),
                     ('busy', Wanted(statuses=_BUSY), 'updated_at', True))}
-            around = surroundings.of(session, self.services, list({
-                row.id: row for rows in kinds.values() for row in rows
-            }.values()), schema.CLUSTER)
+            around = surroundings.of(
+                session, self.services.catalogue, may, list({
+                    row.id: row for rows in kinds.values() for row in rows
+                }.values()), schema.CLUSTER)
             counts = clusters.counts(session, project)
             machines = nodes.counts(session, project)
             lately = deployments.lately(session, project, _LATELY)
         url = pecan.request.application_url
-        may = allowed.Allowed(self.services, self.context)
         return {
             'clusters': counts, 'nodes': machines._asdict(),
             **{name: [schema.CLUSTER.view(row, around[row.id], url)

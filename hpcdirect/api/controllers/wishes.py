@@ -24,7 +24,6 @@ from hpcdirect.api import matching
 from hpcdirect.api import surroundings
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import clusters as schema
-from hpcdirect.api.services import Services
 from hpcdirect.db import clusters
 from hpcdirect.db import models
 from hpcdirect.planning import desired
@@ -64,14 +63,14 @@ def carry_out(resource: Resource, found: models.Cluster,
         pecan.response.status = 200
     else:
         services.conductor.advance(found.id)
-    return show(services, found.id)
+    return show(resource, found.id)
 
 
-def show(services: Services, ident: str) -> dict[str, Any]:
-    """A cluster as it is now, be it gone meanwhile."""
-    with services.database.read() as session:
+def show(resource: Resource, ident: str) -> dict[str, Any]:
+    """The cluster's view as it is now, even if it was deleted meanwhile."""
+    with resource.services.database.read() as session:
         row = session.get_one(models.Cluster, ident)
-        around = surroundings.of(session, services, [row],
-                                 schema.FIELDS)
+        around = surroundings.of(session, resource.services.catalogue,
+                                 resource.allowed(), [row], schema.FIELDS)
     return schema.FIELDS.view(row, around[row.id],
                               pecan.request.application_url)

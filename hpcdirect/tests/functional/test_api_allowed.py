@@ -12,12 +12,16 @@
 
 """What the API says that a caller may do is what it lets the caller do."""
 
+import collections
 import itertools
 import shutil
 
 import testtools
+import yaml
 
+from hpcdirect import policies
 from hpcdirect.db import models
+from hpcdirect.policies import clusters
 from hpcdirect.tests.functional import local_bed
 from hpcdirect.tests.functional import rows
 from hpcdirect.tests.functional.api import Api
@@ -111,3 +115,63 @@ class AllowedTest(testtools.TestCase):
             'name': 'twin', 'clone': {'cluster': 'demo'}})
         self.assertGreaterEqual(answer.status, 400, answer.body)
         self.assertIn('small@', answer.json['errors'][0]['detail'])
+
+
+class RulesTest(testtools.TestCase):
+    """Of a list, each rule is asked as often as its answer may differ."""
+
+    def setUp(self):
+        super().setUp()
+        self.api = self.useFixture(Api())
+        self.api.create('here')
+        self.elsewhere = [f'lab{number}' for number in range(5)]
+        for project in self.elsewhere:
+            self.api.create(f'in-{project}', project=project)
+        self.asked = collections.Counter()
+        self.decide()
+
+    def decide(self, **rules):
+        """The operator's policy file says these."""
+        path = self.api.folder / 'policy.yaml'
+        path.write_text(yaml.safe_dump({
+            f'hpcdirect:{name.replace("__", ":")}': check
+            for name, check in rules.items()}))
+        self.api.conf.set_override('policy_file', str(path), 'oslo_policy')
+        enforcer = policies.Enforcer(self.api.conf)
+        authorize = enforcer.authorize
+
+        def count(context, rule, target):
+            self.asked[rule] += 1
+            authorize(context, rule, target)
+
+        enforcer.authorize = count
+        object.__setattr__(self.api.services, 'policy', enforcer)
+        self.asked.clear()
+
+    def said(self, word, roles):
+        """Name -> whether the caller may, of every project's clusters."""
+        answer = self.api.call('GET', '/v1/clusters?all_projects=true',
+                               roles=roles)
+        self.assertEqual(200, answer.status, answer.body)
+        found = {one['name']: not one['allowed'][word]
+                 for one in answer.json['clusters']}
+        self.assertEqual(6, len(found))
+        return found
+
+    def test_once_where_the_project_does_not_matter(self):
+        self.assertEqual({True}, set(self.said('label', 'admin').values()))
+        self.assertEqual({1}, set(self.asked.values()), self.asked)
+
+    def test_once_for_each_project_where_it_does(self):
+        self.decide(all_projects='role:member', clusters__update=(
+            "project_id:%(project_id)s or 'lab3':%(project_id)s"))
+        self.assertEqual(
+            {'here': True, 'in-lab3': True,
+             **{f'in-lab{number}': False for number in (0, 1, 2, 4)}},
+            self.said('label', 'member'))
+        self.assertEqual(6, self.asked[clusters.UPDATE])
+
+    def test_no_for_all(self):
+        self.decide(all_projects='role:reader', clusters__update='!')
+        self.assertEqual({False}, set(self.said('label', 'reader').values()))
+        self.assertEqual(1, self.asked[clusters.UPDATE])

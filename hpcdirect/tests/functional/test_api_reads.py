@@ -149,7 +149,7 @@ class ListTests(Case):
         self.get('/v1/clusters')
         self.assertEqual(one, len(sent) - one, sent)
         self.assertFalse([line for line in sent
-                          if 'count(*)' in line and 'GROUP BY' not in line])
+                          if line.startswith('SELECT count(*)')])
 
     def asked(self, path):
         """The statements that a request makes, but for marks of its own."""
@@ -170,8 +170,8 @@ class ListTests(Case):
     def test_fields_save_what_they_leave_out(self):
         rows.converged(self.api.database, self.idents[0])
         path = f'/v1/clusters/{self.idents[0]}'
-        self.assertEqual(3, len(self.asked(path)[0]))
-        self.assertEqual(3, len(self.asked('/v1/clusters')[0]))
+        self.assertEqual(2, len(self.asked(path)[0]))
+        self.assertEqual(2, len(self.asked('/v1/clusters')[0]))
         sent, _ = self.asked('/v1/clusters?fields=id,name,status')
         self.assertEqual(1, len(sent), sent)
         self.assertNotIn('desired', sent[0])

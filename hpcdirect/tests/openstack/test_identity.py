@@ -136,7 +136,7 @@ class WalkTest(Case):
 
         def may(project):
             return enforcer.allows(context, self.rule(verb, path),
-                                   {'project_id': project})
+                                   policies.Target(project_id=project))
 
         if may(self.lab if owned else own):
             if (verb, path) == ('post', '/v1/clusters'):
