@@ -54,10 +54,11 @@ from hpcdirect.conductor import facts
 from hpcdirect.conductor.vault import Vault
 from hpcdirect.conf import ansible as options
 from hpcdirect.db import models
+from hpcdirect.db import recorded
 from hpcdirect.keys import KeyRing
-from hpcdirect.planning import desired
-from hpcdirect.planning import recorded
+from hpcdirect.planning import sizing
 from hpcdirect.planning import wanted as wanting
+from hpcdirect.planning.state import NOTHING
 from hpcdirect.runners import base
 from hpcdirect.runners.ansible import AnsibleRunner
 from hpcdirect.runners.ansible import folder as runner_folder
@@ -133,9 +134,9 @@ def ours(count: int, work: pathlib.Path) -> Round:
             if not use.when or values[use.when]]
     for use in uses:
         vault.certify(use.element, members.values())
-    wanted = wanting.build(blueprint, desired.first(blueprint, given),
+    wanted = wanting.build(blueprint, sizing.first(blueprint, given),
                            members, vault.versions)
-    cluster = models.Cluster(id='c', name='bench', desired={})
+    cluster = models.Cluster(id='c', name='bench', desired=NOTHING)
     tasks = []
     for verb in (base.Verb.APPLY, base.Verb.VERIFY):
         for use in uses:

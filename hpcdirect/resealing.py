@@ -40,6 +40,7 @@ from hpcdirect.exception import Unavailable
 from hpcdirect.keys import API
 from hpcdirect.keys import KeyRing
 from hpcdirect.keys import Verdict
+from hpcdirect.planning.state import State
 from hpcdirect.signing import SIGNATURE
 from hpcdirect.signing import Notes
 from hpcdirect.states import WorkStatus
@@ -88,9 +89,10 @@ class Resealer:
         """What was wanted, and the deployments signed for it."""
         moved: dict[tuple[int, str], str] = {}
         for row in (*_all(session, models.Generation, cluster.id), cluster):
-            before = hiding.digest_of(row.desired)
-            row.desired = self._boxes(row.desired, counts)
-            moved[row.generation, before] = hiding.digest_of(row.desired)
+            before = row.desired.digest
+            row.desired = State.from_json(
+                self._boxes(row.desired.to_json(), counts))
+            moved[row.generation, before] = row.desired.digest
         # Nothing was changed that its owner sees.
         orm.attributes.flag_modified(cluster, 'updated_at')
         for one in _all(session, models.Deployment, cluster.id):

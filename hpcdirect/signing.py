@@ -36,7 +36,7 @@ from hpcdirect.keys import CONDUCTOR
 from hpcdirect.keys import KeyRing
 from hpcdirect.keys import Part
 from hpcdirect.keys import Verdict
-from hpcdirect.planning.desired import State
+from hpcdirect.planning.state import State
 from hpcdirect.wishes import NOBODYS
 from hpcdirect.wishes import Wish
 
@@ -91,8 +91,7 @@ def judge(keys: KeyRing, cluster: Cluster, deployment: Deployment) -> None:
     if (deployment.cluster_id != cluster.id
             or deployment.project_id != cluster.project_id
             or deployment.generation != cluster.generation
-            or deployment.desired_digest != hiding.digest_of(
-                cluster.desired)):
+            or deployment.desired_digest != cluster.desired.digest):
         raise Refused(reason='What is wanted of the cluster is not what was '
                       'signed.')
 
@@ -103,7 +102,7 @@ def attested(keys: KeyRing, generation: int, desired: State,
 
     :param generation: at which it is said to have been wanted.
     """
-    digest = hiding.digest_of(desired)
+    digest = desired.digest
     return any(one.generation == generation and one.desired_digest == digest
                and keys.verify(one.signed_part, one.signature)
                for one in deployments)

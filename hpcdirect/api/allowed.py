@@ -26,8 +26,7 @@ from hpcdirect.exception import Forbidden
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import Unread
 from hpcdirect.planning import revisions
-from hpcdirect.planning.desired import State
-from hpcdirect.planning.desired import blueprint_ref
+from hpcdirect.planning.state import State
 from hpcdirect.policies import Target
 from hpcdirect.policies import clusters as policies
 from hpcdirect.states import Operation
@@ -81,8 +80,8 @@ class Allowed:
         :param project_id: in which it would be made.
         """
         return self.create(project_id) or (
-            revisions.GOING if state['deleted'] else
-            self._missing(blueprint_ref(state)))
+            revisions.GOING if state.deleted else
+            self._missing(state.blueprint_ref))
 
     def create(self, project_id: str | None) -> str:
         """Why no cluster may be made in a project, a sentence; or ''."""

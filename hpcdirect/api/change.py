@@ -35,13 +35,13 @@ from hpcdirect.exception import NotFound
 from hpcdirect.planning import accounts
 from hpcdirect.planning import candidates
 from hpcdirect.planning import composition
-from hpcdirect.planning import desired
 from hpcdirect.planning import elements
 from hpcdirect.planning import revisions
+from hpcdirect.planning import sizing
 from hpcdirect.planning import users
 from hpcdirect.planning.candidates import Candidate
-from hpcdirect.planning.desired import State
 from hpcdirect.planning.differences import Revision
+from hpcdirect.planning.state import State
 from hpcdirect.planning.updates import Site
 from hpcdirect.states import Operation
 
@@ -98,8 +98,8 @@ def draft(services: Services, cluster: Cluster, body: Mapping[str, Any]
     if 'generation' not in body:
         # What was kept of an earlier generation was taken then.
         findings = findings + _wrong_keys(services, cluster, blueprint, state)
-    grown = set(desired.slot_names(state)) - set(
-        desired.slot_names(cluster.desired))
+    grown = set(sizing.slot_names(state)) - set(
+        sizing.slot_names(cluster.desired))
     if findings:
         return Draft(state, findings)
     assessment = creation.assess(
@@ -118,11 +118,11 @@ def operation(services: Services, cluster: Cluster,
     before = cluster.desired
     counts = {group.count
               for group in blueprint_of(services, cluster).node_groups}
-    changed = {name for name, value in after['parameters'].items()
-               if before['parameters'].get(name) != value}
-    scaled = (before['groups'] != after['groups'] and changed <= counts
-              and before.get('elements') == after.get('elements')
-              and before.get('users') == after.get('users'))
+    changed = {name for name, value in after.parameters.items()
+               if before.parameters.get(name) != value}
+    scaled = (before.groups != after.groups and changed <= counts
+              and before.elements == after.elements
+              and before.users == after.users)
     return Operation.SCALE if scaled else Operation.UPDATE
 
 
@@ -145,7 +145,7 @@ def blueprint_at(services: Services, state: State) -> Blueprint:
 
     :raises Conflict: it is not in the catalogue any more.
     """
-    ref = desired.blueprint_ref(state)
+    ref = state.blueprint_ref
     try:
         return services.catalogue.blueprint(ref)
     except NotFound as exc:
@@ -165,7 +165,7 @@ def composed(services: Services, blueprint: Blueprint, state: State
 def revision(services: Services, state: State) -> Revision:
     """A state, with what the catalogue still knows about it."""
     try:
-        blueprint = services.catalogue.blueprint(desired.blueprint_ref(state))
+        blueprint = services.catalogue.blueprint(state.blueprint_ref)
         return Revision(state, blueprint, tuple(composition.listing(
             blueprint, state, services.catalogue.element)))
     except NotFound:
@@ -219,7 +219,7 @@ def _changed(services: Services, cluster: Cluster, blueprint: Blueprint,
     present = composed(services, blueprint, cluster.desired)
     try:
         if body.get('parameters'):
-            state = desired.with_parameters(state, present,
+            state = sizing.with_parameters(state, present,
                                             body['parameters'], site)
     except Invalid as exc:
         findings += exc.findings
@@ -323,9 +323,9 @@ def site_of(services: Services, cluster: Cluster, blueprint: Blueprint,
 def _resized(state: State, blueprint: Blueprint, site: Site, name: str,
              asked: Mapping[str, Any]) -> State:
     if 'count' in asked:
-        return desired.with_count(state, blueprint, name, asked['count'])
+        return sizing.with_count(state, blueprint, name, asked['count'])
     if 'replace' in asked:
-        return desired.with_replaced(
+        return sizing.with_replaced(
             state, blueprint, name, asked['replace'], dataclasses.replace(
                 site, force=site.force or asked.get('force', False)))
-    return desired.with_slots(state, blueprint, name, asked['slots'])
+    return sizing.with_slots(state, blueprint, name, asked['slots'])

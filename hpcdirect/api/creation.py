@@ -43,10 +43,10 @@ from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import Unavailable
 from hpcdirect.planning import composition
-from hpcdirect.planning import desired
 from hpcdirect.planning import revisions
+from hpcdirect.planning import sizing
 from hpcdirect.planning import users
-from hpcdirect.planning.desired import State
+from hpcdirect.planning.state import State
 from hpcdirect.states import Operation
 
 #: Stands for the cluster's id where there is no cluster.
@@ -60,14 +60,14 @@ class Draft:
 
     :ivar blueprint: with the elements it is to have; None when there is no
         such blueprint.
-    :ivar state: what is wanted of it; {} when that cannot be.
+    :ivar state: what is wanted of it; None when that cannot be.
     :ivar findings: all that is wrong.
     :ivar assessment: what the backend says, if it could be asked.
     """
 
     cluster: Cluster
     blueprint: Blueprint | None
-    state: State
+    state: State | None
     findings: list[Finding]
     assessment: Assessment
 
@@ -89,9 +89,10 @@ def create(services: Services, context: RequestContext,
     if earlier:
         return earlier
     made = draft(services, context, body, wrong)
-    if made.findings:
+    if made.findings or made.state is None:
         raise Invalid(made.findings)
-    state = sealing.sealed(services, desired.named(made.state, body['name']))
+    state = sealing.sealed(services, dataclasses.replace(
+        made.state, name=body['name']))
     order = clusters.Order(context, signing.Pen(services.keys),
                            Operation.CREATE, services.pins.pinned(state))
     return str(idempotency.once(
@@ -121,7 +122,7 @@ def draft(services: Services, context: RequestContext,
         blueprint, state, more = _modelled(services, context, cluster, body)
         findings += more
     except Invalid as exc:
-        return Draft(cluster, None, {}, [*findings, *exc.findings],
+        return Draft(cluster, None, None, [*findings, *exc.findings],
                      Assessment())
     assessment = Assessment()
     if state:
@@ -143,10 +144,10 @@ def _without(body: Mapping[str, Any], wrong: Iterable[Finding]
 
 def _modelled(services: Services, context: RequestContext, cluster: Cluster,
               body: Mapping[str, Any]
-              ) -> tuple[Blueprint, State, list[Finding]]:
+              ) -> tuple[Blueprint, State | None, list[Finding]]:
     """Fill in what a cluster is made from.
 
-    :returns: its blueprint, what is wanted of it, {} when that cannot be,
+    :returns: its blueprint, what is wanted of it, None when that cannot be,
         and why not.
     :raises Invalid: it has no blueprint.
     """
@@ -160,7 +161,7 @@ def _modelled(services: Services, context: RequestContext, cluster: Cluster,
         state, wrong = _checked(revisions.cloned, kept, blueprint, given)
     else:
         blueprint = _blueprint(services, body['blueprint'])
-        state, wrong = _checked(desired.first, blueprint, given)
+        state, wrong = _checked(sizing.first, blueprint, given)
     cluster.blueprint = blueprint.name
     cluster.blueprint_version = blueprint.version
     cluster.backend, findings = _backend(services, blueprint, asked)
@@ -205,8 +206,8 @@ def rendered(services: Services, context: RequestContext, ref: str,
         reason = f': {given}' if isinstance(given, str) else ''
         raise Invalid([*findings, Finding(f'it is no JSON object{reason}',
                                           '$.parameters')])
-    state, wrong = _checked(desired.first, blueprint, given)
-    if findings or wrong:
+    state, wrong = _checked(sizing.first, blueprint, given)
+    if findings or state is None:
         raise Invalid([*findings, *wrong])
     return backend, services.backends[backend].render(request.build(
         blueprint, state, backend, request.slots_of(state),
@@ -249,18 +250,18 @@ def _composed(services: Services, state: State) -> Blueprint:
     """The blueprint of a state, with the elements that it says."""
     try:
         return composition.composed(
-            services.catalogue.blueprint(desired.blueprint_ref(state)), state,
+            services.catalogue.blueprint(state.blueprint_ref), state,
             services.catalogue.element)
     except NotFound as exc:
         raise Invalid([Finding(str(exc), '$.clone')]) from exc
 
 
 def _checked(make: Callable[..., State], *given: Any
-             ) -> tuple[State, list[Finding]]:
+             ) -> tuple[State | None, list[Finding]]:
     try:
         return make(*given), []
     except Invalid as exc:
-        return {}, list(exc.findings)
+        return None, list(exc.findings)
 
 
 def _row(context: RequestContext, body: Mapping[str, Any]) -> Cluster:

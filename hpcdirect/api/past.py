@@ -29,7 +29,7 @@ from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
 from hpcdirect.planning import revisions
-from hpcdirect.planning.desired import State
+from hpcdirect.planning.state import State
 from hpcdirect.policies import Target
 from hpcdirect.policies import clusters as policies
 
@@ -89,10 +89,9 @@ def highest(services: Services, cluster: Cluster, aim: State
 
     :param aim: only slots of it that the cluster has not now are looked for.
     """
-    wanted, there = ({slot['name'] for slots in state['groups'].values()
-                      for slot in slots} for state in (aim, cluster.desired))
+    missing = aim.slots.keys() - cluster.desired.slots.keys()
     with services.database.read() as session:
-        return generations.highest(session, cluster.id, wanted - there)
+        return generations.highest(session, cluster.id, missing)
 
 
 def model(services: Services, context: RequestContext,

@@ -21,16 +21,16 @@ from hpcdirect.api.services import Services
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.db import layers
 from hpcdirect.db import models
+from hpcdirect.db import recorded
 from hpcdirect.planning import accounts
 from hpcdirect.planning import presence
-from hpcdirect.planning import recorded
 from hpcdirect.planning import wanted as wanting
-from hpcdirect.planning.accounts import Account
+from hpcdirect.planning.accounts import Person
 from hpcdirect.planning.presence import Presences
 
 
-def listed(services: Services, cluster: models.Cluster) -> list[Account]:
-    """Every account, by name; those that are gone as well.
+def listed(services: Services, cluster: models.Cluster) -> list[Person]:
+    """Every user, by name; those that are gone as well.
 
     :raises Conflict: what the cluster is made of is not in the catalogue.
     """

@@ -36,6 +36,7 @@ from hpcdirect.context import RequestContext
 from hpcdirect.db import clusters
 from hpcdirect.db import models
 from hpcdirect.db import plans
+from hpcdirect.db import recorded
 from hpcdirect.exception import ClusterProtected
 from hpcdirect.exception import DuplicateName
 from hpcdirect.exception import Finding
@@ -43,15 +44,14 @@ from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import PlanStale
 from hpcdirect.planning import accounts
-from hpcdirect.planning import desired
 from hpcdirect.planning import differences
 from hpcdirect.planning import preview
-from hpcdirect.planning import recorded
+from hpcdirect.planning import sizing
 from hpcdirect.planning import users
 from hpcdirect.planning import wanted as wanting
-from hpcdirect.planning.desired import State
 from hpcdirect.planning.plan import Observed
 from hpcdirect.planning.plan import plan
+from hpcdirect.planning.state import State
 from hpcdirect.states import StepKind
 from hpcdirect.states import Verdict
 
@@ -97,7 +97,7 @@ def of_creation(services: Services, context: RequestContext,
     findings = [*_taken(services, context, made.cluster.name),
                 *made.findings]
     needs = _needs(made.assessment)
-    if findings or made.blueprint is None:
+    if findings or made.blueprint is None or made.state is None:
         return {**_refused(Invalid(findings)), **needs}
     return {**_shown(services, str(context.project_id), _Case(
         made.blueprint, made.blueprint, made.state,
@@ -131,7 +131,8 @@ def of_deletion(services: Services, cluster: models.Cluster
         world = _world(session, cluster.id)
     blueprint = change.blueprint_of(services, cluster)
     return _shown(services, cluster.project_id, _Case(
-        blueprint, blueprint, desired.deleted(cluster.desired),
+        blueprint, blueprint, dataclasses.replace(
+            cluster.desired, deleted=True),
         _volumes(services, cluster, blueprint)), world)
 
 
@@ -350,7 +351,7 @@ def _lost(one: preview.Change, case: _Case) -> list[str]:
     groups = {name.rpartition('-')[0] for name in one.nodes}
     return list(dict.fromkeys(
         path for group in case.before.node_groups if group.name in groups
-        for path in desired.data_of(case.before, group, case.volumes)))
+        for path in sizing.data_of(case.before, group, case.volumes)))
 
 
 def _kept(one: preview.Change, case: _Case) -> list[str]:

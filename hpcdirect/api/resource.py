@@ -41,6 +41,8 @@ from hpcdirect.db import models
 from hpcdirect.db.paging import Listing
 from hpcdirect.db.paging import Page
 from hpcdirect.exception import NotFound
+from hpcdirect.planning.state import NOTHING
+from hpcdirect.planning.state import State
 from hpcdirect.policies import Target
 from hpcdirect.policies import base
 from hpcdirect.states import Operation
@@ -149,7 +151,7 @@ class Resource:
         self.authorize(rule, found.project_id)
         return found
 
-    def order(self, operation: Operation, desired: Mapping[str, Any]
+    def order(self, operation: Operation, desired: State = NOTHING
               ) -> clusters.Order:
         """A wish of the caller's."""
         return clusters.Order(self.context, signing.Pen(self.services.keys),

@@ -18,6 +18,7 @@ A secret that is given again keeps its seal, so that it changes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+import dataclasses
 import secrets
 from typing import Any
 
@@ -27,8 +28,8 @@ from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
 from hpcdirect.keys import KeyRing
-from hpcdirect.planning.desired import State
-from hpcdirect.planning.desired import blueprint_ref
+from hpcdirect.planning.state import ElementChoice
+from hpcdirect.planning.state import State
 
 
 def refuse(body: Mapping[str, Any]) -> None:
@@ -43,9 +44,10 @@ def refuse(body: Mapping[str, Any]) -> None:
 def familiar(keys: KeyRing, state: State, body: Mapping[str, Any]
              ) -> dict[str, Any]:
     """A change, with secrets that the cluster has already as it has them."""
-    known = {'parameters': state['parameters'], 'elements': {
-        entry['name']: entry for entry in state.get('elements', ())}}
-    return dict(_kept(keys, body, known))
+    return dict(_kept(keys, body, {
+        'parameters': state.parameters, 'elements': {
+            one.name: {'parameters': one.parameters}
+            for one in state.elements}}))
 
 
 def sealed(services: Services, state: State, before: State | None = None
@@ -54,20 +56,16 @@ def sealed(services: Services, state: State, before: State | None = None
 
     :param before: the state that it follows.
     """
-    new = {**state, 'parameters': _closed(
-        services.keys, _blueprint_schema(services, state),
-        state['parameters'])}
-    if state.get('elements'):
-        new['elements'] = [
-            {**entry, 'parameters': _closed(
-                services.keys, _schema(services, state, entry),
-                entry['parameters'])} if 'parameters' in entry else entry
-            for entry in state['elements']]
-    return new if before is None else {
-        **new, **familiar(services.keys, before, {
-            'parameters': new['parameters']}), **(
-            {'elements': _entries_kept(services.keys, new, before)}
-            if 'elements' in new else {})}
+    was, keys = before or State(), services.keys
+    return dataclasses.replace(
+        state, parameters=_kept(keys, _closed(
+            keys, services.catalogue.blueprint(
+                state.blueprint_ref).parameters,
+            state.parameters), was.parameters),
+        elements=tuple(dataclasses.replace(one, parameters=_kept(
+            keys, _closed(keys, _schema(services, state, one),
+                          one.parameters), was.choice(one.name).parameters))
+            for one in state.elements))
 
 
 def boxed(keys: KeyRing, value: Any) -> dict[str, Any]:
@@ -81,12 +79,6 @@ def unsealed(keys: KeyRing, value: Any) -> Any:
     """The value with every box in it opened."""
     return hiding.opened(value, lambda box: keys.decrypt_json(
         box[hiding.SEALED], hiding.about(box.get(hiding.MARK, ''))))
-
-
-def _entries_kept(keys: KeyRing, new: State, before: State) -> list[Any]:
-    known = {entry['name']: entry for entry in before.get('elements', ())}
-    return [_kept(keys, entry, known.get(entry['name']))
-            for entry in new['elements']]
 
 
 def _closed(keys: KeyRing, schema: Any, value: Any) -> Any:
@@ -106,21 +98,16 @@ def _kept(keys: KeyRing, new: Any, old: Any) -> Any:
     return new
 
 
-def _blueprint_schema(services: Services, state: State) -> Any:
-    return services.catalogue.blueprint(blueprint_ref(state)).parameters
-
-
-def _schema(services: Services, state: State, entry: Mapping[str, Any]
-            ) -> Any:
+def _schema(services: Services, state: State, choice: ElementChoice) -> Any:
     """The schema of an element's own parameters."""
-    name = entry['name']
+    if not choice.parameters:
+        return {}
     try:
-        if 'version' in entry:
-            return services.catalogue.element(
-                f'{name}@{entry["version"]}').parameters
-        blueprint = services.catalogue.blueprint(blueprint_ref(state))
+        if choice.version:
+            return services.catalogue.element(choice.ref).parameters
+        blueprint = services.catalogue.blueprint(state.blueprint_ref)
     except NotFound:
         # It was sealed when it was given.
         return {}
     return next((use.element.parameters for use in blueprint.elements
-                 if use.element.name == name), {})
+                 if use.element.name == choice.name), {})

@@ -83,8 +83,8 @@ def _logins(rows: Sequence[Any], known: Mapping[str, Blueprint | None]
     found = {}
     for row in rows:
         blueprint = known[_ref(row)]
-        slots = row.desired['groups'].get(blueprint.login, []) \
-            if blueprint else []
+        slots = row.desired.groups.get(blueprint.login, ()) \
+            if blueprint else ()
         if slots:
-            found[row.id] = slots[0]['name']
+            found[row.id] = slots[0].name
     return found

@@ -93,7 +93,7 @@ class _Picture:
     @functools.cached_property
     def _groups(self) -> list[str]:
         return list(dict.fromkeys((
-            *self.cluster.desired['groups'],
+            *self.cluster.desired.groups,
             *sorted(row.group for row in self.rows.values()))))
 
     def groups(self) -> list[dict[str, Any]]:
@@ -163,7 +163,7 @@ class _Picture:
         """The elements that are wanted; None when nobody knows (just now)."""
         if self.blueprint is None:
             return None
-        if self.cluster.desired['deleted']:
+        if self.cluster.desired.deleted:
             return []
         try:
             return [one for one in composition.listing(

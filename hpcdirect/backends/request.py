@@ -20,16 +20,14 @@ from typing import Any
 from hpcdirect.backends import base
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints.model import Blueprint
-from hpcdirect.planning.desired import State
+from hpcdirect.planning.state import State
 
 
 def slots_of(state: State) -> tuple[base.Slot, ...]:
     """Every slot of a state, group by group; none when it is to go."""
-    if state['deleted']:
-        return ()
-    return tuple(base.Slot(slot['name'], group, slot['incarnation'])
-                 for group, slots in state['groups'].items()
-                 for slot in slots)
+    return () if state.deleted else tuple(
+        base.Slot(name, group, slot.incarnation)
+        for name, (group, slot) in state.slots.items())
 
 
 def build(blueprint: Blueprint, state: State, backend: str,
@@ -40,7 +38,7 @@ def build(blueprint: Blueprint, state: State, backend: str,
         ``public_key`` and ``wish`` as :class:`base.InfraRequest` takes them.
     """
     section = parameters.resolve(blueprint.infrastructure.get(backend, {}),
-                                 state['parameters'], {})
+                                 state.parameters, {})
     template = blueprint.templates.get(backend, '')
     return base.InfraRequest(
         slots=tuple(slots), groups=section.get('groups', {}),

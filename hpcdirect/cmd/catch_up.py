@@ -67,7 +67,7 @@ def run(conf: cfg.ConfigOpts) -> int:
             project_id=last.project_id, roles=list(last.roles),
             service_user_id=last.service or None, overwrite=False)
         made = clusters.catch_up(session, command.cluster, command.past, (
-            clusters.Order(context, signing.Pen(keys), Operation.RETRY, {})))
+            clusters.Order(context, signing.Pen(keys), Operation.RETRY)))
         done = (f'Cluster {command.cluster} is at generation '
                 f'{made.generation}, in the name of user {made.user_id}; a '
                 'conductor carries it out.')

@@ -22,7 +22,7 @@ from hpcdirect.conductor import facts
 from hpcdirect.conductor.batch import Line
 from hpcdirect.conductor.situation import Situation
 from hpcdirect.conductor.vault import Vault
-from hpcdirect.planning import recorded as records
+from hpcdirect.db import recorded as records
 from hpcdirect.planning.batches import Portion
 from hpcdirect.planning.composition import ElementOf
 from hpcdirect.states import StepKind

@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import datetime
 import logging
@@ -34,6 +33,7 @@ from hpcdirect.keys import CONDUCTOR
 from hpcdirect.keys import KeyRing
 from hpcdirect.planning import accounts
 from hpcdirect.planning.pins import Pins
+from hpcdirect.planning.state import OFF
 from hpcdirect.policies import Enforcer
 from hpcdirect.states import ClusterStatus
 from hpcdirect.states import Operation
@@ -68,7 +68,7 @@ class Expiry:
         names = accounts.expired(cluster.desired, _aware(at))
         if not names or cluster.status not in (
                 ClusterStatus.ACTIVE, ClusterStatus.DEGRADED) \
-                or cluster.desired['deleted']:
+                or cluster.desired.deleted:
             return False
         with self.database.read() as session:
             last = deployments.latest(session, [cluster.id]).get(cluster.id)
@@ -90,7 +90,7 @@ class Expiry:
         with self.database.read() as session:
             desired = session.scalars(sa.select(models.Cluster.desired).where(
                 models.Cluster.id == cluster_id)).one_or_none()
-        moment = accounts.next_end(desired or {})
+        moment = None if desired is None else accounts.next_end(desired)
         if moment is None:
             return None
         left = (moment - _aware(at)).total_seconds()
@@ -98,9 +98,10 @@ class Expiry:
 
     def _order(self, cluster: models.Cluster, last: models.Deployment,
                names: list[str]) -> None:
-        desired = copy.deepcopy(cluster.desired)
-        for name in names:
-            desired['users'][name]['state'] = accounts.OFF
+        users = cluster.desired.users
+        desired = dataclasses.replace(cluster.desired, users={**users, **{
+            name: dataclasses.replace(users[name], state=OFF)
+            for name in names}})
         context = RequestContext(
             user_id=last.user_id, user_name=last.user_name,
             project_id=last.project_id, roles=list(last.roles),

@@ -22,7 +22,7 @@ from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import VolumeUse
 from hpcdirect.conductor.vault import Vault
 from hpcdirect.db import models
-from hpcdirect.planning import recorded
+from hpcdirect.db import recorded
 from hpcdirect.planning.plan import SeenLayer
 from hpcdirect.planning.wanted import Member
 from hpcdirect.planning.wanted import Wanted
@@ -58,7 +58,7 @@ def of_element(cluster: models.Cluster, volumes: Iterable[VolumeUse],
                 roles.setdefault(layer.role, []).append(
                     _seen(wanted.members[layer.node]))
     # Not what it is called today: the nodes keep state under this name.
-    name = cluster.desired.get('name', cluster.name)
+    name = cluster.desired.name or cluster.name
     return {
         'cluster': {'id': cluster.id, 'name': name,
                     'domain': f'{name.lower()}.hpc'},

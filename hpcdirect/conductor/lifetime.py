@@ -102,7 +102,7 @@ class Lifetime:
         with self.database.write() as session:
             if expiry.end(session, cluster, Order(
                     context, signing.Pen(self.keys, CONDUCTOR),
-                    Operation.DELETE, {})):
+                    Operation.DELETE)):
                 expiry.tell(session, cluster, -1, 'Its time is over; it is '
                             'being deleted.')
 

@@ -76,13 +76,13 @@ class Permit:
             raise Refused(reason='There is no deployment.')
         seen = digest([deployment.signature, deployment.signed_part(2),
                        cluster.id, cluster.project_id, cluster.generation,
-                       cluster.desired])
+                       cluster.desired.to_json()])
         if seen != self._judged:
             signing.judge(self._keys, cluster, deployment)
             self._judged = seen
             # Whatever is sealed in it may be sealed anew meanwhile.
             self.wish = Wish(cluster.generation, digest(
-                hiding.hidden(None, cluster.desired))[:_SHORT])
+                hiding.hidden(None, cluster.desired.to_json()))[:_SHORT])
         self._allowed(deployment, cluster)
 
     def _allowed(self, deployment: models.Deployment, cluster: models.Cluster

@@ -33,6 +33,7 @@ from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.conductor.permission import Permit
 from hpcdirect.conductor.vault import Vault
 from hpcdirect.db import models
+from hpcdirect.db import recorded as records
 from hpcdirect.db.columns import sentence
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.ledger import Snapshot
@@ -42,13 +43,12 @@ from hpcdirect.exception import NotFound
 from hpcdirect.exception import Replayed
 from hpcdirect.exception import Unread
 from hpcdirect.planning import composition
-from hpcdirect.planning import recorded as records
 from hpcdirect.planning import wanted as wanting
 from hpcdirect.planning.composition import ElementOf
-from hpcdirect.planning.desired import blueprint_ref
 from hpcdirect.planning.pins import Pins
 from hpcdirect.planning.plan import Observed
 from hpcdirect.planning.plan import Plan
+from hpcdirect.planning.state import State
 from hpcdirect.planning.wanted import Wanted
 from hpcdirect.runners import base as runners
 from hpcdirect.states import NodeStatus
@@ -122,24 +122,24 @@ class Lookout:
         self._judged(recorded)
         state = recorded.cluster.desired
         blueprint = self._blueprint(state)
-        if not state['deleted']:
+        if not state.deleted:
             # What goes needs no secret, and goes when they cannot be read.
             self._vault.open(recorded.secrets)
             self._keep(self._vault.complete(blueprint))
         infra = self.seen = self._backend.observe(
             recorded.cluster.backend_ref) if recorded.cluster.backend_ref \
             else Infra(InfraStatus.GONE)
-        if not state['deleted']:
+        if not state.deleted:
             _refuse_replay(self._permit.wish, infra.wish)
         self.tell(deployment_id, infra.reason)
-        if not state['deleted']:
+        if not state.deleted:
             infra = self._reached(recorded, blueprint, infra)
         if self._record_machines(deployment_id, recorded, infra):
             recorded = self._recorded(deployment_id)
         recorded = dataclasses.replace(
             recorded, nodes=_as_told(recorded.nodes, infra))
         members = records.members(recorded.nodes)
-        if not state['deleted']:
+        if not state.deleted:
             self._keep([row for use in blueprint.elements
                         for row in self._vault.certify(use.element,
                                                        members.values())])
@@ -213,7 +213,7 @@ class Lookout:
                                    'message': reason}], {}, {})
         self._told = reason
 
-    def _blueprint(self, state: Mapping[str, Any]) -> Blueprint:
+    def _blueprint(self, state: State) -> Blueprint:
         """The cluster's blueprint, with the elements it is to have.
 
         A cluster that is to go needs none; whatever became of its blueprint,
@@ -222,16 +222,16 @@ class Lookout:
         :raises NotAsOrdered: it is another one here.
         :raises Unread: it cannot be read just now.
         """
-        ref = blueprint_ref(state)
+        ref = state.blueprint_ref
         try:
             blueprint = self._load(ref)
-            moved = '' if state['deleted'] else self._pins.moved(
+            moved = '' if state.deleted else self._pins.moved(
                 state, blueprint)
             if moved:
                 raise NotAsOrdered(reason=f'{moved} when it was ordered')
             return composition.composed(blueprint, state, self._element_of)
         except (NotFound, Unread):
-            if not state['deleted']:
+            if not state.deleted:
                 raise
             return _nothing(state)
 
@@ -239,9 +239,8 @@ class Lookout:
                          infra: Infra) -> bool:
         """Write down what changed about machines; whether anything did."""
         rows = {row.name: row for row in recorded.nodes}
-        groups = {slot['name']: group for group, slots in
-                  recorded.cluster.desired['groups'].items()
-                  for slot in slots}
+        groups = {name: group for name, (group, _) in
+                  recorded.cluster.desired.slots.items()}
         changed = []
         for machine in infra.machines:
             row = rows.get(machine.slot)
@@ -311,10 +310,10 @@ def slots_to_ask_for(situation: Situation, steps: Plan, only_release: bool
     return (*(old.pop(slot.name, slot) for slot in wanted), *old.values())
 
 
-def _nothing(state: Mapping[str, Any]) -> Blueprint:
+def _nothing(state: State) -> Blueprint:
     """In the place of a blueprint that is not there any more."""
     return Blueprint(
-        name=state['blueprint'], version=state['version'], label='',
+        name=state.blueprint, version=state.version, label='',
         description='', folder=pathlib.Path('/nonexistent'), digest='',
         parameters={}, node_groups=(), infrastructure={})
 

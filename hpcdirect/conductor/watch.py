@@ -48,6 +48,7 @@ from hpcdirect.db.session import Database
 from hpcdirect.exception import PluginError
 from hpcdirect.exception import Replayed
 from hpcdirect.planning import accounts
+from hpcdirect.planning.state import State
 from hpcdirect.states import RESTING
 from hpcdirect.states import ClusterStatus
 from hpcdirect.states import NodeStatus
@@ -82,7 +83,7 @@ class _Wanted(Protocol):
     @property
     def generation(self) -> int: ...
     @property
-    def desired(self) -> dict[str, Any]: ...
+    def desired(self) -> State: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,7 +188,7 @@ def _compared(cluster: _Wanted, nodes: Iterable[_Seen], infra: Infra
         cluster, '' when nothing does.
     """
     desired = cluster.desired
-    if desired['deleted']:
+    if desired.deleted:
         # What is left of it is no loss.
         return [], ''
     if infra.wish.generation > cluster.generation:

@@ -28,7 +28,6 @@ from oslo_db import exception as db_exc
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from hpcdirect.blueprints import hiding
 from hpcdirect.context import RequestContext
 from hpcdirect.db import measures
 from hpcdirect.db import paging
@@ -46,6 +45,8 @@ from hpcdirect.exception import Conflict
 from hpcdirect.exception import DuplicateName
 from hpcdirect.exception import NotAsSigned
 from hpcdirect.exception import NotFound
+from hpcdirect.planning.state import NOTHING
+from hpcdirect.planning.state import State
 from hpcdirect.states import ClusterStatus
 from hpcdirect.states import DeploymentStatus
 from hpcdirect.states import LayerState
@@ -79,12 +80,16 @@ class Pen(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Order:
-    """What is wanted of a cluster from now on, and by whom."""
+    """What is wanted of a cluster from now on, and by whom.
+
+    :param desired: not looked at by what follows from what is wanted already,
+        such as a deletion.
+    """
 
     context: RequestContext
     pen: Pen
     operation: Operation
-    desired: Mapping[str, Any]
+    desired: State = NOTHING
 
 
 @dataclasses.dataclass(frozen=True)
@@ -272,7 +277,7 @@ def create(session: orm.Session, cluster: Cluster, order: Order,
     """
     cluster.status = ClusterStatus.CREATING
     cluster.generation = 1
-    cluster.desired = dict(order.desired)
+    cluster.desired = order.desired
     cluster.due_at = 0.0
     session.add(cluster)
     try:
@@ -311,12 +316,12 @@ def delete(session: orm.Session, cluster_id: str, order: Order) -> Cluster:
     if cluster.status != ClusterStatus.DELETING:
         try:
             _approve(session, cluster, order)
-            wanted = {**cluster.desired, 'deleted': True}
+            wanted = dataclasses.replace(cluster.desired, deleted=True)
         except NotAsSigned:
             # It goes all the same; nothing else of this is signed.
-            wanted = {**{name: cluster.desired.get(name, '') for name in
-                         ('blueprint', 'version', 'digest')},
-                      'parameters': {}, 'groups': {}, 'deleted': True}
+            was = cluster.desired
+            wanted = State(was.blueprint, was.version, was.blueprint_digest,
+                           deleted=True)
         _want(session, cluster, dataclasses.replace(order, desired=wanted),
               ClusterStatus.DELETING)
     return cluster
@@ -341,9 +346,9 @@ def retry(session: orm.Session, seen: Cluster, order: Order) -> Deployment:
     if order.operation == Operation.CHECK:
         status = ClusterStatus.CHECKING
     else:
-        status = (ClusterStatus.DELETING if cluster.desired['deleted']
+        status = (ClusterStatus.DELETING if cluster.desired.deleted
                   else ClusterStatus.UPDATING)
-    if order.desired != cluster.desired and not cluster.desired['deleted']:
+    if order.desired != cluster.desired and not cluster.desired.deleted:
         _approve(session, seen, order)
         return _want(session, cluster, order, status)
     cluster.status = status
@@ -438,7 +443,7 @@ def refusal(cluster: Any, operation: Operation) -> Conflict | None:
 
 def leaving(cluster: Any) -> Conflict | None:
     """The same for what a cluster that is to go does not allow."""
-    return going(cluster.name) if cluster.desired['deleted'] else None
+    return going(cluster.name) if cluster.desired.deleted else None
 
 
 #: The columns that :func:`refusal` reads.
@@ -452,7 +457,7 @@ def standing(cluster: Any) -> tuple[str, bool, bool]:
 
     :returns: its status, whether it is protected, whether it is to go.
     """
-    return cluster.status, cluster.protected, cluster.desired['deleted']
+    return cluster.status, cluster.protected, cluster.desired.deleted
 
 
 @functools.cache
@@ -516,9 +521,9 @@ def _approve(session: orm.Session, cluster: Cluster, order: Order) -> None:
 def _want(session: orm.Session, cluster: Cluster, order: Order,
           status: ClusterStatus) -> Deployment:
     cluster.generation += 1
-    cluster.desired = dict(order.desired)
-    cluster.blueprint_version = order.desired.get(
-        'version', cluster.blueprint_version)
+    cluster.desired = order.desired
+    cluster.blueprint_version = order.desired.version \
+        or cluster.blueprint_version
     cluster.status = status
     cluster.status_reason = ''
     cluster.due_at = 0.0
@@ -553,7 +558,7 @@ def _deploy(session: orm.Session, cluster: Cluster, order: Order
         roles=sorted(context.roles), service=context.service_user_id or '',
         request_id=context.request_id or '', operation=order.operation,
         generation=cluster.generation, status=DeploymentStatus.QUEUED,
-        desired_digest=hiding.digest_of(cluster.desired), signature='')
+        desired_digest=cluster.desired.digest, signature='')
     deployment.signature = order.pen.sign(deployment.signed_part)
     session.add(deployment)
     # The event, which does not refer to it, comes after it.

@@ -24,6 +24,8 @@ from sqlalchemy import orm
 from sqlalchemy import types
 from sqlalchemy.dialects import mysql
 
+from hpcdirect.planning.state import State
+
 # MariaDB drops fractions of a second unless told not to.
 Moment = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), 'mysql', 'mariadb')
 Text = sa.Text().with_variant(mysql.LONGTEXT(), 'mysql', 'mariadb')
@@ -93,6 +95,21 @@ class Called(types.TypeDecorator[str]):
                            ) -> str | None:
         """As it is written."""
         return None if value is None else storable(value)[:255]
+
+
+class Desired(types.TypeDecorator[State]):
+    """What is wanted of a cluster, as JSON."""
+
+    impl = sa.JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: State | None, dialect: Any) -> Any:
+        """As it is written."""
+        return None if value is None else value.to_json()
+
+    def process_result_value(self, value: Any, dialect: Any) -> State:
+        """As it was read."""
+        return State.from_json(value)
 
 
 ID = sa.String(36)

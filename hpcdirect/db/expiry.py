@@ -111,7 +111,7 @@ def tell(session: orm.Session, seen: Seen, seconds: float, message: str
             cluster.expiry_told is not None
             and cluster.expiry_told <= seconds):
         return False
-    if cluster.desired['deleted'] and seconds > _SETTLED:
+    if cluster.desired.deleted and seconds > _SETTLED:
         cluster.expiry_told = _SETTLED
         return False
     cluster.expiry_told = seconds
@@ -125,7 +125,7 @@ def end(session: orm.Session, seen: Seen, order: clusters.Order) -> bool:
     cluster = clusters.locked(session, seen.id)
     if cluster.expires_at != seen.expires_at or cluster.protected:
         return False
-    if cluster.desired['deleted']:
+    if cluster.desired.deleted:
         cluster.expiry_told = _SETTLED
         return False
     clusters.delete(session, seen.id, order)

@@ -18,8 +18,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
-import itertools
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -28,6 +26,7 @@ from hpcdirect.db import paging
 from hpcdirect.db.models import Deployment
 from hpcdirect.db.models import Generation
 from hpcdirect.exception import NotFound
+from hpcdirect.planning.state import State
 
 #: Generations whose states are in memory at one time.
 _PIECE = 20
@@ -65,7 +64,7 @@ def attempts(session: orm.Session, cluster_id: str, numbers: Iterable[int]
 
 
 def backwards(session: orm.Session, cluster_id: str
-              ) -> Iterator[tuple[int, dict[str, Any]]]:
+              ) -> Iterator[tuple[int, State]]:
     """The generations of a cluster with what was wanted, newest first."""
     numbers = session.scalars(sa.select(Generation.generation).where(
         Generation.cluster_id == cluster_id,
@@ -102,10 +101,9 @@ def highest(session: orm.Session, cluster_id: str, names: Collection[str]
                 Generation.generation > last,
             ).order_by(Generation.generation).limit(_PIECE)).all()
         for row in rows:
-            for slot in itertools.chain(*row.desired['groups'].values()):
-                if slot['name'] in names:
-                    found[slot['name']] = max(
-                        found.get(slot['name'], 0), slot['incarnation'])
+            for name, (_, slot) in row.desired.slots.items():
+                if name in names:
+                    found[name] = max(found.get(name, 0), slot.incarnation)
         if len(rows) < _PIECE:
             break
         last = rows[-1].generation

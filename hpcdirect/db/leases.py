@@ -39,6 +39,7 @@ from hpcdirect.db.clock import utc_seconds
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Deployment
 from hpcdirect.exception import LostLease
+from hpcdirect.planning.state import State
 from hpcdirect.states import RESTING
 from hpcdirect.states import DeploymentStatus
 
@@ -64,7 +65,7 @@ class Resting:
     status: str
     status_reason: str
     generation: int
-    desired: dict[str, Any]
+    desired: State
 
 
 @dataclasses.dataclass(frozen=True)

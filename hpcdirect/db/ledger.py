@@ -260,7 +260,7 @@ class Ledger:
                         message=reason or deployment.status.lower())
             if gone:
                 self._gone(session, deployment_id, cluster)
-            elif newest and not cluster.desired['deleted']:
+            elif newest and not cluster.desired.deleted:
                 cluster.status = (ClusterStatus.ERROR if failures
                                   else ClusterStatus.ACTIVE)
                 cluster.status_reason = reason

@@ -25,6 +25,7 @@ from hpcdirect.db.columns import NAME
 from hpcdirect.db.columns import WORD
 from hpcdirect.db.columns import Base
 from hpcdirect.db.columns import Called
+from hpcdirect.db.columns import Desired
 from hpcdirect.db.columns import Moment
 from hpcdirect.db.columns import Sentence
 from hpcdirect.db.columns import Serial
@@ -33,6 +34,7 @@ from hpcdirect.db.columns import Words
 from hpcdirect.db.columns import new_id
 from hpcdirect.db.columns import now
 from hpcdirect.db.services import Service
+from hpcdirect.planning.state import State
 
 __all__ = ['Base', 'Moment', 'Service', 'new_id', 'now']
 
@@ -81,7 +83,7 @@ class Cluster(Base):
     backend: orm.Mapped[str] = orm.mapped_column(sa.String(64))
     backend_ref: orm.Mapped[str] = orm.mapped_column(NAME, default='')
     generation: orm.Mapped[int] = orm.mapped_column(default=1)
-    desired: orm.Mapped[dict[str, Any]]
+    desired: orm.Mapped[State] = orm.mapped_column(Desired)
     outputs: orm.Mapped[dict[str, Any]] = orm.mapped_column(default=dict)
     protected: orm.Mapped[bool] = orm.mapped_column(default=False)
     # When it goes by itself; who wanted that, signed; and how many seconds
@@ -132,7 +134,7 @@ class Generation(Base):
     user_id: orm.Mapped[str] = orm.mapped_column(NAME)
     user_name: orm.Mapped[str] = orm.mapped_column(Called, default='')
     operation: orm.Mapped[str] = orm.mapped_column(sa.String(16))
-    desired: orm.Mapped[dict[str, Any]]
+    desired: orm.Mapped[State] = orm.mapped_column(Desired)
     created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
 
 

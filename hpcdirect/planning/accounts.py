@@ -11,19 +11,6 @@
 # under the License.
 """People's accounts on a cluster, apart from what the blueprint says.
 
-They stand in the state beside the parameters, by name::
-
-    "users": {"ann": {"uid": 20117, "keys": ["ssh-ed25519 ..."],
-                      "groups": ["lab"], "shell": "/bin/bash", "sudo": false,
-                      "expires_at": "2027-01-01T00:00:00+00:00",
-                      "state": "on"},
-              "bob": {"uid": 31845, "state": "gone", "home": "archive",
-                      "end_jobs": true}}
-
-``off`` is an account that nobody gets in with. One that is gone is still
-remembered: so its uid is not given to somebody else, and every node, also one
-that was away, learns what becomes of the home.
-
 An element says which of its parameters takes accounts (``accounts: NAME``);
 it is given those of the blueprint and these, which count where both have a
 name. One that takes ``keys`` makes them. Each is told of the states that its
@@ -42,67 +29,72 @@ from typing import Any
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import ElementUse
-from hpcdirect.planning.desired import State
+from hpcdirect.planning.state import GONE
+from hpcdirect.planning.state import OFF
+from hpcdirect.planning.state import ON
+from hpcdirect.planning.state import Account
+from hpcdirect.planning.state import State
 
-ON, OFF, GONE = 'on', 'off', 'gone'
 #: The same that element users makes ids of names with.
 FIRST, SPAN = 20000, 40000
+#: What a blueprint's parameters may say of one.
+_SAID = ('keys', 'groups', 'shell', 'sudo', 'expires_at', 'state', 'home',
+         'end_jobs')
 #: Fields of an entry that an element is told.
 _TOLD = ('uid', 'keys', 'groups', 'shell', 'sudo')
 
 
 @dataclasses.dataclass(frozen=True)
-class Account:
+class Person:
     """A user of a cluster.
 
-    :param own: it was made for this cluster, not by its blueprint's
+    :param own: the account was made for this cluster, not by its blueprint's
         parameters.
-    :param said: the fields of its entry.
     """
 
     name: str
-    uid: int
+    account: Account
     own: bool
-    said: Mapping[str, Any]
 
     @property
-    def state(self) -> str:
-        """on, off or gone."""
-        return str(self.said.get('state', ON))
+    def there(self) -> bool:
+        """Whether the account is one now; those that are gone were one."""
+        return self.account.state != GONE
 
 
-def listed(blueprint: Blueprint, state: State) -> list[Account]:
-    """Every account of a cluster, by name; those that are gone as well."""
-    found: dict[str, Account] = {}
+def listed(blueprint: Blueprint, state: State) -> list[Person]:
+    """Every user of a cluster, by name; those that are gone as well."""
+    found: dict[str, Person] = {}
     for use in makers(blueprint):
         for said in from_blueprint(use, state):
-            found.setdefault(said['name'], Account(
-                said['name'], uid_of(said['name'], said), False, said))
-    found |= {name: Account(name, entry['uid'], True, entry)
-              for name, entry in state.get('users', {}).items()}
+            name = said['name']
+            found.setdefault(name, Person(name, Account.from_json({
+                **{field: said[field] for field in _SAID if field in said},
+                'uid': said.get('uid') or number('user', name)}), False))
+    found |= {name: Person(name, account, True)
+              for name, account in state.users.items()}
     return [found[name] for name in sorted(found)]
 
 
-def all_told(blueprint: Blueprint, state: Mapping[str, Any]) -> Blueprint:
+def all_told(blueprint: Blueprint, state: State) -> Blueprint:
     """A blueprint, each of its elements given the accounts it takes."""
     return dataclasses.replace(blueprint, elements=tuple(
         told(use, state) for use in blueprint.elements))
 
 
-def told(use: ElementUse, state: Mapping[str, Any]) -> ElementUse:
+def told(use: ElementUse, state: State) -> ElementUse:
     """An element of a cluster, given the accounts that are its own."""
-    own = state.get('users')
+    own = state.users
     if not use.element.accounts or not own:
         return use
-    rows = [{**entry, 'name': entry['name']}
-            for entry in from_blueprint(use, state)
+    rows = [entry for entry in from_blueprint(use, state)
             if entry['name'] not in own]
     fields = _fields(use)
-    for name, entry in own.items():
-        known_as = _state(entry['state'], use)
+    for name, account in own.items():
+        known_as = _state(account.state, use)
         if known_as:
             rows.append({'name': name, **_row(
-                {**entry, 'state': known_as}, fields)})
+                dataclasses.replace(account, state=known_as), fields)})
     return dataclasses.replace(use, variables={
         **use.variables, use.element.accounts: rows})
 
@@ -119,19 +111,19 @@ def next_end(state: State) -> datetime.datetime | None:
 
 def _ends(state: State) -> dict[str, datetime.datetime]:
     """Accounts that are on until some time -> that time."""
-    return {name: datetime.datetime.fromisoformat(entry['expires_at'])
-            for name, entry in state.get('users', {}).items()
-            if entry['state'] == ON and entry.get('expires_at')}
+    return {name: datetime.datetime.fromisoformat(account.expires_at)
+            for name, account in state.users.items()
+            if account.state == ON and account.expires_at}
 
 
-def _row(entry: Mapping[str, Any], fields: Mapping[str, Any]
-         ) -> dict[str, Any]:
-    """An entry as an element takes it; what is usual is left out."""
-    if entry['state'] == GONE:
+def _row(account: Account, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """An account as an element takes it; what is usual is left out."""
+    entry = account.to_json()
+    if account.state == GONE:
         return {key: entry[key] for key in ('uid', 'state', 'home',
                                             'end_jobs') if key in fields}
-    row = {key: entry[key] for key in _TOLD if key in fields and key in entry}
-    return row | ({'state': OFF} if entry['state'] == OFF else {})
+    row = {key: entry[key] for key in _TOLD if key in fields}
+    return row | ({'state': OFF} if account.state == OFF else {})
 
 
 def _state(said: str, use: ElementUse) -> str:
@@ -150,11 +142,10 @@ def _fields(use: ElementUse) -> Mapping[str, Any]:
     return found
 
 
-def from_blueprint(use: ElementUse, state: Mapping[str, Any]
-                   ) -> list[dict[str, Any]]:
+def from_blueprint(use: ElementUse, state: State) -> list[dict[str, Any]]:
     """The accounts that the blueprint's own parameters give an element."""
     found = parameters.resolve(use.variables.get(use.element.accounts),
-                               state['parameters'], {})
+                               state.parameters, {})
     return [entry for entry in found or ()
             if isinstance(entry, dict) and 'name' in entry]
 
@@ -173,8 +164,3 @@ def number(kind: str, name: str) -> int:
     """The id that element users makes of a name."""
     text = hashlib.sha256(f'{kind}:{name}'.encode()).digest()
     return FIRST + int.from_bytes(text[:8], 'big') % SPAN
-
-
-def uid_of(name: str, entry: Mapping[str, Any]) -> int:
-    """The id of an entry, be it said or not."""
-    return int(entry.get('uid') or number('user', name))

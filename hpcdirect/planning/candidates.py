@@ -30,8 +30,8 @@ from hpcdirect.planning import composition
 from hpcdirect.planning import elements
 from hpcdirect.planning import users
 from hpcdirect.planning.composition import ElementOf
-from hpcdirect.planning.desired import State
 from hpcdirect.planning.elements import Misfit
+from hpcdirect.planning.state import State
 
 
 @dataclasses.dataclass(frozen=True)

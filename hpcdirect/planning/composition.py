@@ -13,15 +13,6 @@
 
 """Which elements a cluster has: its blueprint's, less some, and others.
 
-The owner's own wishes stand in the state beside the blueprint's name, in the
-order in which they were first made::
-
-    "elements": [{"name": "hpcc", "version": "1.0.0", "parameters": {...},
-                  "roles": {"node": ["compute"]}},
-                 {"name": "slurm", "off": true}]
-
-``on`` is said of one whose switch it shares with others, and is off.
-
 What stands on an element that is off is off as well, and comes back with it.
 """
 
@@ -29,14 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Mapping
 import dataclasses
-from typing import Any
 
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Element
 from hpcdirect.blueprints.model import ElementUse
 from hpcdirect.planning import accounts
+from hpcdirect.planning.state import State
 
 #: ``name@version`` -> element; raises NotFound.
 ElementOf = Callable[[str], Element]
@@ -62,8 +52,8 @@ class Listed:
         return not self.off and not self.missing
 
 
-def composed(blueprint: Blueprint, state: Mapping[str, Any],
-             element_of: ElementOf) -> Blueprint:
+def composed(blueprint: Blueprint, state: State, element_of: ElementOf
+             ) -> Blueprint:
     """The blueprint with just the elements that a cluster is to have.
 
     :raises NotFound: an element is not in the catalogue.
@@ -71,8 +61,8 @@ def composed(blueprint: Blueprint, state: Mapping[str, Any],
     return accounts.all_told(chosen(blueprint, state, element_of), state)
 
 
-def chosen(blueprint: Blueprint, state: Mapping[str, Any],
-           element_of: ElementOf) -> Blueprint:
+def chosen(blueprint: Blueprint, state: State, element_of: ElementOf
+           ) -> Blueprint:
     """The same, and nothing has been told of accounts yet.
 
     :raises NotFound: an element is not in the catalogue.
@@ -81,43 +71,34 @@ def chosen(blueprint: Blueprint, state: Mapping[str, Any],
         one.use for one in listing(blueprint, state, element_of) if one.on))
 
 
-def listing(blueprint: Blueprint, state: Mapping[str, Any],
-            element_of: ElementOf) -> list[Listed]:
+def listing(blueprint: Blueprint, state: State, element_of: ElementOf
+            ) -> list[Listed]:
     """Every element that a cluster has or could be given back, in order.
 
     :raises NotFound: an element is not in the catalogue.
     """
-    entries = {entry['name']: entry for entry in state.get('elements', ())}
-    found = [_of_blueprint(use, entries.pop(use.element.name, None), state,
-                           element_of) for use in blueprint.elements]
-    found += [Listed(_added(entry, element_of), added=True)
-              for entry in entries.values()]
-    return _cascaded(found)
+    own = {use.element.name for use in blueprint.elements}
+    return _cascaded([
+        *(_of_blueprint(use, state, element_of)
+          for use in blueprint.elements),
+        *(Listed(ElementUse(element_of(one.ref), one.roles or {},
+                            one.parameters), added=True)
+          for one in state.elements if one.name not in own)])
 
 
-def _of_blueprint(use: ElementUse, entry: Mapping[str, Any] | None,
-                  state: Mapping[str, Any], element_of: ElementOf) -> Listed:
+def _of_blueprint(use: ElementUse, state: State, element_of: ElementOf
+                  ) -> Listed:
     """A line of the blueprint, with what its owner says of it."""
-    entry = entry or {}
+    choice = state.choice(use.element.name)
     element = use.element
-    if 'version' in entry and entry['version'] != element.version:
-        element = element_of(f'{element.name}@{entry["version"]}')
+    if choice.version not in ('', element.version):
+        element = element_of(choice.ref)
     return Listed(ElementUse(
-        element, _played(entry['roles']) if 'roles' in entry else use.roles,
-        {**use.variables, **entry.get('parameters', {})}),
-        off=bool(entry.get('off') or (
-            use.when and not entry.get('on')
-            and not state['parameters'].get(use.when))))
-
-
-def _added(entry: Mapping[str, Any], element_of: ElementOf) -> ElementUse:
-    return ElementUse(
-        element_of(f'{entry["name"]}@{entry["version"]}'),
-        _played(entry['roles']), entry.get('parameters', {}))
-
-
-def _played(roles: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    return {role: tuple(groups) for role, groups in roles.items()}
+        element, use.roles if choice.roles is None else choice.roles,
+        {**use.variables, **choice.parameters}),
+        off=choice.off or bool(
+            use.when and not choice.on
+            and not state.parameters.get(use.when)))
 
 
 def _cascaded(found: Iterable[Listed]) -> list[Listed]:

@@ -23,11 +23,7 @@ from typing import Any
 from hpcdirect.blueprints import hiding
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.planning.composition import Listed
-from hpcdirect.planning.desired import State
-
-#: Members of a state that are compared in ways of their own, or not at all.
-_KNOWN = ('blueprint', 'version', 'digest', 'digests', 'parameters',
-          'groups', 'elements', 'name', 'deleted')
+from hpcdirect.planning.state import State
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +60,7 @@ class Revision:
 
         Of a blueprint that is gone nobody knows which are secret.
         """
-        values = self.state['parameters']
+        values = self.state.parameters
         if self.blueprint is None:
             return dict.fromkeys(values, hiding.HIDDEN)
         return dict(hiding.hidden(self.blueprint.parameters, values))
@@ -83,16 +79,15 @@ def between(before: Revision, after: Revision) -> list[Difference]:
 
 
 def _whole(before: State, after: State) -> Iterator[Difference]:
-    if before.get('version') != after.get('version'):
-        yield Difference('blueprint', str(after.get('blueprint', '')),
-                         before.get('version'), after.get('version'))
-    if before['deleted'] != after['deleted']:
-        yield Difference('cluster', 'deleted', before['deleted'],
-                         after['deleted'])
+    if before.version != after.version:
+        yield Difference('blueprint', after.blueprint, before.version,
+                         after.version)
+    if before.deleted != after.deleted:
+        yield Difference('cluster', 'deleted', before.deleted, after.deleted)
 
 
 def _parameters(before: Revision, after: Revision) -> Iterator[Difference]:
-    old, new = before.state['parameters'], after.state['parameters']
+    old, new = before.state.parameters, after.state.parameters
     for name in dict.fromkeys((*old, *new)):
         if (name in old, old.get(name)) != (name in new, new.get(name)):
             yield Difference('parameter', name, before.parameters.get(name),
@@ -101,37 +96,40 @@ def _parameters(before: Revision, after: Revision) -> Iterator[Difference]:
 
 def _elements(revision: Revision) -> dict[str, Any]:
     """Name -> what is to be told of it; only of those that are on."""
-    own = {entry['name']: entry for entry in
-           revision.state.get('elements', ())}
     if revision.blueprint is None:
-        return dict(hiding.hidden({}, own))
+        return dict(hiding.hidden({}, {
+            one.name: one.to_json() for one in revision.state.elements}))
     return {one.use.element.name: {
         'version': one.use.element.version,
         'roles': {role: list(groups)
                   for role, groups in one.use.roles.items()},
         'parameters': hiding.hidden(
             one.use.element.parameters,
-            own.get(one.use.element.name, {}).get('parameters', {}))}
+            revision.state.choice(one.use.element.name).parameters)}
         for one in revision.elements if one.on}
 
 
 def _nodes(state: State) -> dict[str, Any]:
     """Slot -> its group and incarnation."""
-    return {slot['name']: {'group': group,
-                           'incarnation': slot['incarnation']}
-            for group, slots in state['groups'].items() for slot in slots}
+    return {name: {'group': group, 'incarnation': slot.incarnation}
+            for name, (group, slot) in state.slots.items()}
 
 
 def _others(before: State, after: State) -> Iterator[Difference]:
-    """What is not known here, such as users, by name."""
-    for kind in dict.fromkeys((*before, *after)):
-        old, new = before.get(kind), after.get(kind)
-        if kind in _KNOWN or old == new:
+    """Users, and what is not known here, by name."""
+    for kind in ('users', *dict.fromkeys((*before.others, *after.others))):
+        old, new = (_users(state) if kind == 'users'
+                    else state.others.get(kind) for state in (before, after))
+        if old == new:
             continue
         if isinstance(old or {}, Mapping) and isinstance(new or {}, Mapping):
             yield from _of(kind, old or {}, new or {})
         else:
             yield Difference(kind, '', old, new)
+
+
+def _users(state: State) -> dict[str, Any]:
+    return {name: one.to_json() for name, one in state.users.items()}
 
 
 def _of(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping
-import copy
 import dataclasses
 from typing import Any
 
@@ -31,7 +30,8 @@ from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
 from hpcdirect.planning import composition
 from hpcdirect.planning.composition import ElementOf
-from hpcdirect.planning.desired import State
+from hpcdirect.planning.state import ElementChoice
+from hpcdirect.planning.state import State
 
 #: Name -> what it is to be; None takes it off.
 Changes = Mapping[str, Mapping[str, Any] | None]
@@ -70,34 +70,34 @@ def changed(state: State, blueprint: Blueprint, changes: Changes,
 def tried(state: State, blueprint: Blueprint, changes: Changes,
           element_of: ElementOf) -> tuple[State, list[Finding]]:
     """The same state, and all that is wrong with it."""
-    new = copy.deepcopy(state)
-    entries = {entry['name']: entry for entry in new.get('elements', [])}
+    choices = {one.name: one for one in state.elements}
+    switches: dict[str, bool] = {}
     uses = {use.element.name: use for use in blueprint.elements}
     findings: list[Finding] = []
     known = set()
     for name, said in changes.items():
         try:
             if said is None:
-                _off(entries, uses, name)
+                _off(choices, uses, name)
             else:
-                entries[name], wrong = _on(
-                    entries.get(name, {}), uses.get(name), blueprint, name,
-                    said, element_of)
+                choices[name], wrong = _on(
+                    state.choice(name), uses.get(name), blueprint, said,
+                    element_of)
                 findings += wrong
             known.add(name)
             switch = _switch(blueprint, name)
             if switch:
                 # It has one of its own already, and one is enough.
-                new['parameters'][switch] = said is not None
-                entries[name].pop('off', None)
+                switches[switch] = said is not None
+                choices[name] = dataclasses.replace(choices[name], off=False)
             elif said is not None and name in uses and uses[name].when:
-                entries[name]['on'] = True
+                choices[name] = dataclasses.replace(choices[name], on=True)
         except Invalid as exc:
             findings += exc.findings
-    new['elements'] = [entry for entry in entries.values()
-                       if entry != {'name': entry['name']}]
-    if not new['elements']:
-        del new['elements']
+    new = dataclasses.replace(
+        state, parameters={**state.parameters, **switches},
+        elements=tuple(one for one in choices.values()
+                       if one != ElementChoice(one.name)))
     if len(known) == len(changes):
         findings += _together(new, blueprint, changes, element_of)
     return new, findings
@@ -111,35 +111,34 @@ def standing(state: State, blueprint: Blueprint, element_of: ElementOf
     """
     uses = {use.element.name: use for use in blueprint.elements}
     findings: list[Finding] = []
-    for entry in state.get('elements', ()):
-        name, use = entry['name'], uses.get(entry['name'])
+    for one in state.elements:
+        use = uses.get(one.name)
         try:
-            element = use.element if use is not None \
-                and 'version' not in entry else _element(
-                    name, entry.get('version', ''), element_of)
+            element = use.element if use is not None and not one.version \
+                else _element(one, element_of)
         except Invalid as exc:
             findings += exc.findings
             continue
-        findings += [*_roles(element, blueprint, entry.get('roles', {})),
-                     *_values(element, use, entry.get('parameters', {}))]
+        findings += [*_roles(element, blueprint, one.roles or {}),
+                     *_values(element, use, one.parameters)]
     return findings or list(_together(
-        state, blueprint, {entry['name']: entry for entry
-                           in state.get('elements', ())}, element_of))
+        state, blueprint, {one.name: {} for one in state.elements},
+        element_of))
 
 
-def _off(entries: dict[str, Any], uses: Mapping[str, ElementUse], name: str
-         ) -> None:
+def _off(choices: dict[str, ElementChoice], uses: Mapping[str, ElementUse],
+         name: str) -> None:
     """Take one off; nothing is kept of one that was added."""
-    if name not in uses and name not in entries:
-        known = [*uses, *(one for one in entries if one not in uses)]
+    if name not in uses and name not in choices:
+        known = [*uses, *(one for one in choices if one not in uses)]
         raise Invalid([Finding(f'The cluster has no element "{name}"'
                                f'{wording.similar(name, known)}.',
                                _where(name))])
     if name in uses:
-        entries[name] = {**entries.get(name, {'name': name}), 'off': True}
-        entries[name].pop('on', None)
+        choices[name] = dataclasses.replace(
+            choices.get(name, ElementChoice(name)), off=True, on=False)
     else:
-        del entries[name]
+        del choices[name]
 
 
 def _switch(blueprint: Blueprint, name: str) -> str:
@@ -150,40 +149,40 @@ def _switch(blueprint: Blueprint, name: str) -> str:
     return found if switches.count(found) == 1 else ''
 
 
-def _on(entry: Mapping[str, Any], use: ElementUse | None,
-        blueprint: Blueprint, name: str, said: Mapping[str, Any],
-        element_of: ElementOf) -> tuple[dict[str, Any], list[Finding]]:
+def _on(choice: ElementChoice, use: ElementUse | None, blueprint: Blueprint,
+        said: Mapping[str, Any], element_of: ElementOf
+        ) -> tuple[ElementChoice, list[Finding]]:
     """What is kept of one that is to be on, and what is wrong with it."""
-    version = said.get('version', entry.get('version', ''))
-    if not version and use is not None:
+    asked = dataclasses.replace(
+        choice, version=said.get('version', choice.version))
+    if not asked.version and use is not None:
         element = use.element
     else:
-        element = _element(name, version, element_of)
-    new = {key: value for key, value in entry.items() if key != 'off'}
-    new['name'] = name
-    if use is None or 'version' in said:
-        new['version'] = element.version
-    roles = said.get('roles') or entry.get('roles')
+        element = _element(asked, element_of)
+    roles = said.get('roles') or choice.roles
     if roles is None and use is None:
         roles = default_roles(element, blueprint)
-    if roles is not None:
-        new['roles'] = {role: list(groups) for role, groups in roles.items()}
-    given = {**entry.get('parameters', {}), **said.get('parameters', {})}
+    given = {**choice.parameters, **said.get('parameters', {})}
     given = {key: value for key, value in given.items() if value is not None}
-    findings = [*_roles(element, blueprint, new.get('roles', {})),
+    findings = [*_roles(element, blueprint, roles or {}),
                 *_values(element, use, given)]
-    new.pop('parameters', None)
-    return (new | {'parameters': given} if given else new), findings
+    return dataclasses.replace(
+        choice, off=False, parameters=given,
+        version=element.version if use is None or 'version' in said
+        else choice.version,
+        roles=None if roles is None else {
+            role: tuple(groups) for role, groups in roles.items()}), findings
 
 
-def _element(name: str, version: str, element_of: ElementOf) -> Element:
+def _element(choice: ElementChoice, element_of: ElementOf) -> Element:
     try:
-        return element_of(f'{name}@{version}' if version else name)
+        return element_of(choice.ref)
     except NotFound as exc:
         known: Any = exc.values.get('known', ())
         raise Invalid([Finding(
-            f'There is no element "{name}{version and "@"}{version}"'
-            f'{wording.similar(name, known)}.', _where(name))]) from exc
+            f'There is no element "{choice.ref}"'
+            f'{wording.similar(choice.name, known)}.',
+            _where(choice.name))]) from exc
 
 
 def default_roles(element: Element, blueprint: Blueprint

@@ -21,16 +21,12 @@ what a plan shows; who carries it out does so with just that, or not at all.
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
 import dataclasses
-from typing import Any
 
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.exception import NotFound
 from hpcdirect.planning.composition import ElementOf
-from hpcdirect.planning.desired import State
-from hpcdirect.planning.desired import blueprint_ref
+from hpcdirect.planning.state import State
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,38 +45,28 @@ class Pins:
         It is as it was where that is not all there; whoever carries it out
         will say so.
         """
-        if state['deleted']:
+        if state.deleted:
             return state
         try:
-            digest = self.blueprint_of(blueprint_ref(state)).digest
-            digests = {ref: self.element_of(ref).digest
-                       for ref in _elements(state)}
+            return dataclasses.replace(
+                state, blueprint_digest=self.blueprint_of(
+                    state.blueprint_ref).digest,
+                element_digests={one.ref: self.element_of(one.ref).digest
+                                 for one in state.elements if one.version})
         except NotFound:
             return state
-        new = {name: value for name, value in state.items()
-               if name != 'digests'}
-        return {**new, 'digest': digest} | (
-            {'digests': digests} if digests else {})
 
-    def moved(self, state: Mapping[str, Any], blueprint: Blueprint) -> str:
+    def moved(self, state: State, blueprint: Blueprint) -> str:
         """What is not as it was ordered, a clause; '' when all is.
 
         :param blueprint: the one of the state as it is here.
         :raises NotFound: an element is not here at all.
         """
-        found = [] if state.get('digest', '') in ('', blueprint.digest) \
-            else [f'blueprint {blueprint_ref(state)}']
+        found = [] if state.blueprint_digest in ('', blueprint.digest) \
+            else [f'blueprint {state.blueprint_ref}']
         found += [f'element {ref}' for ref, digest
-                  in state.get('digests', {}).items()
+                  in state.element_digests.items()
                   if self.element_of(ref).digest != digest]
         return f'{" and ".join(found)} ' + (
             'is not what it was' if len(found) == 1
             else 'are not what they were') if found else ''
-
-
-def _elements(state: State) -> Iterator[str]:
-    """The elements of which a state names a version itself."""
-    entry: dict[str, Any]
-    for entry in state.get('elements', ()):
-        if 'version' in entry:
-            yield f'{entry["name"]}@{entry["version"]}'

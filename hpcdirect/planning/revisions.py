@@ -13,22 +13,24 @@
 
 """From one revision of a cluster to another: back, or to another cluster.
 
-A revision is a state as it was kept; see :mod:`desired`. Whatever stands in
-it comes along, be it known here or not.
+A revision is a state as it was kept; see :mod:`state`. Whatever stands in it
+comes along, be it known here or not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-import copy
+import dataclasses
 from typing import Any
 
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
-from hpcdirect.planning import desired
-from hpcdirect.planning.desired import State
+from hpcdirect.planning import sizing
+from hpcdirect.planning.state import ElementChoice
+from hpcdirect.planning.state import Slot
+from hpcdirect.planning.state import State
 from hpcdirect.planning.updates import Site
 
 #: Why nothing can be like a generation in which its cluster goes.
@@ -49,17 +51,15 @@ def moved(state: State, aim: State, blueprint: Blueprint, site: Site,
     :raises Invalid: with all that stands in the way.
     """
     alive(aim, '$.generation')
-    new = copy.deepcopy(aim)
-    there = {slot['name']: slot['incarnation']
-             for slots in state['groups'].values() for slot in slots}
-    for slots in new['groups'].values():
-        for slot in slots:
-            slot['incarnation'] = there.get(slot['name']) or max(
-                slot['incarnation'], highest.get(slot['name'], 0))
-    if 'name' in state:
-        new['name'] = state['name']
-    before, after = state['parameters'], aim['parameters']
-    return desired.reshaped(new, blueprint, site, [
+    there = {name: slot.incarnation
+             for name, (_, slot) in state.slots.items()}
+    new = dataclasses.replace(
+        aim, name=state.name or aim.name,
+        groups={group: tuple(Slot(slot.name, there.get(slot.name) or max(
+            slot.incarnation, highest.get(slot.name, 0))) for slot in slots)
+            for group, slots in aim.groups.items()})
+    before, after = state.parameters, aim.parameters
+    return sizing.reshaped(new, blueprint, site, [
         name for name in after
         if name in before and before[name] != after[name]])
 
@@ -72,13 +72,11 @@ def cloned(state: State, blueprint: Blueprint, given: Mapping[str, Any]
     :param given: parameters that are to be otherwise.
     :raises Invalid: with every finding about them.
     """
-    values = parameters.check(blueprint, {**state['parameters'], **given})
-    new = desired.recounted(state, blueprint, values, given)
-    new.pop('name', None)
-    for slots in new['groups'].values():
-        for slot in slots:
-            slot['incarnation'] = 1
-    return new
+    values = parameters.check(blueprint, {**state.parameters, **given})
+    new = sizing.recounted(state, blueprint, values, given)
+    return dataclasses.replace(new, name='', groups={
+        group: tuple(Slot(slot.name) for slot in slots)
+        for group, slots in new.groups.items()})
 
 
 def upgraded(state: State, before: Blueprint, after: Blueprint,
@@ -93,10 +91,7 @@ def upgraded(state: State, before: Blueprint, after: Blueprint,
     :raises Invalid: with every finding about the parameters, and about
         groups that the slots do not fit into.
     """
-    aim = copy.deepcopy(state)
-    aim |= {'blueprint': after.name, 'version': after.version,
-            'digest': after.digest}
-    known = {group.name: state['groups'].get(group.name)
+    known = {group.name: state.groups.get(group.name)
              for group in after.node_groups}
     counted = {group.count: len(known[group.name] or ())
                for group in after.node_groups
@@ -108,9 +103,12 @@ def upgraded(state: State, before: Blueprint, after: Blueprint,
         if value is not None
         or (name in _properties(after) and name not in given)})
     # Slots of groups that stay are counted anew only when somebody says so.
-    aim['groups'] = {name: copy.deepcopy(slots or [])
-                     for name, slots in known.items()}
-    aim = desired.recounted(aim, after, values, [
+    aim = sizing.recounted(dataclasses.replace(
+        state, blueprint=after.name, version=after.version,
+        blueprint_digest=after.digest,
+        groups={name: slots or () for name, slots in known.items()},
+        elements=tuple(one for one in state.elements
+                       if _still(one, before, after))), after, values, [
         group.count for group in after.node_groups
         if isinstance(group.count, str)
         and (group.count in given or known[group.name] is None)])
@@ -118,17 +116,13 @@ def upgraded(state: State, before: Blueprint, after: Blueprint,
     for group in after.node_groups:
         try:
             if isinstance(group.count, int) and known[group.name] is None:
-                aim = desired.with_count(aim, after, group.name, group.count)
+                aim = sizing.with_count(aim, after, group.name, group.count)
             else:
-                desired.within(group, len(aim['groups'][group.name]))
+                sizing.within(group, len(aim.groups[group.name]))
         except Invalid as exc:
             findings += exc.findings
     if findings:
         raise Invalid(findings)
-    aim['elements'] = [entry for entry in state.get('elements', ())
-                       if _still(entry, before, after)]
-    if not aim['elements']:
-        del aim['elements']
     return aim
 
 
@@ -136,7 +130,7 @@ def _carried(state: State, before: Blueprint, after: Blueprint
              ) -> dict[str, Any]:
     """Parameters that go along to another version."""
     old, new = _properties(before), _properties(after)
-    return {name: value for name, value in state['parameters'].items()
+    return {name: value for name, value in state.parameters.items()
             if name in new or name not in old
             or value != parameters.fill(old[name], old[name].get('default'))}
 
@@ -146,17 +140,17 @@ def _properties(blueprint: Blueprint) -> Mapping[str, Any]:
     return found
 
 
-def _still(entry: Mapping[str, Any], before: Blueprint, after: Blueprint
+def _still(choice: ElementChoice, before: Blueprint, after: Blueprint
            ) -> bool:
     """Whether what an owner said of an element means something still.
 
     What was said of an element of the blueprint goes with it.
     """
-    return any(use.element.name == entry['name'] for use in after.elements) \
-        or all(use.element.name != entry['name'] for use in before.elements)
+    return any(use.element.name == choice.name for use in after.elements) \
+        or all(use.element.name != choice.name for use in before.elements)
 
 
 def alive(state: State, where: str) -> None:
     """Pass, or raise Invalid: nothing can be like what is to go."""
-    if state['deleted']:
+    if state.deleted:
         raise Invalid([Finding(GOING, where)])

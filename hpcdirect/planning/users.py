@@ -17,7 +17,6 @@ import collections
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
-import copy
 import dataclasses
 import datetime
 from typing import Any
@@ -28,10 +27,11 @@ from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.planning import accounts
 from hpcdirect.planning import reserved
-from hpcdirect.planning.accounts import GONE
-from hpcdirect.planning.accounts import ON
-from hpcdirect.planning.accounts import Account
-from hpcdirect.planning.desired import State
+from hpcdirect.planning.accounts import Person
+from hpcdirect.planning.state import GONE
+from hpcdirect.planning.state import ON
+from hpcdirect.planning.state import Account
+from hpcdirect.planning.state import State
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,9 +48,8 @@ class History:
 
 def since(state: State) -> dict[str, int]:
     """User -> the generation that the account came with, where it is kept."""
-    return {name: entry['since']
-            for name, entry in state.get('users', {}).items()
-            if entry.get('since')}
+    return {name: account.since for name, account in state.users.items()
+            if account.since}
 
 
 def changed(state: State, blueprint: Blueprint,
@@ -70,8 +69,7 @@ def changed(state: State, blueprint: Blueprint,
         raise Invalid([Finding(
             'nothing on this cluster makes accounts; put on what does: '
             'openstack hpc cluster element add CLUSTER users', '$.users')])
-    new = copy.deepcopy(state)
-    users = new.setdefault('users', {})
+    users = dict(state.users)
     findings: list[Finding] = []
     for name, said in asked.items():
         known = there.get(name)
@@ -86,22 +84,20 @@ def changed(state: State, blueprint: Blueprint,
         # The name and the id of one who never was bind nobody.
         fixed = None if name in history.unborn else known
         others = [one for one in there.values() if one.name != name]
-        uid = said.get('uid') or (known.uid if known else _free(
+        uid = said.get('uid') or (known.account.uid if known else _free(
             name, {**_ids(others), **_gids(said.get('groups', ()))}))
-        entry = _gone(uid, said) if said.get('state') == GONE \
-            else _entry(uid, said, known)
-        came = history.generation if fixed is None \
-            else fixed.said.get('since')
-        if came and entry['state'] != GONE:
-            entry['since'] = came
-        findings += _about_ids(name, entry, fixed, others)
-        findings += _about_names(name, entry, fixed, blueprint)
-        findings += _about_time(name, entry, said, known, at)
-        users[name] = entry
-        there[name] = Account(name, uid, True, entry)
+        account, wrong = _timed(name, _gone(uid, said) if said.get(
+            'state') == GONE else _there(uid, said, known), said, known, at)
+        if account.state != GONE:
+            account = dataclasses.replace(
+                account, since=history.generation if fixed is None
+                else fixed.account.since)
+        users[name], there[name] = account, Person(name, account, True)
+        findings += [*_about_ids(there[name], fixed, others),
+                     *_about_names(there[name], fixed, blueprint), *wrong]
     if findings:
         raise Invalid(findings)
-    return new
+    return dataclasses.replace(state, users=users)
 
 
 def remembered(old: State, new: State, before: Blueprint, after: Blueprint
@@ -120,111 +116,106 @@ def remembered(old: State, new: State, before: Blueprint, after: Blueprint
     # Without an element that makes accounts a blueprint's are not seen, and
     # are neither gone nor there again.
     seen = bool(accounts.makers(before) and accounts.makers(after))
-    users = copy.deepcopy(new.get('users', {}))
+    users = dict(new.users)
     was = {one.name: one for one in accounts.listed(before, old)
            if seen or one.own}
     for name in _names(after, new) - _names(before, old) if seen else ():
-        if users.get(name, {}).get('state') == GONE:
+        if name in users and users[name].state == GONE:
             del users[name]
     now = {one.name: one for one in accounts.listed(
-        after, {**new, 'users': users}) if seen or one.own}
+        after, dataclasses.replace(new, users=users)) if seen or one.own}
     findings = _doubles(after, new)
     for name, one in was.items():
-        if name not in now:
-            users[name] = _gone(one.uid, {})
-        elif now[name].uid != one.uid:
-            findings.append(_stays(name, one.uid))
-        elif now[name].state == GONE != one.state:
-            users[name] = _gone(one.uid, {})
-    now |= {name: Account(name, entry['uid'], True, entry)
-            for name, entry in users.items()}
+        if name in now and now[name].account.uid != one.account.uid:
+            findings.append(_stays(name, one.account.uid))
+        elif name not in now or (one.there and not now[name].there):
+            users[name] = _gone(one.account.uid, {})
+    now |= {name: Person(name, account, True)
+            for name, account in users.items()}
     for name in sorted(now.keys() - was.keys()):
-        findings += _about_ids(name, now[name].said, None, [
+        findings += _about_ids(now[name], None, [
             one for one in now.values() if one.name != name])
-        findings += _about_names(name, now[name].said, None, after)
+        findings += _about_names(now[name], None, after)
     brought = reserved.of(before)
     for name in sorted(now.keys() & reserved.of(after).keys()):
-        if name in was and name not in brought and now[name].state != GONE:
-            findings += _about_names(name, now[name].said, None, after)
+        if name in was and name not in brought and now[name].there:
+            findings += _about_names(now[name], None, after)
     if findings:
         raise Invalid(findings)
-    rest = {key: value for key, value in new.items() if key != 'users'}
-    return {**rest, 'users': users} if users else rest
+    return dataclasses.replace(new, users=users)
 
 
 def clashes(blueprint: Blueprint, state: State) -> list[Finding]:
     """Why a new cluster's users cannot all have their ids and keys."""
     there = accounts.listed(blueprint, state)
     findings = _doubles(blueprint, state) + wrong_keys(there)
-    before: list[Account] = []
-    for one in there:
-        if one.state != GONE:
-            findings += _about_ids(one.name, one.said, None, before)
-            findings += _about_names(one.name, one.said, None, blueprint)
-        before.append(one)
+    for place, one in enumerate(there):
+        if one.there:
+            findings += _about_ids(one, None, there[:place])
+            findings += _about_names(one, None, blueprint)
     return findings
 
 
-def wrong_keys(accounts_now: Iterable[Account],
-               accounts_before: Iterable[Account] = ()) -> list[Finding]:
+def wrong_keys(users: Iterable[Person], users_before: Iterable[Person] = ()
+               ) -> list[Finding]:
     """What is wrong with the keys of users.
 
-    :param accounts_before: the cluster's accounts before the change. A key
-        that its user had already is not looked at: what is stored stays
-        usable until somebody changes it.
+    :param users_before: those before the change. A key that its user had
+        already is not looked at: what is stored stays usable until somebody
+        changes it.
     """
-    before = {one.name: set(one.said.get('keys') or ())
-              for one in accounts_before}
+    before = {one.name: set(one.account.keys) for one in users_before}
     return [
         Finding(problem, f'$.users.{one.name}.keys[{place}]')
-        for one in accounts_now
-        for place, key in enumerate(one.said.get('keys') or ())
+        for one in users for place, key in enumerate(one.account.keys)
         if isinstance(key, str) and key not in before.get(one.name, ())
         and (problem := sshkeys.problem(key))]
 
 
 def purged(old: State, new: State) -> list[str]:
     """Users whose homes are lost by a change."""
-    before = old.get('users', {})
     return sorted(
-        name for name, entry in new.get('users', {}).items()
-        if entry.get('home') == 'purge'
-        and before.get(name, {}).get('state') != GONE)
+        name for name, account in new.users.items()
+        if account.state == GONE and account.home == 'purge' and (
+            name not in old.users or old.users[name].state != GONE))
 
 
-def _gone(uid: int, said: Mapping[str, Any]) -> dict[str, Any]:
+def _gone(uid: int, said: Mapping[str, Any]) -> Account:
     """What is kept of one who is gone."""
-    return {'uid': uid, 'state': GONE, 'home': said.get('home', 'keep'),
-            'end_jobs': bool(said.get('end_jobs'))}
+    return Account(uid, GONE, home=said.get('home', 'keep'),
+                   end_jobs=bool(said.get('end_jobs')))
 
 
-def _entry(uid: int, said: Mapping[str, Any], known: Account | None
-           ) -> dict[str, Any]:
+def _there(uid: int, said: Mapping[str, Any], known: Person | None
+           ) -> Account:
     """What is kept of one who is there."""
-    kept = known.said if known and known.state != GONE else {}
-    fields = {'keys': [], 'groups': [], 'shell': '/bin/bash', 'sudo': False,
-              'expires_at': None, 'state': ON}
-    return {**{name: said.get(name, kept.get(name, usual))
-               for name, usual in fields.items()}, 'uid': uid}
+    kept = known.account if known and known.there else Account(uid)
+    return Account.from_json({**kept.to_json(), **{
+        name: said[name] for name in _SAID if name in said}, 'uid': uid})
 
 
-def _about_ids(name: str, entry: Mapping[str, Any], known: Account | None,
-               others: Iterable[Account]) -> list[Finding]:
+#: What a change may say of one who is there.
+_SAID = ('keys', 'groups', 'shell', 'sudo', 'expires_at', 'state')
+
+
+def _about_ids(person: Person, known: Person | None,
+               others: Iterable[Person]) -> list[Finding]:
     """Why an account and its groups cannot have their ids."""
     others = list(others)
-    uid, taken = accounts.uid_of(name, entry), _ids(others)
+    name, account = person.name, person.account
+    uid, taken = account.uid, _ids(others)
     where = f'$.users.{name}'
-    if known is not None and uid != known.uid:
-        return [_stays(name, known.uid)]
+    if known is not None and uid != known.account.uid:
+        return [_stays(name, known.account.uid)]
     findings = []
     if known is None and uid in taken:
         findings.append(Finding(f'{uid} is, or was, the id of {taken[uid]}',
                                 f'{where}.uid'))
-    fresh = known is None or known.state == GONE
-    if fresh and entry.get('state') != GONE and name in _groups(others):
+    fresh = known is None or not known.there
+    if fresh and person.there and name in _groups(others):
         findings.append(Finding('a group has that name', where))
-    there = {one.name for one in others if one.state != GONE} | {name}
-    for gid, group in _gids(set(entry.get('groups', ())) - there).items():
+    there = {one.name for one in others if one.there} | {name}
+    for gid, group in _gids(set(account.groups) - there).items():
         owner = name if gid == uid else taken.get(gid, group)
         if owner != group:
             findings.append(Finding(f'{group} would have the id of {owner}; '
@@ -232,18 +223,19 @@ def _about_ids(name: str, entry: Mapping[str, Any], known: Account | None,
     return findings
 
 
-def _about_names(name: str, entry: Mapping[str, Any], known: Account | None,
-                 blueprint: Blueprint) -> list[Finding]:
+def _about_names(person: Person, known: Person | None, blueprint: Blueprint
+                 ) -> list[Finding]:
     """Why one who is not there yet cannot have a name or an id.
 
     The machine has them already.
     """
-    if entry.get('state') == GONE or (known and known.state != GONE):
+    if not person.there or (known and known.there):
         return []
+    name = person.name
     where = f'$.users.{name}'
     return [Finding(problem, place) for problem, place in (
         (reserved.name_problem(name, reserved.of(blueprint)), where),
-        (reserved.id_problem(accounts.uid_of(name, entry)), f'{where}.uid'),
+        (reserved.id_problem(person.account.uid), f'{where}.uid'),
     ) if problem]
 
 
@@ -252,35 +244,38 @@ def _stays(name: str, uid: int) -> Finding:
                    f'$.users.{name}.uid')
 
 
-def _about_time(name: str, entry: dict[str, Any], said: Mapping[str, Any],
-                known: Account | None, at: datetime.datetime
-                ) -> list[Finding]:
-    """Write the end of an account as UTC; what is wrong with it."""
+def _timed(name: str, account: Account, said: Mapping[str, Any],
+           known: Person | None, at: datetime.datetime
+           ) -> tuple[Account, list[Finding]]:
+    """An account with its end as UTC, and what is wrong with that end."""
     where = f'$.users.{name}.expires_at'
-    ended = known is not None and _ended(known.said, at)
-    if entry['state'] == GONE:
-        return []
+    ended = known is not None and _ended(known.account, at)
+    if account.state == GONE:
+        return account, []
     if 'expires_at' not in said:
-        return [Finding('its time is over; say until when, or null', where)
-                ] if ended and said.get('state') == ON else []
+        return account, [Finding(
+            'its time is over; say until when, or null', where)
+            ] if ended and said.get('state') == ON else []
     if ended and 'state' not in said:
-        entry['state'] = ON
+        account = dataclasses.replace(account, state=ON)
     if said['expires_at'] is None:
-        return []
+        return account, []
     try:
         moment = datetime.datetime.fromisoformat(said['expires_at'])
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=datetime.UTC)
-        entry['expires_at'] = moment.astimezone(datetime.UTC).isoformat()
+        account = dataclasses.replace(account, expires_at=moment.astimezone(
+            datetime.UTC).isoformat())
     except (ValueError, OverflowError):
-        return [Finding('is no time; write it like 2027-01-31T12:00:00Z',
-                        where)]
-    return [Finding('that time is past', where)] if moment <= at else []
+        return account, [Finding(
+            'is no time; write it like 2027-01-31T12:00:00Z', where)]
+    return account, [Finding('that time is past', where)] if moment <= at \
+        else []
 
 
-def _ended(entry: Mapping[str, Any], at: datetime.datetime) -> bool:
-    end = str(entry.get('expires_at') or '')
-    return end != '' and datetime.datetime.fromisoformat(end) <= at
+def _ended(account: Account, at: datetime.datetime) -> bool:
+    return bool(account.expires_at) and datetime.datetime.fromisoformat(
+        str(account.expires_at)) <= at
 
 
 def _free(name: str, taken: Mapping[int, str]) -> int:
@@ -296,17 +291,18 @@ def _gids(groups: Iterable[str]) -> dict[int, str]:
             for name in groups}
 
 
-def _groups(rows: Iterable[Account]) -> set[str]:
+def _groups(people: Iterable[Person]) -> set[str]:
     """Further groups of those that are there."""
-    rows = [one for one in rows if one.state != GONE]
-    return {group for one in rows for group in one.said.get('groups', ())
-            } - {one.name for one in rows}
+    people = [one for one in people if one.there]
+    return {group for one in people for group in one.account.groups
+            } - {one.name for one in people}
 
 
-def _ids(rows: Iterable[Account]) -> dict[int, str]:
+def _ids(people: Iterable[Person]) -> dict[int, str]:
     """Id -> who has it, or had it."""
-    rows = list(rows)
-    return _gids(_groups(rows)) | {one.uid: one.name for one in rows}
+    people = list(people)
+    return _gids(_groups(people)) | {
+        one.account.uid: one.name for one in people}
 
 
 def _doubles(blueprint: Blueprint, state: State) -> list[Finding]:

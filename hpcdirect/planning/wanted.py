@@ -31,7 +31,7 @@ from hpcdirect.blueprints.model import Element
 from hpcdirect.blueprints.model import ElementUse
 from hpcdirect.blueprints.model import Role
 from hpcdirect.planning import updates
-from hpcdirect.planning.desired import State
+from hpcdirect.planning.state import State
 
 #: node, element, role: what names a layer within a cluster
 LayerKey = tuple[str, str, str]
@@ -131,20 +131,19 @@ def build(blueprint: Blueprint, state: State,
         known with another incarnation, counts as not known.
     :param secret_versions: (element, secret) -> version in force.
     """
-    if state['deleted']:
+    if state.deleted:
         return Wanted({}, (), {}, deleted=True)
     members = {}
-    for group, slots in state['groups'].items():
-        for slot in slots:
-            seen = known.get(slot['name'])
-            fits = seen and seen.incarnation == slot['incarnation']
-            members[slot['name']] = seen if seen and fits else Member(
-                slot['name'], group, slot['incarnation'])
+    for name, (group, slot) in state.slots.items():
+        seen = known.get(name)
+        fits = seen and seen.incarnation == slot.incarnation
+        members[name] = seen if seen and fits else Member(
+            name, group, slot.incarnation)
     elements: list[WantedElement] = []
     layers: dict[LayerKey, WantedLayer] = {}
     outputs: dict[str, Any] = {}
     uses = [use for use in blueprint.elements
-            if not use.when or state['parameters'].get(use.when)]
+            if not use.when or state.parameters.get(use.when)]
     for position, use in enumerate(uses):
         wanted = dataclasses.replace(
             _element(use, position, members, state, outputs),
@@ -156,7 +155,7 @@ def build(blueprint: Blueprint, state: State,
         for layer in _layers(wanted, secret_versions):
             layers[layer.key] = layer
     return Wanted(members, tuple(elements), layers, most_out={
-        group.name: group.most_out(len(state['groups'].get(group.name, ())))
+        group.name: group.most_out(len(state.groups.get(group.name, ())))
         for group in blueprint.node_groups})
 
 
@@ -168,7 +167,7 @@ def _element(use: ElementUse, position: int, members: Mapping[str, Member],
         for role in use.element.roles}
     variables = None
     if not _unknown(use.variables, outputs):
-        given = parameters.resolve(use.variables, state['parameters'],
+        given = parameters.resolve(use.variables, state.parameters,
                                    outputs)
         variables = parameters.fill(use.element.parameters, given)
     return WantedElement(

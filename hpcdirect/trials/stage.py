@@ -33,11 +33,12 @@ from hpcdirect.blueprints.model import VolumeUse
 from hpcdirect.conductor import facts
 from hpcdirect.conductor.vault import Vault
 from hpcdirect.db import models
+from hpcdirect.db import recorded
 from hpcdirect.exception import RunnerError
 from hpcdirect.keys import KeyRing
-from hpcdirect.planning import desired
-from hpcdirect.planning import recorded
+from hpcdirect.planning import sizing
 from hpcdirect.planning import wanted as wanting
+from hpcdirect.planning.state import State
 from hpcdirect.runners import base
 from hpcdirect.runners.ansible import AnsibleRunner
 from hpcdirect.runners.ansible import folder
@@ -74,7 +75,7 @@ class Stage:
         self._vault = Vault(KeyRing([fernet.Fernet.generate_key()]),
                             bed.cluster_id)
         self._cluster = models.Cluster(id=bed.cluster_id, name='trial',
-                                       desired={})
+                                       desired=State())
         self._standing: list[ElementUse] = []
         self._below: Layout | None = None
         #: Whether something is on the nodes that cannot be taken off.
@@ -140,7 +141,7 @@ class Stage:
         members = recorded.members(self._bed.nodes)
         for use in layout.uses:
             self._vault.certify(use.element, members.values())
-        wanted = wanting.build(blueprint, desired.first(blueprint, {}),
+        wanted = wanting.build(blueprint, sizing.first(blueprint, {}),
                                members, self._vault.versions)
         tasks = [[self._task(wanted, verb, name) for name in names]
                  for verb, names in steps]

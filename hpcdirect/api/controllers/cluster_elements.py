@@ -41,11 +41,10 @@ class ClusterElements(Resource):
         listed = composition.listing(
             change.blueprint_of(self.services, found), found.desired,
             self.services.catalogue.element)
-        own = {entry['name']: entry.get('parameters', {})
-               for entry in found.desired.get('elements', ())}
         answer = {'elements': [
-            schema.view(one, own.get(one.use.element.name, {}),
-                        found.desired['parameters']) for one in listed]}
+            schema.view(
+                one, found.desired.choice(one.use.element.name).parameters,
+                found.desired.parameters) for one in listed]}
         if query.get('fitting'):
             answer['fitting'] = self._candidates.told(found, True)
         return answer

@@ -177,7 +177,7 @@ class Cluster(Resource):
         """Take a cluster away, whatever goes on with it."""
         found = self.cluster(cluster, policies.DELETE)
         said = self._matching(found)
-        order = self.order(Operation.DELETE, {})
+        order = self.order(Operation.DELETE)
 
         def write(session: orm.Session) -> None:
             matching.check(session, clusters.locked(session, found.id), said)

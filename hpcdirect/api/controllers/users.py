@@ -29,8 +29,8 @@ from hpcdirect.api.validation import Body
 from hpcdirect.db.models import Cluster
 from hpcdirect.exception import Conflict
 from hpcdirect.exception import NotFound
-from hpcdirect.planning import accounts
-from hpcdirect.planning.accounts import Account
+from hpcdirect.planning.accounts import Person
+from hpcdirect.planning.state import GONE
 from hpcdirect.policies import clusters as policies
 
 
@@ -48,7 +48,7 @@ class Users(Resource):
         return {'users': [
             schema.view(one, where.of(one.name))
             for one in people.listed(self.services, found)
-            if query.get('gone') or one.state != accounts.GONE]}
+            if query.get('gone') or one.there]}
 
     @validation.schemas(body=schema.CREATE, response=cluster_schema.SHOW,
                         status=(202,))
@@ -61,7 +61,7 @@ class Users(Resource):
         found = self.cluster(cluster, policies.UPDATE)
         asked = body()
         name = asked['name']
-        if any(one.name == name and one.state != accounts.GONE
+        if any(one.name == name and one.there
                for one in people.listed(self.services, found)):
             raise Conflict(reason=f'Cluster {found.name} has a user {name} '
                            'already.')
@@ -78,9 +78,9 @@ class User(Resource):
     def get(self, cluster: str, user: str) -> dict[str, Any]:
         """Show a user."""
         found = self.cluster(cluster, policies.SHOW)
-        account = self._user(found, user)
-        return schema.view(account, people.presences(
-            self.services, found).of(account.name))
+        person = self._user(found, user)
+        return schema.view(person, people.presences(
+            self.services, found).of(person.name))
 
     @validation.schemas(body=schema.UPDATE, response=cluster_schema.SHOW,
                         status=(202, 200))
@@ -98,10 +98,10 @@ class User(Resource):
         found = self.cluster(cluster, policies.UPDATE)
         self._user(found, user)
         return wishes.carry_out(self, found, {'users': {user: {
-            'state': accounts.GONE, **query}}})
+            'state': GONE, **query}}})
 
-    def _user(self, found: Cluster, name: str) -> Account:
+    def _user(self, found: Cluster, name: str) -> Person:
         for one in people.listed(self.services, found):
-            if one.name == name and one.state != accounts.GONE:
+            if one.name == name and one.there:
                 return one
         raise NotFound(resource='User', ident=name)

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import dataclasses
 from typing import Any
 
 import pecan
@@ -26,7 +27,6 @@ from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import clusters as schema
 from hpcdirect.db import clusters
 from hpcdirect.db import models
-from hpcdirect.planning import desired
 
 
 def carry_out(resource: Resource, found: models.Cluster,
@@ -43,7 +43,7 @@ def carry_out(resource: Resource, found: models.Cluster,
     wanted = change.wanted(services, found, body)
     if wanted != found.desired or 'name' in (labels or {}):
         # Of clusters made by an earlier release the name is kept only now.
-        wanted = desired.named(wanted, found.name)
+        wanted = dataclasses.replace(wanted, name=wanted.name or found.name)
     same = wanted == found.desired
     if not same:
         wanted = services.pins.pinned(wanted)

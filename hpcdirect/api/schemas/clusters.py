@@ -263,7 +263,7 @@ class Around:
 
 def _parameters(row: Any, around: Around, base: str) -> dict[str, Any]:
     """Values as they are shown; all are hidden when nobody knows which."""
-    values = row.desired['parameters']
+    values = row.desired.parameters
     if around.mask is None:
         return dict.fromkeys(values, hiding.HIDDEN)
     return dict(around.mask.hide(values))
@@ -271,15 +271,15 @@ def _parameters(row: Any, around: Around, base: str) -> dict[str, Any]:
 
 def _titled_outputs(row: Any, around: Around, base: str
                     ) -> list[dict[str, str]]:
-    return outputs.told(around.outputs, row.desired['parameters'],
+    return outputs.told(around.outputs, row.desired.parameters,
                         row.outputs)
 
 
 def _node_groups(row: Any, around: Around, base: str) -> list[dict[str, Any]]:
     return [{'name': name, 'count': len(slots),
              'ready': around.found.ready.get(name, 0),
-             'slots': [slot['name'] for slot in slots]}
-            for name, slots in row.desired['groups'].items()]
+             'slots': [slot.name for slot in slots]}
+            for name, slots in row.desired.groups.items()]
 
 
 def _login(row: Any, around: Around, base: str) -> dict[str, Any] | None:

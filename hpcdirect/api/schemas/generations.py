@@ -101,9 +101,9 @@ FIELDS = common.Fields({
         lambda row, around: around.attempt and around.attempt.id,
         ('generation',), ('attempt',)),
     'blueprint': common.Field(
-        lambda row, around: row.desired['blueprint'], ('desired',)),
+        lambda row, around: row.desired.blueprint, ('desired',)),
     'blueprint_version': common.Field(
-        lambda row, around: row.desired['version'], ('desired',)),
+        lambda row, around: row.desired.version, ('desired',)),
     'created_at': common.moment('created_at'),
     'allowed': common.Field(lambda row, around: {'clone': around.clone},
                             ('desired',), ('clone',)),
@@ -114,13 +114,13 @@ def view(row: Any, around: Around, revision: Revision,
          differences: Iterable[Difference] | None) -> dict[str, Any]:
     """All of a generation."""
     return {
-        **FIELDS.view(row, around), 'deleted': row.desired['deleted'],
+        **FIELDS.view(row, around), 'deleted': row.desired.deleted,
         'parameters': revision.parameters,
         'node_groups': [
             {'name': name, 'slots': [
-                {'name': slot['name'], 'incarnation': slot['incarnation']}
+                {'name': slot.name, 'incarnation': slot.incarnation}
                 for slot in slots]}
-            for name, slots in row.desired['groups'].items()],
+            for name, slots in row.desired.groups.items()],
         'elements': [{'name': one.use.element.name,
                       'version': one.use.element.version, 'on': one.on}
                      for one in revision.elements],

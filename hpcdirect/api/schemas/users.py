@@ -19,7 +19,7 @@ from typing import Any
 from hpcdirect import sshkeys
 from hpcdirect.api.schemas import clusters
 from hpcdirect.api.schemas import common
-from hpcdirect.planning.accounts import Account
+from hpcdirect.planning.accounts import Person
 from hpcdirect.planning.presence import Presence
 
 _NAME = common.text('Login name.', pattern=clusters.LOGIN_NAME)
@@ -62,19 +62,17 @@ DELETE_QUERY = common.closed({
     name: clusters.ACCOUNT[name] for name in ('home', 'end_jobs')}, ())
 
 
-def view(account: Account, presence: Presence) -> dict[str, Any]:
+def view(person: Person, presence: Presence) -> dict[str, Any]:
     """One user."""
-    said = account.said
-    keys = list(said.get('keys', ()))
+    account = person.account
     return {
-        'name': account.name, 'uid': account.uid, 'gid': account.uid,
-        'keys': keys, 'fingerprints': [_fingerprint(key) for key in keys],
+        'name': person.name, 'uid': account.uid, 'gid': account.uid,
+        'keys': list(account.keys),
+        'fingerprints': [_fingerprint(key) for key in account.keys],
         'nodes': dataclasses.asdict(presence),
-        'groups': list(said.get('groups', ())),
-        'shell': said.get('shell', '/bin/bash'),
-        'sudo': bool(said.get('sudo')),
-        'expires_at': said.get('expires_at'),
-        'state': account.state, 'own': account.own}
+        'groups': list(account.groups), 'shell': account.shell,
+        'sudo': bool(account.sudo), 'expires_at': account.expires_at,
+        'state': account.state, 'own': person.own}
 
 
 def _fingerprint(line: str) -> dict[str, str]:

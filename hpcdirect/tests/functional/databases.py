@@ -26,6 +26,7 @@ from hpcdirect import conf as options
 from hpcdirect.db import migration
 from hpcdirect.db import models
 from hpcdirect.db.session import Database
+from hpcdirect.planning.state import State
 from hpcdirect.tests.functional import mariadb
 
 
@@ -109,9 +110,7 @@ class SQLite(testtools.TestCase):
                 'name': name, 'project_id': 'ours', 'user_id': 'me',
                 'status': 'ACTIVE', 'blueprint': 'small',
                 'blueprint_version': '1', 'backend': 'fake',
-                'desired': {'blueprint': 'small', 'version': '1',
-                            'deleted': False, 'groups': {},
-                            'parameters': {}}, **values})
+                'desired': State('small', '1'), **values})
             session.add(row)
             session.flush()
             return row.id

@@ -17,12 +17,12 @@ import datetime
 import sqlalchemy as sa
 
 from hpcdirect.db import models
+from hpcdirect.planning.state import Slot
+from hpcdirect.planning.state import State
 
 BEGIN = datetime.datetime(2026, 1, 1)
-DESIRED = {
-    'blueprint': 'small', 'version': '1.2.0', 'deleted': False,
-    'parameters': {}, 'groups': {
-        'head': [{'name': 'head-0', 'incarnation': 1}], 'compute': []}}
+DESIRED = State('small', '1.2.0', groups={
+    'head': (Slot('head-0'),), 'compute': ()})
 
 
 def moment(number):

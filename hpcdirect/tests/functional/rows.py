@@ -12,8 +12,8 @@
 
 """Rows as a conductor would have written them."""
 
-from hpcdirect.blueprints import hiding
 from hpcdirect.db import models
+from hpcdirect.planning.state import State
 
 
 def converged(database, cluster_id):
@@ -74,12 +74,16 @@ def peopled(services, cluster_id):
     """A cluster has what makes accounts, and one of them."""
     with services.database.write() as session:
         cluster = session.get_one(models.Cluster, cluster_id)
-        cluster.desired = {
-            **cluster.desired, 'elements': [{
+        sign(session, services.keys, cluster, wanted(
+            cluster, elements=[{
                 'name': 'people', 'version': '1.0.0',
                 'roles': {'node': ['head', 'compute']}}],
-            'users': {'ann': ANN}}
-        sign(session, services.keys, cluster, cluster.desired)
+            users={'ann': ANN}))
+
+
+def wanted(row, **members):
+    """What is wanted in a row, with some members of its JSON otherwise."""
+    return State.from_json({**row.desired.to_json(), **members})
 
 
 def sign(session, keys, cluster, desired, generation=None):
@@ -91,7 +95,7 @@ def sign(session, keys, cluster, desired, generation=None):
         cluster_id=cluster.id, generation=number).one().desired = desired
     for row in session.query(models.Deployment).filter_by(
             cluster_id=cluster.id, generation=number):
-        row.desired_digest = hiding.digest_of(desired)
+        row.desired_digest = desired.digest
         row.signature = keys.sign(row.signed_part)
 
 

@@ -12,6 +12,7 @@
 
 """Accounts on a cluster that is there, as the conductor sees to them."""
 
+import dataclasses
 import datetime
 import pathlib
 import time
@@ -22,6 +23,7 @@ import testtools
 from hpcdirect.conductor.expiry import Expiry
 from hpcdirect.db import models
 from hpcdirect.db.ledger import Ledger
+from hpcdirect.planning.state import Account
 from hpcdirect.tests.functional import api
 from hpcdirect.tests.functional import mariadb
 from hpcdirect.tests.functional import service
@@ -120,10 +122,9 @@ class ExpiryTests(Case):
     def test_what_nobody_signed(self):
         with self.api.database.write() as session:
             row = session.get_one(models.Cluster, self.ident)
-            row.desired = {**row.desired, 'users': {
-                **row.desired['users'], 'tom': {
-                    'uid': 1000, 'sudo': True, 'keys': ['mine'],
-                    'state': 'on'}}}
+            row.desired = dataclasses.replace(row.desired, users={
+                **row.desired.users, 'tom': Account(
+                    1000, sudo=True, keys=('mine',))})
         told, = self.look()
         self.assertIn('is not what was signed', told)
         self.assertEqual('on', self.states()['bob'])

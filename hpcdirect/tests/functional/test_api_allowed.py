@@ -13,6 +13,7 @@
 """What the API says that a caller may do is what it lets the caller do."""
 
 import collections
+import dataclasses
 import itertools
 import shutil
 
@@ -57,8 +58,7 @@ class AllowedTest(testtools.TestCase):
         self.ident = self.api.create()['id']
         rows.converged(self.api.database, self.ident)
         with self.api.database.read() as session:
-            self.desired = dict(session.get_one(
-                models.Cluster, self.ident).desired)
+            self.desired = session.get_one(models.Cluster, self.ident).desired
 
     def put(self, status, leaving, protected):
         """The cluster as a conductor and its owner left it."""
@@ -67,7 +67,7 @@ class AllowedTest(testtools.TestCase):
             row.status, row.protected = status, protected
             row.description, row.expires_at = '', None
             rows.sign(session, self.api.services.keys, row,
-                      {**self.desired, 'deleted': leaving})
+                      dataclasses.replace(self.desired, deleted=leaving))
 
     def said(self, roles):
         answer = self.api.call('GET', CLUSTER, roles=roles)

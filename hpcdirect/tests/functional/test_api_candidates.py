@@ -12,6 +12,7 @@
 
 """Elements that a cluster could have: which, and why not the others."""
 
+import dataclasses
 import datetime
 
 from hpcdirect.db import models
@@ -179,8 +180,8 @@ class CandidatesTests(Case):
         self.patch(elements={'plain': {}})
         with self.api.database.write() as session:
             row = session.get_one(models.Cluster, self.ident)
-            row.desired = {**row.desired, 'elements': [{
-                **row.desired['elements'][0], 'version': '9'}]}
+            row.desired = dataclasses.replace(row.desired, elements=(
+                dataclasses.replace(row.desired.elements[0], version='9'),))
         answer = self.api.call('GET', f'{PATH}/candidates')
         self.assertEqual(409, answer.status)
         self.assertIn('plain@9', answer.json['errors'][0]['detail'])

@@ -20,7 +20,6 @@ import sqlalchemy as sa
 import testtools
 
 from hpcdirect.db import models
-from hpcdirect.digests import digest
 from hpcdirect.exception import BackendError
 from hpcdirect.exception import Finding
 from hpcdirect.tests.functional import mariadb
@@ -91,7 +90,7 @@ class CreateTests(Case):
             cluster = session.get_one(models.Cluster, view['id'])
         self.assertTrue(self.api.services.keys.verify(row.signed_part,
                                                       row.signature))
-        self.assertEqual(digest(cluster.desired), row.desired_digest)
+        self.assertEqual(cluster.desired.digest, row.desired_digest)
         self.assertEqual(['member', 'reader'], row.roles)
         self.assertEqual(0.0, cluster.due_at)
 

@@ -20,7 +20,7 @@ from hpcdirect.tests.functional import rows
 from hpcdirect.tests.functional.test_api_clusters import Case
 
 PATH = '/v1/clusters/demo'
-ADA = {'uid': 7, 'state': 'on', 'keys': ['ssh-ed25519 A']}
+ADA = {**rows.ANN, 'uid': 7}
 
 
 class GenerationTests(Case):
@@ -47,7 +47,8 @@ class GenerationTests(Case):
 
     def desired(self):
         with self.api.database.read() as session:
-            return session.get_one(models.Cluster, self.ident).desired
+            return session.get_one(models.Cluster, self.ident
+                                   ).desired.to_json()
 
     def differences(self, before, after):
         return {(one['kind'], one['subject']): (one['before'], one['after'])
@@ -133,7 +134,7 @@ class GenerationTests(Case):
                 cluster_id=self.ident, generation=3).one()
             rows.sign(session, self.api.services.keys,
                       session.get_one(models.Cluster, self.ident),
-                      {**row.desired, 'users': {'ada': ADA}}, 3)
+                      rows.wanted(row, users={'ada': ADA}), 3)
         self.patch(generation=3)
         self.assertEqual({'ada': ADA}, self.desired()['users'])
         self.assertEqual((None, ADA), self.differences(5, 6)['users', 'ada'])
@@ -183,7 +184,8 @@ class GenerationTests(Case):
             twin['generation'], twin['deployment']['operation'],
             twin['tags'], twin['node_groups'][1]['count']))
         with self.api.database.read() as session:
-            state = session.get_one(models.Cluster, twin['id']).desired
+            state = session.get_one(
+                models.Cluster, twin['id']).desired.to_json()
         self.assertEqual([1, 1, 1], [one['incarnation'] for one
                                      in state['groups']['compute']])
         self.assertEqual([{'name': 'munge', 'off': True}],

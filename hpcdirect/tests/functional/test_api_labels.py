@@ -99,9 +99,8 @@ class LabelTests(Case):
         self.api.settle(self.ident)
         with self.api.database.write() as session:
             row = session.get_one(models.Cluster, self.ident)
-            rows.sign(session, self.api.services.keys, row, {
-                name: value for name, value in row.desired.items()
-                if name != 'name'})
+            rows.sign(session, self.api.services.keys, row,
+                      rows.wanted(row, name=''))
         self.assertEqual('demo', self.wanted()[1]['name'])
         answer = self.patch(name='other')
         self.assertEqual((202, 2, 'other'), (

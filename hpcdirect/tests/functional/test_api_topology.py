@@ -12,11 +12,14 @@
 
 """All of a cluster in one small answer, and drawn."""
 
+import dataclasses
+
 import testtools
 import yaml
 
 from hpcdirect.api import app
 from hpcdirect.db import models
+from hpcdirect.planning.state import Slot
 from hpcdirect.tests.functional import mariadb
 from hpcdirect.tests.functional import served
 
@@ -138,10 +141,9 @@ class TopologyTest(served.ServedTest):
                 'compute_count': 64}).id
         with self.api.database.write() as session:
             row = session.get_one(models.Cluster, self.ident)
-            row.desired = {**row.desired, 'groups': {
-                **row.desired['groups'], 'compute': [
-                    {'name': f'compute-{number}', 'incarnation': 1}
-                    for number in range(1000)]}}
+            row.desired = dataclasses.replace(row.desired, groups={
+                **row.desired.groups, 'compute': tuple(
+                    Slot(f'compute-{number}') for number in range(1000))})
         self.write(*(models.Node(
             cluster_id=self.ident, name=f'compute-{number}', status='UP',
             group='compute', address=f'10.0.{number // 250}.{number % 250}')

@@ -65,7 +65,8 @@ class UsersTests(testtools.TestCase):
 
     def desired(self):
         with self.api.database.read() as session:
-            return session.get_one(models.Cluster, self.uuid).desired
+            return session.get_one(models.Cluster, self.uuid
+                                   ).desired.to_json()
 
     def test_nothing_makes_accounts(self):
         answer = self.call('POST', body={'name': 'bob'}, status=400)
@@ -117,9 +118,9 @@ class UsersTests(testtools.TestCase):
         # One that was taken before keys were looked at.
         with self.api.database.write() as session:
             cluster = session.get_one(models.Cluster, self.uuid)
-            users = cluster.desired['users']
-            cluster.desired = {**cluster.desired, 'users': {
-                **users, 'bob': {**users['bob'], 'keys': ['ssh-dss AAAA']}}}
+            users = cluster.desired.to_json()['users']
+            cluster.desired = rows.wanted(cluster, users={
+                **users, 'bob': {**users['bob'], 'keys': ['ssh-dss AAAA']}})
         self.assertEqual([{'kind': '', 'fingerprint': '', 'comment': ''}],
                          self.users()['bob']['fingerprints'])
 
@@ -191,11 +192,10 @@ class UsersTests(testtools.TestCase):
         with self.api.database.write() as session:
             cluster = session.get_one(models.Cluster, made['id'])
             cluster.status = 'ACTIVE'
-            cluster.desired = {**cluster.desired, 'parameters': {
-                **cluster.desired['parameters'],
-                'people': [{'name': 'eve', 'keys': keys}]}}
-            rows.sign(session, self.api.services.keys, cluster,
-                      cluster.desired)
+            rows.sign(session, self.api.services.keys, cluster, rows.wanted(
+                cluster, parameters={
+                    **cluster.desired.parameters,
+                    'people': [{'name': 'eve', 'keys': keys}]}))
 
     def test_what_was_taken_before_stays(self):
         """Until somebody changes it."""
@@ -203,10 +203,8 @@ class UsersTests(testtools.TestCase):
         old = 'ssh-ed25519 AAAA ann'
         with self.api.database.write() as session:
             cluster = session.get_one(models.Cluster, self.uuid)
-            cluster.desired = {**cluster.desired, 'users': {
-                'ann': {**rows.ANN, 'keys': [old]}}}
-            rows.sign(session, self.api.services.keys, cluster,
-                      cluster.desired)
+            rows.sign(session, self.api.services.keys, cluster, rows.wanted(
+                cluster, users={'ann': {**rows.ANN, 'keys': [old]}}))
         self.call('PATCH', '/ann', {'sudo': True})
         self.call('PATCH', '/ann', {'keys': [old, KEY]})
         answer = self.call('PATCH', '/ann', {'keys': [f'{old} 2']}, 400)

@@ -27,8 +27,8 @@ import testtools
 
 from hpcdirect.blueprints.model import Role
 from hpcdirect.exception import Invalid
-from hpcdirect.planning import desired
 from hpcdirect.planning import elements
+from hpcdirect.planning import sizing
 from hpcdirect.tests.functional import soak
 from hpcdirect.tests.functional import tracing
 from hpcdirect.tests.unit.planning import world
@@ -64,23 +64,23 @@ def changed(cluster, dice):
     state, blueprint = cluster.state, cluster.blueprint
     known = [use.element.name for use in blueprint.elements]
     name = dice.choice(known)
-    slots = [slot['name'] for slot in state['groups']['compute']]
+    slots = [slot.name for slot in state.groups['compute']]
     what = dice.choice(CHANGES)
     if what == 'count':
-        return desired.with_count(state, blueprint, 'compute',
+        return sizing.with_count(state, blueprint, 'compute',
                                   dice.randint(0, 4))
     if what == 'drop' and slots:
         slots.remove(dice.choice(slots))
-        return desired.with_slots(state, blueprint, 'compute', slots)
+        return sizing.with_slots(state, blueprint, 'compute', slots)
     if what == 'replace' and slots:
-        return desired.with_replaced(state, blueprint, 'compute',
+        return sizing.with_replaced(state, blueprint, 'compute',
                                      [dice.choice(slots)])
     if what in ('value', 'kind'):
-        return desired.with_parameters(
+        return sizing.with_parameters(
             state, blueprint, {f'{what}_{name}': dice.randint(0, 3)})
     if what == 'switch':
-        return desired.with_parameters(state, blueprint, {
-            f'with_{name}': not state['parameters'][f'with_{name}']})
+        return sizing.with_parameters(state, blueprint, {
+            f'with_{name}': not state.parameters[f'with_{name}']})
     if what == 'member' and cluster.nodes:
         # Nobody asked for it: a machine answers at another address.
         cluster.moved(dice.choice(sorted(cluster.nodes)))
@@ -167,7 +167,7 @@ class HistoriesTest(testtools.TestCase):
         state = cluster.state
         cluster.state = elements.changed(
             state, cluster.blueprint, dict.fromkeys([*names, *(
-                entry['name'] for entry in state.get('elements', ()))]),
+                one.name for one in state.elements)]),
             cluster.element_of)
         self.assertTrue(cluster.converge())
         self.assertEqual({}, cluster.layers)

@@ -45,6 +45,7 @@ from hpcdirect.keys import KeyRing
 from hpcdirect.monitoring import numbers
 from hpcdirect.monitoring.application import Application
 from hpcdirect.monitoring.ways import Ways
+from hpcdirect.planning.state import NOTHING
 from hpcdirect.sources.catalogue import Catalogue
 from hpcdirect.sources.directory import DirectorySource
 from hpcdirect.tests.functional import databases
@@ -240,7 +241,7 @@ class Case(sshd_nodes.NodesCase):
             row = models.Cluster(
                 name=name, project_id='ours', user_id='me', status='ACTIVE',
                 blueprint='x', blueprint_version='1', backend='fake',
-                desired={'deleted': False, 'groups': {}, 'parameters': {}})
+                desired=NOTHING)
             session.add(row)
             session.flush()
             secret = models.Secret(cluster_id=row.id, element='',

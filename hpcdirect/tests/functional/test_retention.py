@@ -25,6 +25,7 @@ from hpcdirect.db import models
 from hpcdirect.db import purge
 from hpcdirect.db.horizon import Horizon
 from hpcdirect.db.paging import Page
+from hpcdirect.planning.state import NOTHING
 from hpcdirect.tests.functional import databases
 
 OURS = {'project_id': 'ours', 'kind': 'cluster'}
@@ -145,7 +146,7 @@ class _Retention:
                 deployment, models.Tag(cluster_id=ident, tag='t'),
                 models.Generation(cluster_id=ident, generation=1,
                                   user_id='me', operation='create',
-                                  desired={}),
+                                  desired=NOTHING),
                 models.Plan(cluster_id=ident, project_id='ours',
                             user_id='me', generation=1, fingerprint='',
                             change={}, shown={}),

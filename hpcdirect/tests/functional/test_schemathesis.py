@@ -61,12 +61,11 @@ class _Instant:
                 models.Cluster.id == cluster_id).values(status='ACTIVE'))
             # What was to be deleted comes back, so that it is there again.
             row = session.get_one(models.Cluster, cluster_id)
-            row.desired = {**row.desired, 'deleted': False}
-            users = row.desired.get('users', {})
+            users = row.desired.to_json().get('users', {})
             if 'ann' in users:
-                row.desired = {**row.desired, 'users': {
-                    **users, 'ann': {**rows.ANN, 'uid': users['ann']['uid']}}}
-            rows.sign(session, self._keys, row, row.desired)
+                users['ann'] = {**rows.ANN, 'uid': users['ann']['uid']}
+            rows.sign(session, self._keys, row, rows.wanted(
+                row, deleted=False, users=users))
 
 
 class SchemathesisTests(testtools.TestCase):

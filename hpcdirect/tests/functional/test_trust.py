@@ -32,6 +32,7 @@ from hpcdirect import signing
 from hpcdirect.db import migration
 from hpcdirect.db import models
 from hpcdirect.keys import KeyRing
+from hpcdirect.planning.state import State
 from hpcdirect.runners.ansible import family
 from hpcdirect.tests.functional import databases
 from hpcdirect.tests.functional import fakes
@@ -88,8 +89,12 @@ class Case(testtools.TestCase):
         rows = self.read(model, where)
         assert rows
         for row in rows:
-            change(row[column])
-            self.write(model, model.id == row['id'], **{column: row[column]})
+            value = row[column]
+            if isinstance(value, State):
+                value = value.to_json()
+            change(value)
+            self.write(model, model.id == row['id'], **{
+                column: sa.type_coerce(value, sa.JSON)})
 
     def until(self, true, seconds=300):
         """Wait until it is so."""
@@ -200,7 +205,7 @@ class WishTest(Case):
         self.assertIsNone(self.service.settled('demo'))
         for row in self.read(models.Generation):
             self.assertEqual(row['generation'] == 2,
-                             'word' not in row['desired']['parameters'])
+                             'word' not in row['desired'].parameters)
 
     def test_a_generation_that_nobody_signed(self):
         self.service.start()

@@ -38,6 +38,7 @@ from hpcdirect.db import models
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.session import Database
 from hpcdirect.exception import BackendUnavailable
+from hpcdirect.planning.state import NOTHING
 from hpcdirect.runners.base import ElementRunner
 from hpcdirect.sources.base import Source
 
@@ -198,7 +199,7 @@ class ArmedTest(testtools.TestCase):
             session.add(models.Cluster(
                 id='1', project_id='p', user_id='u', name='n', status='A',
                 blueprint='b', blueprint_version='1', backend='x',
-                desired={}, owner='me'))
+                desired=NOTHING, owner='me'))
         return database
 
     def reference(self, ledger):

@@ -27,8 +27,8 @@ from hpcdirect.blueprints import load
 from hpcdirect.conductor.vault import Vault
 from hpcdirect.exception import Invalid
 from hpcdirect.keys import KeyRing
-from hpcdirect.planning import desired
 from hpcdirect.planning import elements
+from hpcdirect.planning import sizing
 from hpcdirect.planning import wanted
 from hpcdirect.tests.unit.blueprints import folders
 
@@ -58,33 +58,33 @@ class SealingTest(testtools.TestCase):
         return load.load_element(self.folder / ref.partition('@')[0])
 
     def first(self, word=WORDS[0]):
-        return sealing.sealed(self.services, desired.first(
+        return sealing.sealed(self.services, sizing.first(
             self.blueprint, {'partition': word}))
 
     def changed(self, state, word):
         """As a PATCH does."""
         body = sealing.familiar(self.keys, state, {
             'parameters': {'partition': word}})
-        return sealing.sealed(self.services, desired.with_parameters(
+        return sealing.sealed(self.services, sizing.with_parameters(
             state, self.blueprint, body['parameters']), state)
 
     def opened(self, state):
-        return sealing.unsealed(self.keys, state)['parameters']['partition']
+        return sealing.unsealed(self.keys, state.parameters)['partition']
 
     def test_sealed(self):
         state = self.first()
-        self.assertNotIn(WORDS[0], json.dumps(state))
+        self.assertNotIn(WORDS[0], json.dumps(state.to_json()))
         self.assertEqual(WORDS[0], self.opened(state))
 
     def test_the_same_again_is_no_change(self):
         state = self.first()
         self.assertEqual(state, self.changed(state, WORDS[0]))
         other = self.changed(state, WORDS[1])
-        self.assertNotIn(WORDS[1], json.dumps(other))
+        self.assertNotIn(WORDS[1], json.dumps(other.to_json()))
         self.assertEqual(WORDS[1], self.opened(other))
         # Back to what it was, out of a box of then.
         again = sealing.sealed(self.services, self.first(WORDS[1]), other)
-        self.assertEqual(other['parameters'], again['parameters'])
+        self.assertEqual(other.parameters, again.parameters)
 
     def test_what_is_given_is_checked(self):
         error = self.assertRaises(Invalid, self.changed, self.first(), 'no')
@@ -99,11 +99,11 @@ class SealingTest(testtools.TestCase):
             before, self.blueprint, {'slurm': {'parameters': {
                 'partition': WORDS[1]}}}, self.element)
         kept = sealing.sealed(self.services, state, before)
-        self.assertNotIn(WORDS[1], json.dumps(kept))
+        self.assertNotIn(WORDS[1], json.dumps(kept.to_json()))
         body = sealing.familiar(self.keys, kept, {'elements': {
             'slurm': {'parameters': {'partition': WORDS[1]}},
             'munge': None}})
-        self.assertEqual(kept['elements'][0]['parameters'],
+        self.assertEqual(kept.elements[0].parameters,
                          body['elements']['slurm']['parameters'])
         again = elements.changed(
             kept, self.blueprint, {'slurm': body['elements']['slurm']},
@@ -114,7 +114,7 @@ class SealingTest(testtools.TestCase):
         state = self.first()
         slurm = wanted.build(self.blueprint, state, {
             name: wanted.Member(name, name.rpartition('-')[0], 1, '192.0.2.1')
-            for name in desired.slot_names(state)}, {}).element('slurm')
+            for name in sizing.slot_names(state)}, {}).element('slurm')
         self.assertNotIn(WORDS[0], repr(slurm.variables))
         values, hidden = Vault(self.keys, 'c').opened(slurm.variables)
         self.assertEqual(WORDS[0], values['partition'])

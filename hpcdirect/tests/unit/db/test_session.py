@@ -22,6 +22,7 @@ import testtools
 from hpcdirect.db import models
 from hpcdirect.db.session import Database
 from hpcdirect.db.session import afterwards
+from hpcdirect.planning.state import NOTHING
 
 
 class SessionTest(testtools.TestCase):
@@ -38,7 +39,7 @@ class SessionTest(testtools.TestCase):
             session.add(models.Cluster(
                 id='1', project_id='p', user_id='u', name='n', status='A',
                 blueprint='b', blueprint_version='1', backend='x',
-                desired={}, generation=0))
+                desired=NOTHING, generation=0))
 
     def test_writers_that_read_first_wait_for_each_other(self):
         gate = threading.Barrier(6)

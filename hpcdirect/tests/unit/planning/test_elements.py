@@ -19,8 +19,8 @@ import testtools
 
 from hpcdirect.exception import Invalid
 from hpcdirect.planning import composition
-from hpcdirect.planning import desired
 from hpcdirect.planning import elements
+from hpcdirect.planning import sizing
 from hpcdirect.tests.unit.planning import world
 
 GROUND, QUEUE = world.element('ground'), world.element(
@@ -35,7 +35,7 @@ class ElementsTest(testtools.TestCase):
     def setUp(self):
         super().setUp()
         self.blueprint = world.blueprint([GROUND, QUEUE])
-        self.state = desired.first(self.blueprint, {})
+        self.state = sizing.first(self.blueprint, {})
 
     def change(self, **changes):
         self.state = elements.changed(self.state, self.blueprint, changes,
@@ -54,22 +54,23 @@ class ElementsTest(testtools.TestCase):
 
     def test_a_switch_of_its_own_is_used(self):
         self.change(queue=None)
-        self.assertFalse(self.state['parameters']['with_queue'])
-        self.assertNotIn('elements', self.state)
+        self.assertFalse(self.state.parameters['with_queue'])
+        self.assertEqual((), self.state.elements)
         self.assertEqual(['ground'], self.on())
         self.change(queue={})
-        self.assertTrue(self.state['parameters']['with_queue'])
+        self.assertTrue(self.state.parameters['with_queue'])
 
     def test_a_switch_that_others_share_is_left_alone(self):
         self.blueprint = dataclasses.replace(self.blueprint, elements=tuple(
             dataclasses.replace(use, when='with_ground')
             for use in self.blueprint.elements))
         self.change(queue=None)
-        self.assertTrue(self.state['parameters']['with_ground'])
+        self.assertTrue(self.state.parameters['with_ground'])
         self.assertEqual(['ground'], self.on())
         self.change(queue={})
         self.assertEqual(['ground', 'queue'], self.on())
-        self.state['parameters']['with_ground'] = False
+        self.state = dataclasses.replace(self.state, parameters={
+            **self.state.parameters, 'with_ground': False})
         self.assertEqual(['queue'], [
             one.use.element.name for one in composition.listing(
                 self.blueprint, self.state, FOUND) if not one.off])
@@ -79,13 +80,13 @@ class ElementsTest(testtools.TestCase):
     def test_added_on_top_and_taken_along(self):
         self.change(tool={})
         self.assertEqual(['ground', 'queue', 'tool'], self.on())
-        self.assertEqual('1', self.state['elements'][0]['version'])
+        self.assertEqual('1', self.state.elements[0].version)
         self.change(ground=None)
         self.assertEqual([], self.on())
         self.change(ground={})
         self.assertEqual(['ground', 'queue', 'tool'], self.on())
         self.change(tool=None)
-        self.assertNotIn('elements', self.state)
+        self.assertEqual((), self.state.elements)
 
     def test_what_cannot_be_together(self):
         self.change(tool={})

@@ -12,10 +12,12 @@
 
 """The planner on cases a reader can follow."""
 
+import dataclasses
+
 import testtools
 
 from hpcdirect.blueprints.model import Role
-from hpcdirect.planning import desired
+from hpcdirect.planning import sizing
 from hpcdirect.states import NodeStatus
 from hpcdirect.states import StepKind
 from hpcdirect.tests.unit.planning import world
@@ -56,7 +58,7 @@ class PlanTest(testtools.TestCase):
     def test_a_node_that_comes_touches_only_those_that_watch(self):
         cluster = slurm_like()
         cluster.converge()
-        cluster.state = desired.with_count(
+        cluster.state = sizing.with_count(
             cluster.state, cluster.blueprint, 'compute', 2)
         cluster.ran.clear()
         cluster.converge()
@@ -68,10 +70,10 @@ class PlanTest(testtools.TestCase):
 
     def test_a_node_that_goes_is_drained_first_and_released_last(self):
         cluster = slurm_like()
-        cluster.state = desired.with_count(
+        cluster.state = sizing.with_count(
             cluster.state, cluster.blueprint, 'compute', 3)
         cluster.converge()
-        cluster.state = desired.with_slots(
+        cluster.state = sizing.with_slots(
             cluster.state, cluster.blueprint, 'compute',
             ['compute-0', 'compute-2'])
         steps = cluster.plan()
@@ -94,12 +96,12 @@ class PlanTest(testtools.TestCase):
     def test_an_element_in_the_middle_takes_along_what_stands_on_it(self):
         cluster = slurm_like()
         cluster.converge()
-        cluster.state = desired.with_parameters(
+        cluster.state = sizing.with_parameters(
             cluster.state, cluster.blueprint, {'with_slurm': False})
         self.assertEqual(['revert top', 'revert slurm'],
                          titles(cluster.plan()))
         cluster.converge()
-        cluster.state = desired.with_parameters(
+        cluster.state = sizing.with_parameters(
             cluster.state, cluster.blueprint, {'with_slurm': True})
         self.assertEqual(
             ['apply slurm', 'apply top', 'verify slurm', 'verify top'],
@@ -108,7 +110,7 @@ class PlanTest(testtools.TestCase):
     def test_a_replaced_node_gets_everything_the_others_nothing(self):
         cluster = slurm_like()
         cluster.converge()
-        cluster.state = desired.with_replaced(
+        cluster.state = sizing.with_replaced(
             cluster.state, cluster.blueprint, 'compute', ['compute-0'])
         cluster.ran.clear()
         cluster.converge()
@@ -129,7 +131,7 @@ class PlanTest(testtools.TestCase):
     def test_delete_only_releases(self):
         cluster = slurm_like()
         cluster.converge()
-        cluster.state = desired.deleted(cluster.state)
+        cluster.state = dataclasses.replace(cluster.state, deleted=True)
         self.assertEqual(['release'], titles(cluster.plan()))
         cluster.converge()
         self.assertEqual((), cluster.plan())

@@ -17,10 +17,11 @@ import dataclasses
 import testtools
 
 from hpcdirect.planning import accounts
-from hpcdirect.planning import desired
 from hpcdirect.planning import presence
+from hpcdirect.planning import sizing
 from hpcdirect.planning import wanted
 from hpcdirect.planning.presence import Presence
+from hpcdirect.planning.state import Account
 from hpcdirect.tests.unit.planning import world
 
 PEOPLE = world.element('people', accounts='users', parameters={
@@ -28,8 +29,6 @@ PEOPLE = world.element('people', accounts='users', parameters={
         name: {} for name in ('name', 'uid', 'keys', 'sudo', 'state')}}}}})
 
 
-def entry(uid, **more):
-    return {'uid': uid, 'keys': [], 'state': 'on', **more}
 
 
 class PresenceTest(testtools.TestCase):
@@ -40,9 +39,9 @@ class PresenceTest(testtools.TestCase):
         blueprint = dataclasses.replace(blueprint, elements=tuple(
             dataclasses.replace(use, variables={})
             for use in blueprint.elements))
-        self.state = desired.first(blueprint, {'compute_count': 3})
-        self.state['users'] = {'ann': entry(1), 'bob': entry(2),
-                               'tom': entry(3, state='gone')}
+        self.state = sizing.first(blueprint, {'compute_count': 3})
+        self.state = dataclasses.replace(self.state, users={
+            'ann': Account(1), 'bob': Account(2), 'tom': Account(3, 'gone')})
         self.blueprint = accounts.all_told(blueprint, self.state)
         self.wanted = wanted.build(self.blueprint, self.state, {}, {})
         self.digest = {layer.digest for layer in
@@ -62,7 +61,7 @@ class PresenceTest(testtools.TestCase):
         found = presence.Presences(self.blueprint, self.wanted, layers, {
             kind: {'users': told[kind[2]]} for kind in kinds
             if kind[2] in told})
-        return {name: found.of(name) for name in self.state['users']}
+        return {name: found.of(name) for name in self.state.users}
 
     def test_all_and_none(self):
         self.assertEqual({Presence(4, 0, 0)}, set(self.of().values()))

@@ -12,7 +12,6 @@
 
 """The planner on random element graphs and random histories."""
 
-import copy
 import os
 
 import hypothesis
@@ -20,7 +19,7 @@ from hypothesis import strategies as st
 import testtools
 
 from hpcdirect.blueprints.model import Role
-from hpcdirect.planning import desired
+from hpcdirect.planning import sizing
 from hpcdirect.tests.unit.planning import world
 
 # 'HPCDIRECT_EXAMPLES=1000000 python -m stestr ...' for the long run.
@@ -60,24 +59,25 @@ def histories(draw):
 
 def change(cluster, what, first, second):
     """One change of what is wanted, or of what is there."""
-    state, blueprint = copy.deepcopy(cluster.state), cluster.blueprint
+    state, blueprint = cluster.state, cluster.blueprint
     elements = blueprint.elements
     name = elements[first % len(elements)].element.name
-    slots = state['groups']['compute']
+    slots = state.groups['compute']
     if what == 'count':
-        return desired.with_count(state, blueprint, 'compute', second)
+        return sizing.with_count(state, blueprint, 'compute', second)
     if what == 'drop' and slots:
-        keep = [slot['name'] for slot in slots]
+        keep = [slot.name for slot in slots]
         keep.pop(first % len(keep))
-        return desired.with_slots(state, blueprint, 'compute', keep)
+        return sizing.with_slots(state, blueprint, 'compute', keep)
     if what == 'replace' and slots:
-        slots[first % len(slots)]['incarnation'] += 1
+        return sizing.with_replaced(state, blueprint, 'compute',
+                                    [slots[first % len(slots)].name])
     if what == 'value':
-        return desired.with_parameters(state, blueprint,
+        return sizing.with_parameters(state, blueprint,
                                        {f'value_{name}': second})
     if what == 'switch':
-        on = state['parameters'][f'with_{name}']
-        return desired.with_parameters(state, blueprint,
+        on = state.parameters[f'with_{name}']
+        return sizing.with_parameters(state, blueprint,
                                        {f'with_{name}': not on})
     return state
 
@@ -109,7 +109,7 @@ class PropertiesTest(testtools.TestCase):
             self, cluster, count):
         cluster.converge()
         before = set(cluster.nodes)
-        cluster.state = desired.with_count(
+        cluster.state = sizing.with_count(
             cluster.state, cluster.blueprint, 'compute', count)
         cluster.ran.clear()
         cluster.converge()
@@ -123,7 +123,7 @@ class PropertiesTest(testtools.TestCase):
     @hypothesis.given(clusters())
     def test_everything_reverted_leaves_nothing(self, cluster):
         cluster.converge()
-        cluster.state = desired.with_parameters(
+        cluster.state = sizing.with_parameters(
             cluster.state, cluster.blueprint, {
                 f'with_{use.element.name}': False
                 for use in cluster.blueprint.elements})

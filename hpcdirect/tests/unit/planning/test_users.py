@@ -12,6 +12,7 @@
 
 """Who has an account on a cluster, and what elements are told of it."""
 
+import dataclasses
 import datetime
 
 import hypothesis
@@ -22,6 +23,8 @@ from hpcdirect.blueprints.model import ElementUse
 from hpcdirect.exception import Invalid
 from hpcdirect.planning import accounts
 from hpcdirect.planning import users
+from hpcdirect.planning.state import Account
+from hpcdirect.planning.state import State
 from hpcdirect.tests.unit.planning import world
 
 AT = datetime.datetime(2027, 1, 1, tzinfo=datetime.UTC)
@@ -66,11 +69,15 @@ class Case(testtools.TestCase):
     def setUp(self):
         super().setUp()
         self.blueprint = blueprint()
-        self.state = {'parameters': {'people': [{'name': 'ann'}]}}
+        self.state = State(parameters={'people': [{'name': 'ann'}]})
 
     def change(self, at=AT, **asked):
         self.state = users.changed(self.state, self.blueprint, asked, at)
-        return self.state['users']
+        return self.kept(self.state)
+
+    def kept(self, state):
+        """Name -> what is kept of a user."""
+        return state.to_json().get('users', {})
 
     def wrong(self, at=AT, **asked):
         error = self.assertRaises(Invalid, self.change, at, **asked)
@@ -116,16 +123,16 @@ class ChangedTest(Case):
             bob={'home': 'purge', 'end_jobs': True})['bob'])
         self.assertEqual(('keep', False), (
             self.change(bob=None)['bob']['home'],
-            self.state['users']['bob']['end_jobs']))
+            self.state.users['bob'].end_jobs))
 
     def test_one_of_the_blueprint(self):
         ann = self.listed()['ann']
         self.assertFalse(ann.own)
-        self.assertEqual(ann.uid, self.change(ann={'sudo': True})['ann'][
-            'uid'])
+        changed = self.change(ann={'sudo': True})['ann']
+        self.assertEqual(ann.account.uid, changed['uid'])
         self.assertTrue(self.listed()['ann'].own)
         self.change(ann=None)
-        self.assertEqual('gone', self.listed()['ann'].state)
+        self.assertEqual('gone', self.listed()['ann'].account.state)
 
     def test_names_and_ids_of_the_machine(self):
         """Refused beforehand, and nothing is burned."""
@@ -138,9 +145,9 @@ class ChangedTest(Case):
         for uid in (60000, 64030, 65534, 65535):
             self.assertIn("the system's", self.wrong(
                 bob={'uid': uid})['$.users.bob.uid'])
-        self.assertNotIn('users', self.state)
+        self.assertEqual({}, self.state.users)
         self.assertEqual(59999, self.change(bob={'uid': 59999})['bob']['uid'])
-        self.state = {'parameters': {'people': [{'name': 'staff'}]}}
+        self.state = State(parameters={'people': [{'name': 'staff'}]})
         self.assertEqual(['$.users.staff'], [
             one.where for one in users.clashes(self.blueprint, self.state)])
         # Who is there already is left alone.
@@ -178,7 +185,7 @@ class ChangedTest(Case):
         self.assertIn('the id of ann', self.wrong(bob={'groups': [group]})[
             '$.users.bob.groups'])
         self.assertIn('a group has that name', self.wrong(
-            **{self.state['users']['bob']['groups'][0]: {}}).popitem()[1])
+            **{self.state.users['bob'].groups[0]: {}}).popitem()[1])
         # Somebody's own group may be anybody's further one.
         self.change(bob={'groups': ['ann']})
 
@@ -213,7 +220,9 @@ class TimeTest(Case):
         self.assertEqual([], accounts.expired(
             self.state, end - datetime.timedelta(seconds=1)))
         self.assertEqual(['bob'], accounts.expired(self.state, end))
-        self.state['users']['bob']['state'] = 'off'
+        self.state = dataclasses.replace(self.state, users={
+            'bob': dataclasses.replace(self.state.users['bob'],
+                                       state='off')})
         self.assertIsNone(accounts.next_end(self.state))
         self.assertEqual([], accounts.expired(self.state, end))
         self.assertIn('time is over', self.wrong(end, bob={'state': 'on'})[
@@ -270,22 +279,23 @@ class RememberedTest(Case):
 
     def moved(self, people, after=None, own=None, before=None):
         """The users after the blueprint's parameter is another."""
-        new = {'parameters': {'people': [
+        new = State(parameters={'people': [
             {'name': one} if isinstance(one, str) else one
-            for one in people]}}
-        own = self.state.get('users') if own is None else own
-        if own:
-            new['users'] = own
-        return users.remembered(
+            for one in people]}, users=self.state.users if own is None else {
+                name: Account.from_json(entry)
+                for name, entry in own.items()})
+        return self.kept(users.remembered(
             self.state, new, before or self.blueprint,
-            after or self.blueprint).get('users', {})
+            after or self.blueprint))
 
     def test_who_leaves_the_list(self):
         uid = accounts.number('user', 'ann')
         self.assertEqual({'ann': {'uid': uid, 'state': 'gone',
                                   'home': 'keep', 'end_jobs': False}},
                          self.moved([]))
-        self.state = {'parameters': {'people': []}, 'users': self.moved([])}
+        self.state = State.from_json({
+            **self.state.to_json(), 'parameters': {'people': []},
+            'users': self.moved([])})
         # On the list again, with the same id or not at all.
         self.assertEqual({}, self.moved(['ann']))
         error = self.assertRaises(Invalid, self.moved, [
@@ -327,7 +337,7 @@ class RememberedTest(Case):
     def test_the_element_is_off_meanwhile(self):
         without = blueprint(OTHER)
         self.change(bob={'uid': 4000})
-        kept = self.state['users']
+        kept = self.kept(self.state)
         self.assertEqual(kept, self.moved(['ann'], without))
         self.assertEqual(kept, self.moved([], without))
         self.assertEqual(kept, self.moved(['ann'], before=without))
@@ -339,7 +349,8 @@ class RememberedTest(Case):
     def test_a_new_cluster(self):
         def wrong(*people):
             return {one.where for one in users.clashes(
-                self.blueprint, {'parameters': {'people': list(people)}})}
+                self.blueprint, State(parameters={
+                    'people': list(people)}))}
 
         ann, bob = {'name': 'ann'}, {'name': 'bob', 'groups': ['ann', 'x']}
         self.assertEqual(set(), wrong(ann, bob))
@@ -372,7 +383,7 @@ class PropertiesTest(testtools.TestCase):
     @hypothesis.given(STEPS)
     def test_an_id_is_given_once(self, steps):
         made = blueprint(MAKER)
-        state = {'parameters': {'people': []}}
+        state = State(parameters={'people': []})
         owners = {}
         for step in steps:
             try:
@@ -380,13 +391,13 @@ class PropertiesTest(testtools.TestCase):
                     state = users.changed(state, made, step, AT)
                 else:
                     state = users.remembered(
-                        state, {**state, 'parameters': {'people': step}},
-                        made, made)
+                        state, dataclasses.replace(
+                            state, parameters={'people': step}), made, made)
             except Invalid:
                 continue
             for one in accounts.listed(made, state):
                 self.assertEqual(one.name,
-                                 owners.setdefault(one.uid, one.name))
+                                 owners.setdefault(one.account.uid, one.name))
             # Nobody is forgotten.
             self.assertEqual(set(owners.values()), {
                 one.name for one in accounts.listed(made, state)})

@@ -17,9 +17,9 @@ import dataclasses
 import testtools
 
 from hpcdirect.blueprints.model import Role
-from hpcdirect.planning import desired
 from hpcdirect.planning import elements
 from hpcdirect.planning import preview
+from hpcdirect.planning import sizing
 from hpcdirect.states import StepKind
 from hpcdirect.states import Verdict
 from hpcdirect.tests.unit.planning import world
@@ -45,7 +45,7 @@ class WavesTest(testtools.TestCase):
         self.assertTrue(self.world.converge())
 
     def change(self, **parameters):
-        self.world.state = desired.with_parameters(
+        self.world.state = sizing.with_parameters(
             self.world.state, self.blueprint, parameters)
         self.world.ran.clear()
 
@@ -111,7 +111,7 @@ class WavesTest(testtools.TestCase):
         self.assertFalse(self.world.converge(
             lambda node, step: step.kind == StepKind.APPLY
             and node == 'compute-0'))
-        self.world.state = desired.with_slots(
+        self.world.state = sizing.with_slots(
             self.world.state, self.blueprint, 'compute',
             ['compute-1', 'compute-2'])
         self.world.ran.clear()

@@ -18,7 +18,7 @@ import pathlib
 from hpcdirect.blueprints import model
 from hpcdirect.exception import NotFound
 from hpcdirect.planning import composition
-from hpcdirect.planning import desired
+from hpcdirect.planning import sizing
 from hpcdirect.planning import wanted as wanting
 from hpcdirect.planning.batches import next_batch
 from hpcdirect.planning.plan import Observed
@@ -91,7 +91,7 @@ class World:
     def __init__(self, blueprint, element_of=None):
         self.blueprint = blueprint
         self.element_of = element_of
-        self.state = desired.first(blueprint, {})
+        self.state = sizing.first(blueprint, {})
         self.nodes = {}
         self.layers = {}
         self.serial = 0

@@ -10,18 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What a cluster's owner wants: a state, and the ways to change it.
-
-The state is plain JSON, kept in the cluster's row and signed with each
-deployment::
-
-    {"blueprint": "slurm", "version": "1.0.0", "digest": "<sha256>",
-     "parameters": {"compute_count": 2, ...},
-     "groups": {"head": [{"name": "head-0", "incarnation": 1}], ...},
-     "name": "the name that the nodes know", "deleted": false}
-
-``digest`` and ``digests`` (of elements that it names a version of) say what
-of the catalogue it was ordered from; see ``pins.py``.
+"""Parameters and sizes of what is wanted of a cluster.
 
 Every function here takes a state and returns a new one; none does I/O.
 """
@@ -30,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping
-import copy
+import dataclasses
 from typing import Any
 
 from hpcdirect.blueprints import parameters
@@ -40,9 +29,9 @@ from hpcdirect.blueprints.model import VolumeUse
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.planning import updates
+from hpcdirect.planning.state import Slot
+from hpcdirect.planning.state import State
 from hpcdirect.planning.updates import Site
-
-State = dict[str, Any]
 
 
 def first(blueprint: Blueprint, given: Mapping[str, Any]) -> State:
@@ -52,16 +41,13 @@ def first(blueprint: Blueprint, given: Mapping[str, Any]) -> State:
     :raises Invalid: with every finding about them.
     """
     values = parameters.check(blueprint, given)
-    state: State = {
-        'blueprint': blueprint.name, 'version': blueprint.version,
-        'digest': blueprint.digest, 'parameters': values, 'groups': {},
-        'deleted': False,
-    }
+    groups = {}
     for group in blueprint.node_groups:
         count = parameters.group_count(blueprint, group, values)
         within(group, count)
-        state['groups'][group.name] = _slots(group.name, count, ())
-    return state
+        groups[group.name] = _slots(group.name, count, ())
+    return State(blueprint.name, blueprint.version, blueprint.digest, values,
+                 groups)
 
 
 def with_parameters(state: State, blueprint: Blueprint,
@@ -75,10 +61,10 @@ def with_parameters(state: State, blueprint: Blueprint,
 
     :raises Invalid: with every finding about the parameters.
     """
-    values = parameters.check(blueprint, {**state['parameters'], **given})
+    values = parameters.check(blueprint, {**state.parameters, **given})
     new = reshaped(state, blueprint, site, [
         name for name, value in values.items()
-        if state['parameters'].get(name) != value])
+        if state.parameters.get(name) != value])
     return recounted(new, blueprint, values, given)
 
 
@@ -90,15 +76,14 @@ def recounted(state: State, blueprint: Blueprint, values: Mapping[str, Any],
     :param given: those that decide anew how many slots there are.
     :raises Invalid: too few or too many.
     """
-    new = copy.deepcopy(state)
-    new['parameters'] = dict(values)
+    groups = dict(state.groups)
     for group in blueprint.node_groups:
         if isinstance(group.count, str) and group.count in given:
             count = parameters.group_count(blueprint, group, values)
             within(group, count)
-            new['groups'][group.name] = _slots(
-                group.name, count, new['groups'][group.name])
-    return new
+            groups[group.name] = _slots(group.name, count,
+                                        groups[group.name])
+    return dataclasses.replace(state, parameters=dict(values), groups=groups)
 
 
 def reshaped(state: State, blueprint: Blueprint, site: Site,
@@ -108,7 +93,6 @@ def reshaped(state: State, blueprint: Blueprint, site: Site,
     :param changed: parameters that have been changed.
     :raises Invalid: one cannot be, or data would be lost.
     """
-    new = copy.deepcopy(state)
     findings: list[Finding] = []
     groups: dict[str, None] = {}
     for name in changed:
@@ -122,13 +106,13 @@ def reshaped(state: State, blueprint: Blueprint, site: Site,
         groups |= dict.fromkeys(update.groups)
     for group in groups:
         try:
-            new = with_replaced(new, blueprint, group, [
-                slot['name'] for slot in new['groups'][group]], site)
+            state = with_replaced(state, blueprint, group, [
+                slot.name for slot in state.groups[group]], site)
         except Invalid as exc:
             findings += exc.findings
     if findings:
         raise Invalid(findings)
-    return new
+    return state
 
 
 def with_count(state: State, blueprint: Blueprint, group_name: str,
@@ -136,7 +120,7 @@ def with_count(state: State, blueprint: Blueprint, group_name: str,
     """The state with a group of *count* slots, the lowest numbers kept."""
     group = _group(blueprint, group_name)
     return _with_slots(state, blueprint, group, _slots(
-        group_name, count, state['groups'][group_name]))
+        group_name, count, state.groups[group_name]))
 
 
 def with_slots(state: State, blueprint: Blueprint, group_name: str,
@@ -149,7 +133,7 @@ def with_slots(state: State, blueprint: Blueprint, group_name: str,
     :raises Invalid: a name does not fit, or too few or too many of them.
     """
     group = _group(blueprint, group_name)
-    old = {slot['name']: slot for slot in state['groups'][group_name]}
+    old = {slot.name: slot for slot in state.groups[group_name]}
     wanted = list(dict.fromkeys(names))
     wrong = [name for name in wanted if name not in old
              and _number(group_name, name) is None]
@@ -158,10 +142,8 @@ def with_slots(state: State, blueprint: Blueprint, group_name: str,
             f'"{name}" is no slot of group {group_name}; slots are named '
             f'{group_name}-0, {group_name}-1 and so on.',
             f'$.node_groups.{group_name}.slots') for name in wrong)
-    slots = [old.get(name, {'name': name, 'incarnation': 1})
-             for name in wanted]
-    slots.sort(key=lambda slot: _number(group_name, slot['name']) or 0)
-    return _with_slots(state, blueprint, group, slots)
+    return _with_slots(state, blueprint, group, _ordered(
+        group_name, [old.get(name, Slot(name)) for name in wanted]))
 
 
 def with_replaced(state: State, blueprint: Blueprint, group_name: str,
@@ -172,7 +154,7 @@ def with_replaced(state: State, blueprint: Blueprint, group_name: str,
     :raises Invalid: a name is no slot of the group, or data would be lost.
     """
     group = _group(blueprint, group_name)
-    there = {slot['name'] for slot in state['groups'][group_name]}
+    there = {slot.name for slot in state.groups[group_name]}
     wanted = list(dict.fromkeys(names))
     where = f'$.node_groups.{group_name}.replace'
     findings = [Finding(f'there is no node "{name}" in group {group_name}',
@@ -185,50 +167,29 @@ def with_replaced(state: State, blueprint: Blueprint, group_name: str,
             where))
     if findings:
         raise Invalid(findings)
-    new = copy.deepcopy(state)
-    for slot in new['groups'][group_name]:
-        if slot['name'] in wanted:
-            slot['incarnation'] += 1
-    return new
-
-
-def named(state: State, name: str) -> State:
-    """The state with the name by which the nodes know their cluster.
-
-    It is given once: Slurm and its accounting keep their state under it, so
-    it stays when the cluster is called otherwise.
-    """
-    return {'name': name, **state}
-
-
-def deleted(state: State) -> State:
-    """The state of a cluster that is to go."""
-    return {**copy.deepcopy(state), 'deleted': True}
-
-
-def blueprint_ref(state: Mapping[str, Any]) -> str:
-    """``name@version`` of the blueprint that a state is of."""
-    return f'{state["blueprint"]}@{state["version"]}'
+    return _with(state, group_name, (
+        Slot(slot.name, slot.incarnation + 1) if slot.name in wanted else slot
+        for slot in state.groups[group_name]))
 
 
 def slot_names(state: State) -> list[str]:
     """Every slot wanted, group by group; none of a cluster that is to go."""
-    if state['deleted']:
-        return []
-    return [slot['name'] for slots in state['groups'].values()
-            for slot in slots]
+    return [] if state.deleted else list(state.slots)
+
+
+def _with(state: State, group: str, slots: Iterable[Slot]) -> State:
+    return dataclasses.replace(
+        state, groups={**state.groups, group: tuple(slots)})
 
 
 def _with_slots(state: State, blueprint: Blueprint, group: NodeGroup,
-                slots: list[dict[str, Any]]) -> State:
+                slots: tuple[Slot, ...]) -> State:
     """Put slots into a group; the parameter that counts them follows."""
     within(group, len(slots))
-    new = copy.deepcopy(state)
-    new['groups'][group.name] = slots
-    if isinstance(group.count, str):
-        new['parameters'] = parameters.check(
-            blueprint, {**new['parameters'], group.count: len(slots)})
-    return new
+    new = _with(state, group.name, slots)
+    return new if isinstance(group.count, int) else dataclasses.replace(
+        new, parameters=parameters.check(
+            blueprint, {**new.parameters, group.count: len(slots)}))
 
 
 def data_of(blueprint: Blueprint, group: NodeGroup,
@@ -277,16 +238,20 @@ def _number(group: str, name: str) -> int | None:
     return int(tail) if head == group and plain and len(tail) < 6 else None
 
 
-def _slots(group: str, count: int, old: Iterable[Mapping[str, Any]]
-           ) -> list[dict[str, Any]]:
+def _slots(group: str, count: int, old: Iterable[Slot]) -> tuple[Slot, ...]:
     """*count* slots: old ones first, then the lowest free numbers."""
-    kept = [dict(slot) for slot in old][:max(count, 0)]
-    names = {slot['name'] for slot in kept}
+    kept = list(old)[:max(count, 0)]
+    names = {slot.name for slot in kept}
     number = 0
     while len(kept) < count:
         name = f'{group}-{number}'
         if name not in names:
-            kept.append({'name': name, 'incarnation': 1})
+            kept.append(Slot(name))
         number += 1
-    kept.sort(key=lambda slot: _number(group, slot['name']) or 0)
-    return kept
+    return _ordered(group, kept)
+
+
+def _ordered(group: str, slots: Iterable[Slot]) -> tuple[Slot, ...]:
+    """Slots by their numbers."""
+    return tuple(sorted(
+        slots, key=lambda slot: _number(group, slot.name) or 0))

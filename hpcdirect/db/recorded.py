@@ -22,10 +22,10 @@ import dataclasses
 from hpcdirect.db import models
 from hpcdirect.db.held_layers import Layer
 from hpcdirect.digests import digest
-from hpcdirect.planning.desired import State
 from hpcdirect.planning.plan import Observed
 from hpcdirect.planning.plan import SeenLayer
 from hpcdirect.planning.plan import SeenNode
+from hpcdirect.planning.state import State
 from hpcdirect.planning.wanted import Member
 from hpcdirect.states import LayerState
 from hpcdirect.states import NodeStatus
@@ -48,8 +48,8 @@ def expected(known: Mapping[str, Member], state: State
 
     For a backend that keeps addresses; host keys are new ones in any case.
     """
-    incarnations = {slot['name']: slot['incarnation']
-                    for slots in state['groups'].values() for slot in slots}
+    incarnations = {name: slot.incarnation
+                    for name, (_, slot) in state.slots.items()}
     return {name: one if incarnations.get(name, one.incarnation)
             == one.incarnation else dataclasses.replace(
                 one, incarnation=incarnations[name], host_key='')
