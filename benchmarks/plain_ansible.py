@@ -47,7 +47,6 @@ import yaml
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from hpcdirect.blueprints import content
-from hpcdirect.blueprints import load
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints import validate
 from hpcdirect.blueprints.model import ElementUse
@@ -126,8 +125,7 @@ class Plain:
                  nodes: Iterable[Node], key: pathlib.Path,
                  given: Mapping[str, Any], prefix: Iterable[str] = (),
                  program: str = 'ansible-playbook') -> None:
-        self.blueprint = load.load_blueprint(
-            blueprint, validate.Finder(validate.default_search(blueprint)))
+        self.blueprint = validate.read_blueprint(blueprint)
         self.parameters = parameters.check(self.blueprint, given)
         self.nodes = sorted(nodes, key=lambda node: node.name)
         self.work, self.key = work.resolve(), key.resolve()

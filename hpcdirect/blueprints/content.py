@@ -21,12 +21,15 @@ counts byte by byte.
 from __future__ import annotations
 
 from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 import fnmatch
 import hashlib
 import json
 import os
 import pathlib
+import re
 from typing import Any
 
 import yaml
@@ -38,12 +41,14 @@ _SafeLoader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 #: The folder in which Ansible looks for modules, beside a playbook.
 MODULES = 'library'
 #: What editors and version control leave behind; no part of the content.
-_IGNORED = ('.git', '__pycache__', '*.pyc', '*~', '.*.sw?', '#*#', '.#*',
+IGNORED = ('.git', '__pycache__', '*.pyc', '*~', '.*.sw?', '#*#', '.#*',
             '*.bak', '*.orig', '*.rej', '*.retry', '.DS_Store')
 #: For people.
 _READ = ('README', 'README.*', 'LICENSE', 'CHANGELOG', 'CHANGELOG.*',
          'icon.svg')
 _YAML = ('.yaml', '.yml')
+#: What can be the name of a module.
+_WORD = re.compile(rb'\w+')
 #: Larger ones are no playbooks.
 _MOST_BYTES = 1 << 20
 
@@ -53,33 +58,63 @@ def digest(folder: pathlib.Path, without: Collection[str] = ()) -> str:
 
     :param without: files of it that do not count.
     """
-    total = hashlib.sha256()
-    for name, file in sorted(files(folder).items()):
-        if name not in without:
-            content = meaning(file)
-            total.update(f'{name}\0{len(content)}\0'.encode())
-            total.update(content)
-    return total.hexdigest()
+    return total({name: meaning(file) for name, file in files(folder).items()
+                  if name not in without})
+
+
+def total(meanings: Mapping[str, bytes]) -> str:
+    """sha256 of files.
+
+    :param meanings: name -> the bytes that stand for the file.
+    """
+    found = hashlib.sha256()
+    for name, content in sorted(meanings.items()):
+        found.update(f'{name}\0{len(content)}\0'.encode())
+        found.update(content)
+    return found.hexdigest()
 
 
 def files(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     """What a folder is made of: path below it -> where the file lies.
 
-    To an element belong the Ansible modules that all those around it share:
-    what is in ``library/`` beside its folder counts as if it were in its own
-    ``library/``, unless it has a file of that name itself.
+    To an element belong those Ansible modules of ``library/`` beside its
+    folder that it names, as if they were in its own ``library/``. A file of
+    the same path in its own folder goes first.
     """
-    shared = {}
-    if (folder / 'element.yaml').is_file():
-        shared = {f'{MODULES}/{name}': file for name, file
-                  in _below(folder.resolve().parent / MODULES)}
-    return shared | dict(_below(folder))
+    own = dict(_below(folder))
+    if 'element.yaml' not in own:
+        return own
+    beside = dict(_below(folder.resolve().parent / MODULES))
+    return {f'{MODULES}/{name}': beside[name]
+            for name in _named(own.values(), beside)} | own
+
+
+def _named(files: Iterable[pathlib.Path], modules: Mapping[str, pathlib.Path]
+           ) -> set[str]:
+    """Those modules that files name, or that such a module names itself.
+
+    A module is named by the word that its file is called. What is named for
+    another reason counts as well: too much makes a digest change too often,
+    too little would have a change go unseen.
+    """
+    found: set[str] = set()
+    left = [*files]
+    while left and len(found) < len(modules):
+        file = left.pop()
+        if file.stat().st_size > _MOST_BYTES:
+            continue
+        words = set(_WORD.findall(file.read_bytes()))
+        more = {name for name, module in modules.items()
+                if module.stem.encode() in words} - found
+        found |= more
+        left += (modules[name] for name in more)
+    return found
 
 
 def _below(folder: pathlib.Path) -> Iterator[tuple[str, pathlib.Path]]:
     """The files of a folder that count."""
     def kept(name: str) -> bool:
-        return not any(fnmatch.fnmatch(name, one) for one in _IGNORED)
+        return not any(fnmatch.fnmatch(name, one) for one in IGNORED)
 
     for top, folders, names in os.walk(folder):
         folders[:] = filter(kept, folders)
@@ -104,10 +139,15 @@ def meaning(file: pathlib.Path) -> bytes:
             for one in said:
                 if isinstance(one, dict):
                     one.pop('system_accounts', None)
-        return json.dumps(said, sort_keys=True).encode()
+        return spoken(*said)
     except UNREADABLE:
         # Ansible may read what we do not: then every byte counts.
         return content
+
+
+def spoken(*said: Any) -> bytes:
+    """The bytes that stand for a YAML file that says just that."""
+    return json.dumps(said, sort_keys=True).encode()
 
 
 class _Loader(_SafeLoader):  # type: ignore[misc, valid-type]

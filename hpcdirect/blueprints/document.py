@@ -40,32 +40,54 @@ UNREADABLE = (yaml.YAMLError, ValueError, LookupError, AttributeError,
 _PLAIN = ('tag:yaml.org,2002:map', 'tag:yaml.org,2002:seq')
 
 Path = tuple[str | int, ...]
+#: A file, and a line of it, counted from 1.
+Place = tuple[pathlib.Path, int]
 
 
 class Document:
     """A file's content as plain JSON values, and where each of them is.
 
     :param file: the path by which the file is named in findings.
-    :param lines: path of a value -> its line, counted from 1.
+    :param places: path of a value -> where it is said.
+    :param parents: folders of the blueprints that it is made from.
     """
 
     def __init__(self, file: pathlib.Path, data: Any,
-                 lines: dict[Path, int]) -> None:
+                 places: dict[Path, Place],
+                 parents: frozenset[pathlib.Path] = frozenset()) -> None:
         self.file = file
         self.data = data
-        self.lines = lines
+        self.places = places
+        self.parents = parents
+
+    def place(self, path: Path) -> Place:
+        """Where a value is said, or the nearest thing around it."""
+        while path and path not in self.places:
+            path = path[:-1]
+        return self.places.get(path, (self.file, 1))
 
     def where(self, *path: str | int) -> str:
         """``file:line`` of a value, or of the nearest thing around it."""
-        while path and path not in self.lines:
-            path = path[:-1]
-        return f'{self.file}:{self.lines.get(path, 1)}'
+        file, line = self.place(path)
+        return f'{file}:{line}'
 
     def finding(self, path: Iterable[str | int], message: str) -> Finding:
         """A finding about the value at *path*."""
         if message.endswith('?.'):  # it ended in a question already
             message = message[:-1]
         return Finding(message, self.where(*path))
+
+    def told(self, finding: Finding) -> Finding:
+        """A finding that names this file, also when another one is at fault.
+
+        What a parent says is told at the line that names the parent; the
+        message has the place where it is said.
+        """
+        file = pathlib.Path(finding.where.rpartition(':')[0])
+        if file.parent not in self.parents:
+            return finding
+        return self.finding(
+            ('from',), f'{finding.message} It comes from {finding.where}.')
 
 
 #: libyaml's, where PyYAML has it: ten times as fast.
@@ -174,7 +196,8 @@ def _parse(content: bytes, file: pathlib.Path) -> Document:
 def _value(loader: _Loader, node: yaml.Node, document: Document, path: Path,
            findings: list[Finding]) -> Any:
     """The plain value of a node; notes the lines on the way."""
-    document.lines.setdefault(path, node.start_mark.line + 1)
+    document.places.setdefault(
+        path, (document.file, node.start_mark.line + 1))
     if not isinstance(node, yaml.ScalarNode) and node.tag not in _PLAIN:
         raise _Refused(f'Tag {node.tag} is not allowed.', node.start_mark)
     if isinstance(node, yaml.SequenceNode):
@@ -183,7 +206,8 @@ def _value(loader: _Loader, node: yaml.Node, document: Document, path: Path,
     if isinstance(node, yaml.MappingNode):
         found: dict[str, Any] = {}
         for key, item in _entries(node, document, findings):
-            document.lines[(*path, key.value)] = key.start_mark.line + 1
+            document.places[(*path, key.value)] = (
+                document.file, key.start_mark.line + 1)
             found[key.value] = _value(loader, item, document,
                                       (*path, key.value), findings)
         return found

@@ -53,7 +53,7 @@ def scan(parent: pathlib.Path, kind: str) -> list[Entry]:
         folders = sorted(parent.iterdir())
     except OSError:
         return []
-    return ordered(_entry(folder, kind) for folder in folders
+    return ordered(entry(folder, kind) for folder in folders
                    if (folder / FILES[kind]).is_file())
 
 
@@ -73,13 +73,28 @@ def pick(entries: Iterable[Entry], name: str, version: str | None = None
     return None
 
 
+def newest(versions: Iterable[str], wanted: str | None) -> str:
+    """The version that is meant; '' when there is none.
+
+    :param versions: those there are; '' is one that cannot be read, which
+        may be any.
+    :param wanted: ``1`` and ``1.2`` mean the highest that begins like this,
+        ``1.2.3`` means itself; None is the highest of all.
+    """
+    parts = wanted.split('.') if wanted else []
+    whole = len(parts) > 2
+    return max((version for version in versions if parts == version.split(
+        '.')[:None if whole else len(parts)]), key=version_key, default='')
+
+
 def split(ref: str) -> tuple[str, str | None]:
     """``name`` or ``name@version`` in its parts."""
     name, _, version = ref.partition('@')
     return name, version or None
 
 
-def _entry(folder: pathlib.Path, kind: str) -> Entry:
+def entry(folder: pathlib.Path, kind: str) -> Entry:
+    """What lies in a folder that has the file of its kind."""
     name, version = split(folder.name)
     if version is None:
         try:

@@ -26,8 +26,10 @@ from hpcdirect.blueprints import check
 from hpcdirect.blueprints import content
 from hpcdirect.blueprints import document
 from hpcdirect.blueprints import element_check
+from hpcdirect.blueprints import folders
 from hpcdirect.blueprints import grading
 from hpcdirect.blueprints import icon
+from hpcdirect.blueprints import merging
 from hpcdirect.blueprints import schema
 from hpcdirect.blueprints import wording
 from hpcdirect.blueprints.document import Document
@@ -42,11 +44,15 @@ from hpcdirect.blueprints.model import Role
 from hpcdirect.blueprints.model import Secret
 from hpcdirect.blueprints.model import TrialUse
 from hpcdirect.blueprints.model import VolumeUse
+from hpcdirect.blueprints.parents import none
 from hpcdirect.exception import BlueprintInvalid
 from hpcdirect.exception import Finding
 from hpcdirect.exception import NotFound
 
 Elements = Callable[[str], Element]
+Parents = Callable[[str], Blueprint]
+
+_FILE = folders.FILES['blueprint']
 
 
 def load_element(folder: pathlib.Path) -> Element:
@@ -81,28 +87,69 @@ def load_element(folder: pathlib.Path) -> Element:
     return element
 
 
-def load_blueprint(folder: pathlib.Path, elements: Elements) -> Blueprint:
-    """Read the blueprint in a folder.
+def load_blueprint(folder: pathlib.Path, elements: Elements,
+                   parents: Parents = none) -> Blueprint:
+    """Read the blueprint in a folder, whole: merged into its parent, if any.
 
     :param elements: gives the element of a ``name`` or ``name@version``;
         raises NotFound or BlueprintInvalid.
+    :param parents: gives the blueprint of ``name@version`` that another one
+        is made from; raises the same.
     :raises BlueprintInvalid: with every finding, those of its elements
         among them.
     """
-    source = document.read(folder / 'blueprint.yaml')
+    own = document.read(folder / _FILE)
+    if not isinstance(own.data, Mapping) or 'from' not in own.data:
+        return _blueprint(own, folder, elements, {})
+    _against(own, schema.composed)
+    parent = _parent(own, parents)
+    source, findings = merging.merged(parent.source, own)
+    try:
+        blueprint = _blueprint(source, folder, elements, parent.places)
+    except BlueprintInvalid as exc:
+        findings.extend(map(source.told, exc.findings))
+        raise BlueprintInvalid(dict.fromkeys(findings)) from exc
+    _raise(findings)
+    return blueprint
+
+
+def _parent(own: Document, parents: Parents) -> Blueprint:
+    """The blueprint that one is made from."""
+    ref = own.data['from']
+    try:
+        return parents(ref)
+    except NotFound as exc:
+        known: Any = exc.values.get('known', ())
+        found = [f'There is no blueprint "{ref}"'
+                 f'{wording.similar(ref, known)}.']
+    except BlueprintInvalid as exc:
+        found = [f'{ref} cannot be used: {one}' for one in exc.findings]
+    raise BlueprintInvalid(
+        [own.finding(('from',), message) for message in found])
+
+
+def _blueprint(source: Document, folder: pathlib.Path, elements: Elements,
+               inherited: Mapping[str, pathlib.Path]) -> Blueprint:
+    """The blueprint of a document.
+
+    :param inherited: the YAML files that lie beside its parents.
+    """
     _against(source, schema.blueprint)
     data = source.data
     findings = list(_named(source, folder))
     groups = tuple(_group(name, said or {})
                    for name, said in data['node_groups'].items())
     uses = _uses(source, groups, elements, findings)
-    files = _texts(folder)
+    counted = {**inherited, **content.files(folder)}
+    places = _beside(counted)
+    files = {name: path.read_text(errors='replace')
+             for name, path in places.items()}
     drawn, wrong = icon.read(folder)
     findings += wrong
     blueprint = Blueprint(
         name=data['name'], version=data['version'], label=data['label'],
         description=data['description'], folder=folder,
-        digest=_digest_with(content.digest(folder), uses.values()),
+        digest=_digest(data, counted, uses.values()),
         parameters=data.get('parameters', _NO_PARAMETERS),
         node_groups=groups, infrastructure=data['infrastructure'],
         volumes=tuple(VolumeUse(name, said['mount'], tuple(said['groups']))
@@ -115,7 +162,8 @@ def load_blueprint(folder: pathlib.Path, elements: Elements) -> Blueprint:
         readme=_readme(folder), files=files, templates={
             backend: files[section['template']] for backend, section
             in data['infrastructure'].items()
-            if section.get('template') in files})
+            if section.get('template') in files},
+        places=places, source=source)
     findings.extend(check.blueprint(source, blueprint, uses))
     _raise(findings)
     return blueprint
@@ -125,14 +173,18 @@ _NO_PARAMETERS: Mapping[str, Any] = {
     'type': 'object', 'properties': {}, 'additionalProperties': False}
 
 
-def _texts(folder: pathlib.Path) -> dict[str, str]:
-    """The YAML files that lie beside blueprint.yaml."""
-    return {path.name: path.read_text(errors='replace')
-            for path in sorted(folder.glob('*.yaml'))
-            if path.name != 'blueprint.yaml' and path.is_file()}
+def _beside(files: Mapping[str, pathlib.Path]) -> dict[str, pathlib.Path]:
+    """Those that are YAML files beside blueprint.yaml."""
+    return {name: files[name] for name in sorted(files)
+            if name.endswith('.yaml') and '/' not in name and name != _FILE}
 
 
-def _digest_with(own: str, uses: Iterable[ElementUse]) -> str:
+def _digest(said: Any, files: Mapping[str, pathlib.Path],
+            uses: Iterable[ElementUse]) -> str:
+    """What a blueprint's digest covers: what it is when written whole."""
+    own = content.total({name: content.meaning(file)
+                         for name, file in files.items() if name != _FILE}
+                        | {_FILE: content.spoken(said)})
     total = hashlib.sha256(own.encode())
     for use in uses:
         total.update(f'\0{use.element.name}\0{use.element.digest}'.encode())

@@ -21,6 +21,7 @@ import pathlib
 from typing import Any
 
 from hpcdirect.blueprints import hiding
+from hpcdirect.blueprints.document import Document
 
 #: The role of an element that declares none.
 ONLY_ROLE = 'node'
@@ -261,14 +262,18 @@ class Output:
 class Blueprint:
     """What a cluster is made from.
 
-    :param digest: sha256 of every file of its folder and of its elements.
+    :param digest: sha256 of every file of its folder, of those that it has
+        from its parents, and of its elements.
     :param parameters: JSON Schema (2020-12) of an object.
     :param infrastructure: backend -> its own section; ``groups`` in it maps
         node group -> what the backend needs; values may be parameter wires.
     :param templates: backend -> text of the file its section names as
         ``template``.
     :param files: name -> text of the folder's YAML files but
-        ``blueprint.yaml``; a template may name them.
+        ``blueprint.yaml``, and of those of its parents; a template may name
+        them.
+    :param places: name -> where each of these files lies.
+    :param source: blueprint.yaml, merged into those of its parents.
     :param login: node group whose first node people log in to.
     :param fields: of work that it is for, such as ``genomics``.
     :param icon: SVG that can do nothing but draw, or ''.
@@ -292,6 +297,11 @@ class Blueprint:
     readme: str = ''
     templates: Mapping[str, str] = dataclasses.field(default_factory=dict)
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    places: Mapping[str, pathlib.Path] = dataclasses.field(
+        default_factory=dict)
+    source: Document = dataclasses.field(
+        default_factory=lambda: Document(pathlib.Path(), {}, {}),
+        repr=False, compare=False)
 
     @functools.cached_property
     def mask(self) -> hiding.Mask:

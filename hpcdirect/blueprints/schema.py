@@ -246,6 +246,30 @@ output: dict[str, Any] = {
     'required': ['title', 'kind', 'value'],
     'additionalProperties': False}
 
+#: What is looked at before a blueprint is merged into the one that it is made
+#: from. All else is held to the schema of a blueprint then.
+composed: dict[str, Any] = {
+    '$schema': _DIALECT,
+    'title': 'blueprint.yaml that is made from another one',
+    'type': 'object',
+    'properties': {
+        'from': {
+            'type': 'string',
+            'pattern': r'^[a-z][a-z0-9-]*@[0-9]+(\.[0-9]+){0,3}$',
+            'description': 'a blueprint and its version, such as slurm@1 or '
+            'slurm@1.0.0'},
+        'elements': {
+            'type': ['array', 'null'],
+            'items': {
+                'type': 'object',
+                'properties': {'name': {'type': 'string'}, 'before': name,
+                               'remove': {'const': True}},
+                'required': ['name'],
+                'dependentSchemas': {'remove': {
+                    'propertyNames': {'enum': ['name', 'remove']}}}}}},
+    'required': ['from'],
+}
+
 blueprint: dict[str, Any] = {
     '$schema': _DIALECT,
     'title': 'blueprint.yaml',

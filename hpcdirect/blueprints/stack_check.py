@@ -58,7 +58,7 @@ def blueprint(source: Document, one: Blueprint) -> Iterator[Finding]:
         return
     name = section['template']
     try:
-        template = hot.read(one.templates[BACKEND], str(one.folder / name))
+        template = hot.read(one.templates[BACKEND], _file(one, name))
     except Invalid as exc:
         yield from exc.findings
         return
@@ -101,12 +101,18 @@ def _places(one: Blueprint, groups: Mapping[str, Any]
                              resource_of(groups, group.name))
 
 
+def _file(one: Blueprint, name: str) -> str:
+    """Where a template lies: beside the blueprint, or beside a parent."""
+    return str(one.places.get(name, one.folder / name))
+
+
 def _located(finding: Finding, source: Document, template: Document,
              one: Blueprint) -> Finding:
     """A finding of the expansion, with file and line."""
     kind, _, name = finding.where.partition('.')
     if kind != 'resources':
-        return Finding(finding.message, str(one.folder / finding.where))
+        name, _, line = finding.where.partition(':')
+        return Finding(finding.message, f'{_file(one, name)}:{line}')
     groups = one.infrastructure[BACKEND].get('groups', {})
     for group, said in groups.items():
         if name not in template.data['resources'] \
@@ -136,7 +142,7 @@ def _nested(template: hot.Hot, one: Blueprint) -> Iterator[Finding]:
              for resource in template['resources'].values()
              if resource['type'] == hot.GROUP}
     for name in sorted(names & one.files.keys()):
-        nested = hot.read(one.files[name], str(one.folder / name))
+        nested = hot.read(one.files[name], _file(one, name))
         for path, message in _dangling(nested.data, one.files):
             yield nested.finding(path, message)
 

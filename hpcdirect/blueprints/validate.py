@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+import functools
 import pathlib
 import sys
 
@@ -22,41 +23,103 @@ from hpcdirect.blueprints import document
 from hpcdirect.blueprints import folders
 from hpcdirect.blueprints import layout
 from hpcdirect.blueprints import load
+from hpcdirect.blueprints import wording
+from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Element
+from hpcdirect.blueprints.parents import Parents
 from hpcdirect.exception import BlueprintInvalid
 from hpcdirect.exception import Finding
+from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
 
 
-def default_search(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Where elements are looked for: beside the blueprint, then installed."""
-    return [folder.resolve().parent.parent / 'elements',
-            pathlib.Path(__file__).resolve().parents[2] / 'elements',
-            pathlib.Path(sys.prefix, 'share', 'hpcdirect', 'elements')]
+def default_search(folder: pathlib.Path, kind: str = 'element'
+                   ) -> list[pathlib.Path]:
+    """Where elements are looked for: beside the blueprint, then installed.
+
+    :param kind: or ``blueprint``, for those that others are made from.
+    """
+    return [folder.resolve().parent.parent / f'{kind}s',
+            pathlib.Path(__file__).resolve().parents[2] / f'{kind}s',
+            pathlib.Path(sys.prefix, 'share', 'hpcdirect', f'{kind}s')]
 
 
 def validate_folder(path: str | pathlib.Path,
-                    search: Iterable[str | pathlib.Path] = ()
+                    search: Iterable[str | pathlib.Path] = (),
+                    blueprints: Iterable[str | pathlib.Path] = ()
                     ) -> list[Finding]:
     """Everything that is wrong with a blueprint's or an element's folder.
 
     :param search: folders of elements to look in before the usual ones.
+    :param blueprints: the same, for the blueprints that it is made from.
     """
     folder = pathlib.Path(path)
-    parents = [*map(pathlib.Path, search), *default_search(folder)]
     try:
         if (folder / 'blueprint.yaml').is_file():
-            load.load_blueprint(folder, Finder(parents))
-            file = folder / 'blueprint.yaml'
+            source = read_blueprint(folder, search, blueprints).source
         elif (folder / 'element.yaml').is_file():
             load.load_element(folder)
-            file = folder / 'element.yaml'
+            source = document.read(folder / 'element.yaml')
         else:
             return [Finding('There is neither a blueprint.yaml nor an '
                             'element.yaml in this folder.', str(folder))]
-        return list(layout.findings(document.read(file)))
     except BlueprintInvalid as exc:
         return list(exc.findings)
+    return [source.told(one) for one in layout.findings(source)]
+
+
+def read_blueprint(folder: pathlib.Path,
+                   search: Iterable[str | pathlib.Path] = (),
+                   blueprints: Iterable[str | pathlib.Path] = ()
+                   ) -> Blueprint:
+    """The blueprint in a folder, whole; parameters as above.
+
+    :raises BlueprintInvalid: with every finding.
+    """
+    find = functools.cache(Finder(
+        [*map(pathlib.Path, search), *default_search(folder)]))
+    entry = folders.entry(folder.resolve(), 'blueprint')
+    return load.load_blueprint(folder, find, parents(
+        [*map(pathlib.Path, blueprints), folder.resolve().parent,
+         *default_search(folder, 'blueprint')],
+        find).of(entry.name, entry.version))
+
+
+def find_folder(named: str, blueprints: Iterable[str | pathlib.Path] = ()
+                ) -> pathlib.Path:
+    """Where the blueprint lies that somebody names.
+
+    :param named: its folder, or ``name`` or ``name@version``.
+    :param blueprints: folders of blueprints to look in before the usual
+        ones: ``blueprints`` here, what is installed.
+    :raises Invalid: there is none.
+    """
+    if (pathlib.Path(named) / folders.FILES['blueprint']).is_file():
+        return pathlib.Path(named)
+    entries = [entry for parent in dict.fromkeys((
+        *map(pathlib.Path, blueprints),
+        *default_search(pathlib.Path('x/x'), 'blueprint')))
+        for entry in folders.scan(parent, 'blueprint')]
+    entry = folders.pick(folders.ordered(entries), *folders.split(named))
+    if entry is None:
+        known = wording.similar(named, {one.name for one in entries})
+        raise Invalid([Finding(f'There is no blueprint "{named}", and no '
+                               f'folder of one{known}.')])
+    return entry.folder
+
+
+def parents(where: Iterable[pathlib.Path], find: load.Elements
+            ) -> Parents[pathlib.Path]:
+    """Gives the blueprints in folders, those of the first folder first.
+
+    :param find: gives their elements.
+    """
+    found: dict[tuple[str, str], pathlib.Path] = {}
+    for parent in where:
+        for entry in folders.scan(parent.resolve(), 'blueprint'):
+            found.setdefault((entry.name, entry.version), entry.folder)
+    return Parents(found, lambda folder, others: load.load_blueprint(
+        folder, find, others))
 
 
 class Finder:

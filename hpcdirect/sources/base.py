@@ -24,6 +24,7 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+from typing import TypeVar
 
 from hpcdirect import exception
 from hpcdirect.blueprints import content
@@ -31,9 +32,14 @@ from hpcdirect.blueprints import folders
 from hpcdirect.blueprints import load
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Element
+from hpcdirect.blueprints.parents import none
+
+T = TypeVar('T')
 
 #: Gives the element of a ``name`` or ``name@version``, from any source.
 Elements = Callable[[str], Element]
+#: Gives the blueprint that another one is made from, from any source.
+Parents = Callable[[str], Blueprint]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,11 +76,14 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def load_blueprint(self, name: str, version: str | None = None,
-                       elements: Elements | None = None) -> Blueprint:
+                       elements: Elements | None = None,
+                       parents: Parents = none) -> Blueprint:
         """Read a blueprint; without a version the highest.
 
         :param elements: where its elements come from; without it, from
             this source alone.
+        :param parents: where what it is made from comes from; without it,
+            from nowhere.
         :raises NotFound: there is none of that name and version.
         :raises BlueprintInvalid: it, or one of its elements, is written
             wrongly.
@@ -108,11 +117,12 @@ class FolderSource(Source):
         return self._memory.element(self._folder('element', name, version))
 
     def load_blueprint(self, name: str, version: str | None = None,
-                       elements: Elements | None = None) -> Blueprint:
+                       elements: Elements | None = None,
+                       parents: Parents = none) -> Blueprint:
         """Read a blueprint; without a version the highest."""
         return self._memory.blueprint(
             self._folder('blueprint', name, version),
-            elements or self._own_element)
+            elements or self._own_element, parents)
 
     def watch_token(self) -> str:
         """Name, time, size and inode of every file, in one digest."""
@@ -148,14 +158,15 @@ class Kept:
     """What was read of folders, for as long as their files stay as they are.
 
     An element counts with the modules that all elements beside it share; a
-    blueprint, with the elements that it was read with.
+    blueprint, with the elements and the parent that it was read with.
     """
 
     def __init__(self) -> None:
         self._entries: dict[str, tuple[str, Sequence[folders.Entry]]] = {}
         self._elements: dict[pathlib.Path, tuple[str, Element]] = {}
         self._blueprints: dict[pathlib.Path, tuple[
-            str, Mapping[str, Element], Blueprint]] = {}
+            str, Mapping[str, Element], Mapping[str, Blueprint],
+            Blueprint]] = {}
 
     def entries(self, kind: str, parents: Iterable[pathlib.Path]
                 ) -> Sequence[folders.Entry]:
@@ -181,28 +192,35 @@ class Kept:
             self._elements[folder] = known
         return known[1]
 
-    def blueprint(self, folder: pathlib.Path, elements: Elements
-                  ) -> Blueprint:
+    def blueprint(self, folder: pathlib.Path, elements: Elements,
+                  parents: Parents) -> Blueprint:
         """The blueprint in a folder."""
         token = _token(folder)
         known = self._blueprints.get(folder)
-        if known is None or known[0] != token or not _same(
-                known[1], elements):
+        if known is None or known[0] != token or not (
+                _same(known[1], elements) and _same(known[2], parents)):
             asked: dict[str, Element] = {}
-
-            def element(ref: str) -> Element:
-                asked[ref] = elements(ref)
-                return asked[ref]
-
-            known = token, asked, load.load_blueprint(folder, element)
+            above: dict[str, Blueprint] = {}
+            known = token, asked, above, load.load_blueprint(
+                folder, _noting(elements, asked), _noting(parents, above))
             self._blueprints[folder] = known
-        return known[2]
+        return known[3]
 
 
-def _same(known: Mapping[str, Element], elements: Elements) -> bool:
-    """Whether elements are the very ones that a blueprint was read with."""
+def _noting(give: Callable[[str], T], noted: dict[str, T]
+            ) -> Callable[[str], T]:
+    """The same, and it notes what it gives."""
+    def given(ref: str) -> T:
+        noted[ref] = give(ref)
+        return noted[ref]
+
+    return given
+
+
+def _same(noted: Mapping[str, T], give: Callable[[str], T]) -> bool:
+    """Whether what is given now is the very same as what was given before."""
     try:
-        return all(elements(ref) is one for ref, one in known.items())
+        return all(give(ref) is one for ref, one in noted.items())
     except exception.HPCDirectError:
         return False
 

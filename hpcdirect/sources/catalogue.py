@@ -25,6 +25,7 @@ from hpcdirect import exception
 from hpcdirect.blueprints import folders
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Element
+from hpcdirect.blueprints.parents import Parents
 from hpcdirect.sources import base
 from hpcdirect.sources.defaults import Defaults
 
@@ -160,9 +161,7 @@ class Catalogue:
             for ref in source.list('element'):
                 self._element(state, source, ref)
         _order(state.elements)
-        for source in self._sources:
-            for ref in source.list('blueprint'):
-                self._blueprint(state, source, ref)
+        self._blueprints(state)
         _order(state.blueprints)
         known = self._state.problems if self._state else ()
         for problem in state.problems:
@@ -182,17 +181,29 @@ class Catalogue:
             state.problems.append(_problem(ref, exc))
             state.unread |= isinstance(exc, OSError)
 
-    def _blueprint(self, state: _State, source: base.Source, ref: base.Ref
-                   ) -> None:
+    def _blueprints(self, state: _State) -> None:
+        """Read all of them; some are made from others."""
         def element(wanted: str) -> Element:
             return _pick('Element', state.elements, wanted)
 
-        try:
-            _add(state.blueprints, self._defaults.put(source.load_blueprint(
-                ref.name, ref.version, element)))
-        except (exception.HPCDirectError, OSError) as exc:
-            state.problems.append(_problem(ref, exc))
-            state.unread |= isinstance(exc, OSError)
+        def read(place: tuple[base.Source, base.Ref],
+                 above: base.Parents) -> Blueprint:
+            source, ref = place
+            return source.load_blueprint(ref.name, ref.version, element,
+                                         above)
+
+        places = [(source, ref) for source in self._sources
+                  for ref in source.list('blueprint')]
+        found = Parents({(place[1].name, place[1].version): place
+                         for place in reversed(places)}, read)
+        for place in places:
+            ref = place[1]
+            try:
+                _add(state.blueprints, self._defaults.put(
+                    read(place, found.of(ref.name, ref.version))))
+            except (exception.HPCDirectError, OSError) as exc:
+                state.problems.append(_problem(ref, exc))
+                state.unread |= isinstance(exc, OSError)
 
 
 def _add(found: dict[str, list[T]], one: T) -> None:

@@ -16,8 +16,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import pathlib
 from typing import Any
 from typing import ClassVar
+
+from osc_lib import exceptions
 
 from hpcdirect.client import errors
 from hpcdirect.client import resources
@@ -133,19 +136,76 @@ class ValidateBlueprint(base.Lister):
             '--elements', metavar='<folder>', action='append', default=[],
             help='Look for elements here first (repeat for several); '
                  'default: beside the blueprint, then what is installed')
+        _add_blueprints(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """All findings; exit code 1 when there is one."""
-        # Only this command reads blueprints itself; the others must not
-        # become slower for it.
+        # Only this command and the next one read blueprints themselves; the
+        # others must not become slower for it.
         from hpcdirect.blueprints import validate
 
-        found = validate.validate_folder(parsed_args.folder,
-                                         parsed_args.elements)
+        found = validate.validate_folder(
+            parsed_args.folder, parsed_args.elements, parsed_args.blueprints)
         self.exit_code = base.WRONG if found else 0
         if not found:
             self.say(f'{parsed_args.folder} is valid')
         return ('Where', 'Finding'), [
             (errors.clean(one.where), errors.clean(one.message))
             for one in found]
+
+
+def _add_blueprints(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--blueprints', metavar='<folder>', action='append', default=[],
+        help='Look here first for blueprints that others are made from '
+             '(repeat for several); default: beside the blueprint, then what '
+             'is installed')
+
+
+class ExportBlueprint(base.Base):
+    """Write a blueprint whole to a folder of its own, without any service
+
+    A blueprint that is made from another one is written with all that it has
+    from there, and with it every element that it names and the modules of
+    those. What is written needs nothing else.
+    """
+
+    auth_required = False
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Which one, and where to."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument('blueprint', metavar='<blueprint>',
+                            help='Folder of a blueprint on this machine, or '
+                                 '<name>[@<version>] of one that is '
+                                 'installed or in ./blueprints')
+        parser.add_argument('folder', metavar='<folder>',
+                            help='Made, with blueprints/ and elements/ in it')
+        parser.add_argument(
+            '--elements', metavar='<folder>', action='append', default=[],
+            help='Look for elements here first (repeat for several); '
+                 'default: beside the blueprint, then what is installed')
+        _add_blueprints(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        """Say where it is; exit code 1 with all that is wrong with it."""
+        from hpcdirect import exception
+        from hpcdirect.blueprints import export
+        from hpcdirect.blueprints import validate
+
+        try:
+            found = validate.read_blueprint(
+                validate.find_folder(parsed_args.blueprint,
+                                     parsed_args.blueprints),
+                parsed_args.elements, parsed_args.blueprints)
+            export.write(found, pathlib.Path(parsed_args.folder))
+        except exception.Invalid as exc:
+            raise exceptions.CommandError(errors.clean(
+                '\n'.join(map(str, exc.findings)))) from exc
+        except OSError as exc:
+            raise exceptions.CommandError(errors.clean(
+                f'{exc.filename2 or exc.filename}: {exc.strerror}'
+                if exc.strerror else exc)) from exc
+        self.say(f'{found.ref} is in {parsed_args.folder}')

@@ -507,6 +507,31 @@ class ProtocolTests(Case):
                            'reason': ''}],
                          self.get('/v1/backends')['backends'])
 
+    def test_a_blueprint_that_is_made_from_another_one(self):
+        folders.write_blueprint(self.api.folder, folders.CHILD)
+        self.noticed()
+        small, shown = (self.get(f'/v1/blueprints/{name}')
+                        for name in ('small', 'child'))
+        self.assertEqual(('Child', '2.0.0', 'head'), (
+            shown['label'], shown['version'], shown['login']))
+        self.assertEqual(1024, shown['parameters']['properties']['memory'][
+            'default'])
+        self.assertNotIn('scheduler', shown['parameters']['properties'])
+        self.assertEqual(small['node_groups'], shown['node_groups'])
+        self.assertEqual([('munge', ''), ('slurm', '')], [
+            (one['name'], one['when']) for one in shown['elements']])
+        (line,) = [one for one in self.get('/v1/blueprints')['blueprints']
+                   if one['name'] == 'child']
+        self.assertEqual(['munge', 'slurm'], line['elements'])
+        # What its parent says from now on.
+        file = self.api.folder / 'blueprints/small/blueprint.yaml'
+        file.write_text(file.read_text().replace('login: head',
+                                                 'login: compute'))
+        self.noticed()
+        after = self.get('/v1/blueprints/child')
+        self.assertEqual('compute', after['login'])
+        self.assertNotEqual(shown['digest'], after['digest'])
+
     def test_a_grade_is_shown_as_long_as_it_holds(self):
         element = self.api.services.catalogue.element('munge')
         self.assertEqual(('', None), self.grade('munge'))

@@ -29,6 +29,8 @@ import sys
 
 import yaml
 
+from hpcdirect.blueprints import validate
+
 _TREE = pathlib.Path(__file__).parents[3]
 _SECONDS = {'type': 'number', 'title': 'Seconds', 'default': 0, 'minimum': 0,
             'description': 'How long each step takes.',
@@ -122,8 +124,12 @@ def main() -> None:
         document['parameters']['properties'] |= {
             'fake_delay': _SECONDS, 'fake_fail': _FAILING}
         path.write_text(yaml.safe_dump(document, sort_keys=False))
-    for path in folder.glob('blueprints/*/blueprint.yaml'):
-        document = yaml.safe_load(path.read_text())
+    for source in sorted(_TREE.glob('blueprints/*/blueprint.yaml')):
+        one = validate.read_blueprint(source.parent)
+        path = folder / 'blueprints' / one.name / source.name
+        for name, text in one.files.items():
+            (path.parent / name).write_text(text)
+        document = one.source.data  # whole: what each says is changed
         document['parameters']['properties'] |= {
             'seconds': _SECONDS, 'failing': _FAILING}
         for use in document['elements']:

@@ -29,7 +29,7 @@ from jinja2 import nativetypes
 import yaml
 
 from hpcdirect import charts
-from hpcdirect.blueprints import load
+from hpcdirect.blueprints import export
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints import validate
 from hpcdirect.runners.ansible import check
@@ -52,9 +52,8 @@ def module(path):
 class ShippedTest(unittest.TestCase):
 
     def test_a_thousand_nodes_are_possible(self):
-        find = functools.cache(validate.Finder([ROOT / 'elements']))
         for folder in BLUEPRINTS:
-            blueprint = load.load_blueprint(folder, find)
+            blueprint = validate.read_blueprint(folder)
             groups = {group.name: group.max_count
                       for group in blueprint.node_groups
                       if group.min_count != group.max_count}
@@ -100,7 +99,7 @@ class ShippedTest(unittest.TestCase):
                 if folder in ELEMENTS:
                     self.assertEqual(folder, find(folder.name).folder)
                 else:
-                    load.load_blueprint(folder, find)
+                    validate.read_blueprint(folder)
 
     def test_the_runner_accepts_every_playbook(self):
         find = validate.Finder([ROOT / 'elements'])
@@ -141,25 +140,25 @@ class ShippedTest(unittest.TestCase):
                                     ('revert', 'absent')):
                     self.assertEqual(applied, layers(folder, verb, state))
 
-    def test_what_blueprints_share_they_say_alike(self):
-        slurm = yaml.safe_load(
-            (ROOT / 'blueprints/slurm/blueprint.yaml').read_text())
+    def test_what_blueprints_share_is_said_once(self):
         for folder in BLUEPRINTS:
-            said = yaml.safe_load((folder / 'blueprint.yaml').read_text())
-            if 'compute' not in said['node_groups']:
+            one = validate.read_blueprint(folder)
+            groups = {group.name for group in one.node_groups}
+            if folder.name == 'slurm' or 'compute' not in groups:
                 continue
             with self.subTest(folder.name):
-                self.assertEqual(
-                    (ROOT / 'blueprints/slurm/stack.yaml').read_text(),
-                    (folder / 'stack.yaml').read_text())
-                for key in ('node_groups', 'volumes', 'login'):
-                    self.assertEqual(slurm[key], said[key])
-                self.assertEqual(slurm['infrastructure']['heat'],
-                                 said['infrastructure']['heat'])
-                ours = said['parameters']['properties']
-                for name, schema in slurm['parameters']['properties'].items():
-                    if name in ours and name != 'modules':
-                        self.assertEqual(schema, ours[name], name)
+                self.assertEqual({ROOT / 'blueprints/slurm'},
+                                 {*one.source.parents})
+                self.assertEqual({ROOT / 'blueprints/slurm/stack.yaml'},
+                                 {*one.places.values()})
+
+    def test_every_blueprint_can_be_taken_away(self):
+        out = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        for folder in BLUEPRINTS:
+            one = validate.read_blueprint(folder)
+            with self.subTest(folder.name):
+                # It raises when that is not the same, or is not whole.
+                export.write(one, out / folder.name)
 
     def test_a_copied_program_element_is_whole(self):
         """The steps of its README, with a file of somebody's own."""

@@ -78,6 +78,17 @@ BLUEPRINT: dict[str, Any] = {
          'variables': {'partition': {'parameter': 'partition'},
                        'slots': 4}}],
 }
+#: One that is made from BLUEPRINT.
+CHILD: dict[str, Any] = {
+    'name': 'child', 'version': '2.0.0', 'from': 'small@1',
+    'label': 'Child', 'description': 'A small cluster with a difference.',
+    'parameters': {'properties': {
+        'memory': {'default': 1024},
+        'scheduler': None,
+        'words': {'type': 'string', 'default': ''}}},
+    'elements': [{'name': 'slurm', 'when': None, 'variables': {
+        'partition': 'all', 'slots': 8}}],
+}
 VERBS = ('apply', 'revert', 'verify')
 
 
@@ -99,11 +110,18 @@ def write_tree(root: pathlib.Path, blueprint: dict[str, Any] = BLUEPRINT,
     """Write a blueprint and its elements; the blueprint's folder."""
     for element in elements:
         write_element(root / 'elements', element)
-    folder = root / 'blueprints' / blueprint['name']
-    folder.mkdir(parents=True)
-    (folder / 'blueprint.yaml').write_text(
-        yaml.safe_dump(blueprint, sort_keys=False))
+    folder = write_blueprint(root, blueprint)
     (folder / 'README.rst').write_text('Read me.\n')
+    return folder
+
+
+def write_blueprint(root: pathlib.Path, data: dict[str, Any],
+                    called: str = '') -> pathlib.Path:
+    """Write a blueprint's folder below *root*, called by its name or so."""
+    folder = root / 'blueprints' / (called or data['name'])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / 'blueprint.yaml').write_text(
+        yaml.safe_dump(data, sort_keys=False))
     return folder
 
 

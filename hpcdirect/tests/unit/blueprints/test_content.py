@@ -30,6 +30,7 @@ PLAY = """\
     - name: Two
       ansible.builtin.command: "true"
 """
+CALL = '- {hosts: some_node, tasks: [{shared: {}}]}\n'
 ALIKE = """\
 # The same, otherwise written.
 
@@ -123,7 +124,7 @@ class ContentTest(testtools.TestCase):
         beside.mkdir()
         element.mkdir()
         self.write('library/shared.py', 'x = 1\n')
-        (element / 'apply.yaml').write_text(PLAY)
+        (element / 'apply.yaml').write_text(CALL)
         self.assertEqual({'apply.yaml'}, set(content.files(element)))
         (element / 'element.yaml').write_text('name: some\n')
         self.assertEqual(beside / 'shared.py',
@@ -136,6 +137,26 @@ class ContentTest(testtools.TestCase):
         own.write_text('x = 1\n')
         self.assertEqual(own, content.files(element)['library/shared.py'])
         self.assertEqual(before, content.digest(element))
+
+    def test_modules_that_an_element_does_not_name(self):
+        element = self.folder / 'some'
+        element.mkdir()
+        (element / 'element.yaml').write_text('name: some\n')
+        (element / 'apply.yaml').write_text(CALL)
+        self.write('library/shared.py', 'x = 1\n')
+        before = content.digest(element)
+        for name in ('other.py', 'share.py', 'shared_more.py',
+                     'deep/none_such.py'):
+            self.write(f'library/{name}', 'x = 1\n')
+            self.assertEqual(before, content.digest(element), name)
+        # A module that one which is named calls, or a task of any file.
+        self.write('library/shared.py', "run('other')\n")
+        self.assertEqual({'library/shared.py', 'library/other.py'}, {
+            name for name in content.files(element)
+            if name.startswith('library')})
+        (element / 'tasks').mkdir()
+        (element / 'tasks/main.yml').write_text('- ansible.legacy.share:\n')
+        self.assertIn('library/share.py', content.files(element))
 
     def test_without(self):
         self.write('grade.yaml', 'grade: A')

@@ -15,10 +15,9 @@
 import importlib.metadata
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
-
-import yaml
 
 from hpcdirect.tests.unit.blueprints import folders
 from hpcdirect.tests.unit.client import base
@@ -439,30 +438,81 @@ class ErrorTest(base.ClientTest):
         self.assertNotIn('Traceback', err)
 
 
-class ValidateTest(base.ClientTest):
+class OfflineTest(base.ClientTest):
+    """Commands that read blueprints themselves, and ask nobody."""
 
-    def test_offline(self):
-        folder = folders.write_tree(self.home)
+    def setUp(self):
+        super().setUp()
+        self.folder = folders.write_tree(self.home)
         (self.home / 'clouds.yaml').unlink()
-        code, out, err = self.openstack_without_cloud(folder)
+
+    def test_validate(self):
+        code, out, err = self.validate(self.folder)
         self.assertEqual(0, code, err)
         self.assertIn('is valid', err)
-        data = folders.changed(folders.BLUEPRINT, 'login', to='hed')
-        (folder / 'blueprint.yaml').write_text(
-            yaml.safe_dump(data, sort_keys=False))
-        code, out, _ = self.openstack_without_cloud(folder, '-f', 'json')
+        folders.write_blueprint(self.home, folders.changed(
+            folders.BLUEPRINT, 'login', to='hed'))
+        code, out, _ = self.validate(self.folder, '-f', 'json')
         self.assertEqual(1, code)
         found = json.loads(out)[0]
         self.assertIn('did you mean "head"?', found['Finding'])
         self.assertRegex(found['Where'], r'small/blueprint.yaml:\d+$')
 
-    def openstack_without_cloud(self, folder, *argv):
+    def test_validate_one_that_is_made_from_another(self):
+        child = folders.write_blueprint(self.home, folders.CHILD)
+        code, _, err = self.validate(child)
+        self.assertEqual(0, code, err)
+        folders.write_blueprint(self.home, {
+            **folders.CHILD, 'elements': []})
+        code, out, _ = self.validate(child, '-f', 'json')
+        self.assertEqual(1, code)
+        found, = json.loads(out)
+        self.assertRegex(found['Where'], r'child/blueprint.yaml:3$')
+        self.assertRegex(found['Finding'], (
+            r'There is no parameter "scheduler".* It comes from '
+            r'.*/small/blueprint.yaml:\d+\.$'))
+
+    def test_a_parent_elsewhere(self):
+        (self.home / 'away/blueprints').mkdir(parents=True)
+        shutil.move(self.folder, self.home / 'away/blueprints')
+        child = folders.write_blueprint(self.home, folders.CHILD)
+        self.assertEqual(1, self.validate(child)[0])
+        code, _, err = self.validate(
+            child, '--blueprints', str(self.home / 'away/blueprints'))
+        self.assertEqual(0, code, err)
+
+    def test_export(self):
+        child = folders.write_blueprint(self.home, folders.CHILD)
+        out = self.home / 'out'
+        code, _, err = self.offline('export', child, out)
+        self.assertEqual((0, f'child@2.0.0 is in {out}\n'), (code, err))
+        shutil.rmtree(self.home / 'blueprints')
+        shutil.rmtree(self.home / 'elements')
+        self.assertEqual(0, self.validate(out / 'blueprints/child')[0])
+        code, _, err = self.offline('export', out / 'blueprints/child', out)
+        self.assertEqual(1, code)
+        self.assertIn(f'{out}: Directory not empty', err)
+        code, _, err = self.offline('export', 'slrm', self.home / 'two')
+        self.assertEqual(1, code)
+        self.assertIn('There is no blueprint "slrm", and no folder of one; '
+                      'did you mean "slurm"?', err)
+        folders.write_blueprint(out, {**folders.CHILD, 'from': 'nosuch@1'})
+        code, _, err = self.offline('export', out / 'blueprints/child',
+                                    self.home / 'two')
+        self.assertEqual(1, code)
+        self.assertRegex(err, r'blueprint.yaml:3: There is no blueprint "no')
+        self.assertFalse((self.home / 'two').exists())
+
+    def validate(self, *argv):
+        return self.offline('validate', *argv)
+
+    def offline(self, *argv):
         done = subprocess.run(
             [sys.executable, '-c',
              'import sys; from hpcdirect.tests.unit.client import base;'
              'from openstackclient import shell;'
              'sys.exit(shell.main(sys.argv[1:]))',
-             'hpc', 'blueprint', 'validate', str(folder), *argv],
+             'hpc', 'blueprint', *map(str, argv)],
             capture_output=True, text=True,
             cwd=pathlib.Path(__file__).parents[4])
         return done.returncode, done.stdout, done.stderr

@@ -129,6 +129,7 @@ OTHERS = {
     'project show': 'Keystone, who may act for whom, besides the API',
     'project enable': 'Keystone, to let the service in',
     'project disable': 'Keystone, to shut it out',
+    'blueprint export': 'nobody: folders on this machine',
     'blueprint validate': 'nobody: a folder on this machine',
     'element test': 'nobody: nodes on this machine',
 }

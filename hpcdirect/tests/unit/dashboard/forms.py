@@ -18,7 +18,8 @@ import pathlib
 
 import hypothesis
 from hypothesis import strategies as st
-import yaml
+
+from hpcdirect.blueprints import validate
 
 ROOT = pathlib.Path(__file__).parents[4]
 SETTINGS = hypothesis.settings(
@@ -103,5 +104,6 @@ def fields(drawn):
 
 def blueprints():
     """The parameters of the blueprints in the tree: name -> schema."""
-    return {file.parent.name: yaml.safe_load(file.read_text())['parameters']
+    return {file.parent.name: dict(
+                validate.read_blueprint(file.parent).parameters)
             for file in sorted(ROOT.glob('blueprints/*/blueprint.yaml'))}

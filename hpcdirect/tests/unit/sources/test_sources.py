@@ -31,7 +31,9 @@ from hpcdirect.sources import directory
 from hpcdirect.sources import package
 from hpcdirect.tests.unit.blueprints import folders
 from hpcdirect.tests.unit.blueprints.folders import BLUEPRINT
+from hpcdirect.tests.unit.blueprints.folders import CHILD
 from hpcdirect.tests.unit.blueprints.folders import MUNGE
+from hpcdirect.tests.unit.blueprints.folders import changed
 
 
 class SourceTest(testtools.TestCase):
@@ -192,14 +194,82 @@ class CatalogueTest(SourceTest):
         self.assertEqual([], found.problems())
 
     def test_modules_that_elements_share(self):
+        (self.root / 'a/elements/munge/apply.yaml').write_text(
+            '- {hosts: munge_node, tasks: [{new: {}}]}\n')
         found = catalogue.Catalogue([self.source()])
         before = found.element('munge').digest, found.blueprint('small')
         (self.root / 'a/elements/library').mkdir()
+        (self.root / 'a/elements/library/other.py').write_text('')
+        self.noticed(found)
+        self.assertEqual(before[0], found.element('munge').digest)
         (self.root / 'a/elements/library/new.py').write_text('')
         self.noticed(found)
         self.assertNotEqual(before[0], found.element('munge').digest)
         self.assertNotEqual(before[1].digest,
                             found.blueprint('small').digest)
+
+    def test_a_parent_in_another_source(self):
+        folders.write_blueprint(self.root / 'b', CHILD)
+        for order in ('ab', 'ba'):
+            found = catalogue.Catalogue(map(self.source, order))
+            self.assertEqual([], found.problems())
+            self.assertEqual('2.0.0', found.blueprint('child').version)
+        alone = catalogue.Catalogue([self.source('b')])
+        (problem,) = alone.problems()
+        self.assertIn('There is no blueprint "small@1"',
+                      str(problem.findings[0]))
+
+    def test_a_change_of_a_parent(self):
+        folders.write_blueprint(self.root / 'a', CHILD)
+        found = catalogue.Catalogue([self.source()])
+        first = found.blueprint('child')
+        folders.write_blueprint(self.root / 'a', changed(
+            BLUEPRINT, 'volumes', 'home', 'mount', to='/homes'))
+        self.noticed(found)
+        second = found.blueprint('child')
+        self.assertEqual('/homes', second.volumes[0].mount)
+        self.assertNotEqual(first.digest, second.digest)
+        self.assertIs(second, found.blueprint('child'))
+        # A higher version of it, and then one that nobody can read.
+        newer = self.add_version('1.3')
+        self.noticed(found)
+        third = found.blueprint('child')
+        self.assertEqual('/home', third.volumes[0].mount)
+        (self.folder / 'README.rst').write_text('Of no matter to it.')
+        self.noticed(found)
+        self.assertIs(third, found.blueprint('child'))
+        (newer / 'blueprint.yaml').write_text('name: [')
+        self.noticed(found)
+        self.assertRaises(exception.NotFound, found.blueprint, 'child')
+        self.assertRegex(self.log.output, (
+            r'Blueprint child cannot be used: .*child/blueprint.yaml:3: '
+            r'small@1 cannot be used: .*small@1.3/blueprint.yaml:\d+: '))
+
+    def test_a_parent_that_cannot_be_read_for_a_moment(self):
+        folders.write_blueprint(self.root / 'a', CHILD)
+        source = self.source()
+        found = catalogue.Catalogue([source])
+        load = source.load_blueprint
+
+        def broken(name, *others):
+            if name == 'small':
+                raise OSError(5, 'Input error')
+            return load(name, *others)
+
+        with mock.patch.object(source, 'load_blueprint', autospec=True,
+                               side_effect=broken):
+            self.assertRaises(exception.Unread, found.blueprint, 'child')
+        found._look_at = 0.0
+        self.assertEqual('child', found.blueprint('child').name)
+
+    def test_blueprints_in_a_circle(self):
+        for name, ref in (('x', 'y@1'), ('y', 'x@1')):
+            folders.write_blueprint(self.root / 'a', {
+                **CHILD, 'name': name, 'version': '1', 'from': ref})
+        found = catalogue.Catalogue([self.source()])
+        self.assertEqual(['small'], [one.name for one in found.blueprints()])
+        self.assertEqual(['x', 'y'],
+                         [one.ref.name for one in found.problems()])
 
     def test_one_look_a_second(self):
         source = self.source()
