@@ -155,15 +155,15 @@ class Notes:
         """For which change a node was as these layers say.
 
         Nobody's wish when that was not written down, as by the release
-        before.
+        before; then nothing is done with them, signed or not.
 
         :raises Refused: it is not as a conductor wrote it.
         :raises NotForUs: that cannot be told here.
         """
-        for entry in entries:
-            self.check_layer(node, incarnation, entry)
         if not any(SIGNATURE in entry for entry in entries):
             return NOBODYS
+        for entry in entries:
+            self.check_layer(node, incarnation, entry)
         self._check(f'What node {node} was before', self._before(
             node, incarnation, entries), entries[0].get(SIGNATURE, ''))
         return Wish.read(entries[0]['wish'])

@@ -160,9 +160,13 @@ class Service(fixtures.Fixture):
 
     def prepare(self):
         """Make the tables and keys that programs apart ask for."""
-        for word in ('upgrade', 'create-key'):
-            if self._launched(program('db_manage'), word).wait():
-                raise AssertionError(self.log())
+        self.manage_database('upgrade')
+        self.manage_database('create-key')
+
+    def manage_database(self, word):
+        """``hpcdirect-db-manage`` with this command, which must succeed."""
+        if self._launched(program('db_manage'), word).wait():
+            raise AssertionError(self.log())
 
     def begin(self, name, **environment):
         """Another program with the same configuration; it goes with this."""

@@ -10,10 +10,12 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A migration that was released never changes.
+"""What was released never changes.
 
-Sites have carried it out; whoever edits it makes two databases of one
-revision. What is to be different goes into a migration of its own.
+Sites have carried out a migration; whoever edits it makes two databases of
+one revision. What is to be different goes into a migration of its own.
+
+Databases of earlier releases, which are test data, are as they were left.
 """
 
 import hashlib
@@ -22,6 +24,7 @@ import pathlib
 import testtools
 
 from hpcdirect.db import migrations
+from hpcdirect.tests import functional
 
 #: File -> the first 16 digits of its sha256. A line is added when a release
 #: is made, and no line is ever changed.
@@ -32,6 +35,27 @@ RELEASED = {
     '0004_generations.py': '0e283d50ec9e31c5',
 }
 
+#: Folder of test data -> the first 16 digits of a sha256 of all its files.
+#: A line is added with each, and no line is ever changed.
+DATABASES = {
+    'd786f44': '73821865aca98878',
+    '1243c16': '3333d96bc6183ed5',
+    'content/blueprints/site': '3c876a23047bc959',
+    'content/elements/extra': '512d8a282715ef08',
+    'content/elements/people': 'b4d36b613f4a0a6c',
+    'content/elements/queue': '1a8a9e193a41643b',
+    'content/elements/tool': '73b537b8cb2c328b',
+}
+
+
+def digest(folder):
+    """One for the names and bytes of all files in a folder."""
+    made = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob('*') if path.is_file()):
+        made.update(f'{path.relative_to(folder)}\0'.encode())
+        made.update(hashlib.sha256(path.read_bytes()).digest())
+    return made.hexdigest()[:16]
+
 
 class ReleasedTest(testtools.TestCase):
 
@@ -40,3 +64,10 @@ class ReleasedTest(testtools.TestCase):
         self.assertEqual(RELEASED, {
             name: hashlib.sha256((folder / name).read_bytes()
                                  ).hexdigest()[:16] for name in RELEASED})
+
+    def test_released_databases_are_as_they_were(self):
+        folder = pathlib.Path(functional.__path__[0], 'released')
+        self.assertEqual(DATABASES, {
+            str(path.relative_to(folder)): digest(path) for path in (
+                *(path.parent for path in folder.glob('*/database.sql')),
+                *folder.glob('content/*/*'))})
