@@ -40,35 +40,35 @@ UNREADABLE = (yaml.YAMLError, ValueError, LookupError, AttributeError,
 _PLAIN = ('tag:yaml.org,2002:map', 'tag:yaml.org,2002:seq')
 
 Path = tuple[str | int, ...]
-#: A file, and a line of it, counted from 1.
-Place = tuple[pathlib.Path, int]
+#: Where a value is said: a file, and a line of it, counted from 1.
+Origin = tuple[pathlib.Path, int]
 
 
 class Document:
     """A file's content as plain JSON values, and where each of them is.
 
     :param file: the path by which the file is named in findings.
-    :param places: path of a value -> where it is said.
+    :param origins: path of a value -> where it is said.
     :param parents: folders of the blueprints that it is made from.
     """
 
     def __init__(self, file: pathlib.Path, data: Any,
-                 places: dict[Path, Place],
+                 origins: dict[Path, Origin],
                  parents: frozenset[pathlib.Path] = frozenset()) -> None:
         self.file = file
         self.data = data
-        self.places = places
+        self.origins = origins
         self.parents = parents
 
-    def place(self, path: Path) -> Place:
+    def origin(self, path: Path) -> Origin:
         """Where a value is said, or the nearest thing around it."""
-        while path and path not in self.places:
+        while path and path not in self.origins:
             path = path[:-1]
-        return self.places.get(path, (self.file, 1))
+        return self.origins.get(path, (self.file, 1))
 
     def where(self, *path: str | int) -> str:
         """``file:line`` of a value, or of the nearest thing around it."""
-        file, line = self.place(path)
+        file, line = self.origin(path)
         return f'{file}:{line}'
 
     def finding(self, path: Iterable[str | int], message: str) -> Finding:
@@ -196,7 +196,7 @@ def _parse(content: bytes, file: pathlib.Path) -> Document:
 def _value(loader: _Loader, node: yaml.Node, document: Document, path: Path,
            findings: list[Finding]) -> Any:
     """The plain value of a node; notes the lines on the way."""
-    document.places.setdefault(
+    document.origins.setdefault(
         path, (document.file, node.start_mark.line + 1))
     if not isinstance(node, yaml.ScalarNode) and node.tag not in _PLAIN:
         raise _Refused(f'Tag {node.tag} is not allowed.', node.start_mark)
@@ -206,7 +206,7 @@ def _value(loader: _Loader, node: yaml.Node, document: Document, path: Path,
     if isinstance(node, yaml.MappingNode):
         found: dict[str, Any] = {}
         for key, item in _entries(node, document, findings):
-            document.places[(*path, key.value)] = (
+            document.origins[(*path, key.value)] = (
                 document.file, key.start_mark.line + 1)
             found[key.value] = _value(loader, item, document,
                                       (*path, key.value), findings)

@@ -55,7 +55,7 @@ def write(blueprint: Blueprint, target: pathlib.Path) -> None:
             _copy(folder, whole / 'elements' / folder.resolve().name,
                   content.files(folder))
         place = whole / 'blueprints' / blueprint.name
-        _copy(blueprint.folder, place, blueprint.places)
+        _copy(blueprint.folder, place, blueprint.paths)
         if blueprint.source.parents:
             (place / folders.FILES['blueprint']).write_text(_HEAD.format(
                 **blueprint.source.data) + plain(blueprint.source.data))

@@ -105,7 +105,7 @@ def load_blueprint(folder: pathlib.Path, elements: Elements,
     parent = _parent(own, parents)
     source, findings = merging.merged(parent.source, own)
     try:
-        blueprint = _blueprint(source, folder, elements, parent.places)
+        blueprint = _blueprint(source, folder, elements, parent.paths)
     except BlueprintInvalid as exc:
         findings.extend(map(source.told, exc.findings))
         raise BlueprintInvalid(dict.fromkeys(findings)) from exc
@@ -141,9 +141,9 @@ def _blueprint(source: Document, folder: pathlib.Path, elements: Elements,
                    for name, said in data['node_groups'].items())
     uses = _uses(source, groups, elements, findings)
     counted = {**inherited, **content.files(folder)}
-    places = _beside(counted)
+    paths = _beside(counted)
     files = {name: path.read_text(errors='replace')
-             for name, path in places.items()}
+             for name, path in paths.items()}
     drawn, wrong = icon.read(folder)
     findings += wrong
     blueprint = Blueprint(
@@ -163,7 +163,7 @@ def _blueprint(source: Document, folder: pathlib.Path, elements: Elements,
             backend: files[section['template']] for backend, section
             in data['infrastructure'].items()
             if section.get('template') in files},
-        places=places, source=source)
+        paths=paths, source=source)
     findings.extend(check.blueprint(source, blueprint, uses))
     _raise(findings)
     return blueprint

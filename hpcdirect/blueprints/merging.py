@@ -49,14 +49,14 @@ def merged(parent: Document, child: Document
     :returns: that, without ``from``; and what is wrong with the changes.
     :raises BlueprintInvalid: it is too large.
     """
-    made = Document(child.file, None, {_FROM: child.place(_FROM)},
+    made = Document(child.file, None, {_FROM: child.origin(_FROM)},
                     parent.parents | {parent.file.parent})
     merge = _Merge(made)
     data = merge.patched(_Part(parent, (), _without(parent.data, OWN)),
                          _Part(child, (), _without(child.data, _FROM)), ())
     made.data = {key: data[key] for key in (*OWN, *data) if key in data}
     nodes = sum(1 + (path != () and isinstance(path[-1], str))
-                for path in made.places)  # a member's key is one as well
+                for path in made.origins)  # a member's key is one as well
     if nodes > document.MAX_NODES \
             or len(json.dumps(made.data)) > document.MAX_BYTES:
         raise BlueprintInvalid([made.finding(_FROM, (
@@ -103,7 +103,7 @@ class _Merge:
 
     def kept(self, part: _Part, path: Path) -> Any:
         """A value as it is in one of the documents."""
-        self.made.places[path] = part.source.place(part.path)
+        self.made.origins[path] = part.source.origin(part.path)
         if isinstance(part.value, dict):
             return {key: self.kept(part[key], (*path, key))
                     for key in part.value}
@@ -120,7 +120,7 @@ class _Merge:
             return self.kept(new, path)
         if not isinstance(old.value, dict) or parameters.is_wire(old.value):
             old = old.emptied()
-        self.made.places.setdefault(path, new.source.place(new.path))
+        self.made.origins.setdefault(path, new.source.origin(new.path))
         found = {}
         for key in old.value | new.value:
             place = (*path, key)
@@ -163,7 +163,7 @@ class _Merge:
             else:
                 self._lacks(change, f'element "{name}" to take away', old,
                             wording.similar(name, order))
-        self.made.places[_ELEMENTS] = new.source.place(new.path)
+        self.made.origins[_ELEMENTS] = new.source.origin(new.path)
         return [self._changed(known.get(name), changes[name],
                               (*_ELEMENTS, number)) if name in changes
                 else self.kept(known[name], (*_ELEMENTS, number))

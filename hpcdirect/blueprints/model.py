@@ -272,7 +272,7 @@ class Blueprint:
     :param files: name -> text of the folder's YAML files but
         ``blueprint.yaml``, and of those of its parents; a template may name
         them.
-    :param places: name -> where each of these files lies.
+    :param paths: name -> where each of these files lies.
     :param source: blueprint.yaml, merged into those of its parents.
     :param login: node group whose first node people log in to.
     :param fields: of work that it is for, such as ``genomics``.
@@ -297,7 +297,7 @@ class Blueprint:
     readme: str = ''
     templates: Mapping[str, str] = dataclasses.field(default_factory=dict)
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    places: Mapping[str, pathlib.Path] = dataclasses.field(
+    paths: Mapping[str, pathlib.Path] = dataclasses.field(
         default_factory=dict)
     source: Document = dataclasses.field(
         default_factory=lambda: Document(pathlib.Path(), {}, {}),

@@ -28,28 +28,29 @@ from hpcdirect.exception import NotFound
 #: Blueprints that are each made from the next one; real ones are two.
 MOST = 8
 
-Place = TypeVar('Place')
+#: What tells blueprints apart to whoever reads them.
+Key = TypeVar('Key')
 #: Name and version.
 Ident = tuple[str, str]
 
 
-class Parents(Generic[Place]):
+class Parents(Generic[Key]):
     """Gives the blueprint that is meant by ``NAME@VERSION``.
 
-    :param found: name and version of every blueprint -> its place.
-    :param load: reads the blueprint in a place, with the parents for it.
+    :param found: name and version of every blueprint -> what it is read by.
+    :param load: reads the blueprint of that, with the parents for it.
     :param chain: the blueprints, each made from the next one, of which the
         last one asks.
     """
 
-    def __init__(self, found: Mapping[Ident, Place],
-                 load: Callable[[Place, Parents[Place]], Blueprint],
+    def __init__(self, found: Mapping[Ident, Key],
+                 load: Callable[[Key, Parents[Key]], Blueprint],
                  chain: tuple[Ident, ...] = ()) -> None:
         self._found = found
         self._load = load
         self._chain = chain
 
-    def of(self, name: str, version: str) -> Parents[Place]:
+    def of(self, name: str, version: str) -> Parents[Key]:
         """The same, for a blueprint that asks."""
         return Parents(self._found, self._load,
                        (*self._chain, (name, version)))
@@ -66,14 +67,15 @@ class Parents(Generic[Place]):
             wanted)
         if ident not in self._found:
             raise NotFound(resource='Blueprint', ident=ref, known=sorted(
-                f'{other}@{version}' for other, version in self._found))
+                f'{other}@{version}' for other, version in self._found
+                if version))
         if ident in self._chain:
             raise BlueprintInvalid([Finding(
                 'It is made from itself: '
                 + ' from '.join(map('@'.join, (*self._chain, ident))))])
         if len(self._chain) >= MOST:
             raise BlueprintInvalid([Finding(
-                f'It is more than {MOST} blueprints away.')])
+                f'At most {MOST} blueprints can be made from each other.')])
         return self._load(self._found[ident], self.of(*ident))
 
 

@@ -103,7 +103,7 @@ def _places(one: Blueprint, groups: Mapping[str, Any]
 
 def _file(one: Blueprint, name: str) -> str:
     """Where a template lies: beside the blueprint, or beside a parent."""
-    return str(one.places.get(name, one.folder / name))
+    return str(one.paths.get(name, one.folder / name))
 
 
 def _located(finding: Finding, source: Document, template: Document,

@@ -150,7 +150,7 @@ class ShippedTest(unittest.TestCase):
                 self.assertEqual({ROOT / 'blueprints/slurm'},
                                  {*one.source.parents})
                 self.assertEqual({ROOT / 'blueprints/slurm/stack.yaml'},
-                                 {*one.places.values()})
+                                 {*one.paths.values()})
 
     def test_every_blueprint_can_be_taken_away(self):
         out = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))

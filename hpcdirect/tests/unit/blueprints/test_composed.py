@@ -13,10 +13,14 @@
 """Blueprints that are made from others, from folders."""
 
 import functools
+import os
 import pathlib
 import shutil
 
 import fixtures
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
 import testtools
 import yaml
 
@@ -43,6 +47,27 @@ outputs: {out: {value: {get_attr: [head, first_address]}}}
 """
 HEAT = {'template': 'stack.yaml', 'network': 'net',
         'groups': {'head': {'entry': 'out'}, 'compute': {}}}
+
+#: What a child may say something about, and anything.
+PLACES = [(key,) for key in (
+    *BLUEPRINT, 'from', 'outputs', 'fields', 'colour')] + [
+    ('parameters', 'properties', 'memory'), ('parameters', 'properties'),
+    ('node_groups', 'head'), ('node_groups', 'compute', 'count'),
+    ('infrastructure', 'local'), ('infrastructure', 'heat'),
+    ('infrastructure', 'local', 'groups', 'head', 'memory_mib'),
+    ('volumes', 'home'), ('volumes', 'home', 'groups')]
+ANYTHING = st.recursive(
+    st.sampled_from([None, True, 0, -1, 1.5, '', 'head', 'small@1', 'slurm']),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(['name', 'remove', 'before', 'parameter', 'output',
+                         'when', 'variables', 'roles', 'type', 'default',
+                         'groups', 'template']), inner, max_size=3),
+    max_leaves=6) | st.lists(st.fixed_dictionaries(
+        {'name': st.sampled_from(['munge', 'slurm', 'slurm@1.0.0', 'mung'])},
+        optional={'remove': st.just(True), 'before': st.sampled_from(
+            ['munge', 'slurm', 'x']), 'when': st.none(), 'roles': st.none(),
+            'variables': st.none(), 'groups': st.just(['head'])}),
+        max_size=3)
 
 
 class ComposedTest(testtools.TestCase):
@@ -246,7 +271,7 @@ class FindingsTest(ComposedTest):
             if number < 7:
                 self.assertEqual([], said)
             else:
-                self.assertIn('more than 8 blueprints away', said[0])
+                self.assertIn('At most 8 blueprints', said[0])
 
     def test_what_is_wrong_of_the_two_together(self):
         said = self.said(self.write({
@@ -291,6 +316,25 @@ class FindingsTest(ComposedTest):
             folder = self.write()
             (folder / 'blueprint.yaml').write_text(text)
             self.assertNotEqual([], self.said(folder))
+
+
+    @settings(deadline=None, max_examples=int(
+        os.environ.get('HPCDIRECT_EXAMPLES', '60')))
+    @given(st.data())
+    def test_whatever_a_child_says(self, data):
+        """Findings or none, each with a place in the child: no traceback."""
+        said = {**CHILD, 'elements': [*CHILD['elements']]}
+        for _ in range(data.draw(st.integers(1, 3))):
+            here = said
+            path = data.draw(st.sampled_from(PLACES))
+            for key in path[:-1]:
+                here[key] = dict(here[key]) if isinstance(
+                    here.get(key), dict) else {}
+                here = here[key]
+            here[path[-1]] = data.draw(ANYTHING)
+        folder = self.write(said, 'child')
+        for line in self.said(folder):
+            self.assertRegex(line, r'^child/blueprint.yaml:\d+: ')
 
 
 class ExportTest(ComposedTest):

@@ -135,8 +135,8 @@ class PropertiesTest(testtools.TestCase):
                                if isinstance(said, list) else ()):
                 yield from paths(value, (*path, key))
 
-        self.assertEqual({*paths(made.data), ('from',)}, {*made.places})
-        self.assertLessEqual({file for file, _ in made.places.values()},
+        self.assertEqual({*paths(made.data), ('from',)}, {*made.origins})
+        self.assertLessEqual({file for file, _ in made.origins.values()},
                              {PARENT, CHILD})
 
     @settings(deadline=None, max_examples=60)

@@ -444,7 +444,18 @@ class OfflineTest(base.ClientTest):
     def setUp(self):
         super().setUp()
         self.folder = folders.write_tree(self.home)
+
+    def test_without_any_cloud(self):
         (self.home / 'clouds.yaml').unlink()
+        done = subprocess.run(
+            [sys.executable, '-c',
+             'import sys; from hpcdirect.tests.unit.client import base;'
+             'from openstackclient import shell;'
+             'sys.exit(shell.main(sys.argv[1:]))',
+             'hpc', 'blueprint', 'validate', str(self.folder)],
+            capture_output=True, text=True,
+            cwd=pathlib.Path(__file__).parents[4])
+        self.assertEqual(0, done.returncode, done.stderr)
 
     def test_validate(self):
         code, out, err = self.validate(self.folder)
@@ -507,12 +518,4 @@ class OfflineTest(base.ClientTest):
         return self.offline('validate', *argv)
 
     def offline(self, *argv):
-        done = subprocess.run(
-            [sys.executable, '-c',
-             'import sys; from hpcdirect.tests.unit.client import base;'
-             'from openstackclient import shell;'
-             'sys.exit(shell.main(sys.argv[1:]))',
-             'hpc', 'blueprint', *map(str, argv)],
-            capture_output=True, text=True,
-            cwd=pathlib.Path(__file__).parents[4])
-        return done.returncode, done.stdout, done.stderr
+        return self.openstack('hpc', 'blueprint', *map(str, argv))

@@ -20,8 +20,8 @@ from hpcdirect.tests.unit.client import test_changes
 from hpcdirect.tests.unit.client import test_plans
 
 #: Last word of a command -> it changes nothing.
-READS = ('list', 'show', 'log', 'validate', 'test', 'ssh', 'open', 'config',
-         'diff', 'check', 'progress', 'topology')
+READS = ('list', 'show', 'log', 'validate', 'export', 'test', 'ssh', 'open',
+         'config', 'diff', 'check', 'progress', 'topology')
 #: Command -> how it is called.
 CALLS = {
     'cluster create': 'demo --blueprint slurm',
