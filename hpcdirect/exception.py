@@ -46,6 +46,8 @@ responses: ``hpcdirect/api/app.py``.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Iterator
+import contextlib
 import dataclasses
 from typing import ClassVar
 
@@ -67,6 +69,36 @@ class Finding:
 
     def __str__(self) -> str:
         return f'{self.where}: {self.message}' if self.where else self.message
+
+
+class Findings(list[Finding]):
+    """All that is wrong, gathered from steps that each may refuse."""
+
+    @contextlib.contextmanager
+    def gather(self) -> Iterator[None]:
+        """A block that may raise Invalid; what follows it goes on."""
+        try:
+            yield
+        except Invalid as exc:
+            self += exc.findings
+
+    def check(self) -> None:
+        """Pass, or raise Invalid with all of them."""
+        if self:
+            raise Invalid(self)
+
+
+@contextlib.contextmanager
+def found_at(where: str) -> Iterator[None]:
+    """A block in which what is not found was named in a request.
+
+    :param where: JSON path of the name.
+    :raises Invalid: it was not found.
+    """
+    try:
+        yield
+    except NotFound as exc:
+        raise Invalid([Finding(str(exc), where)]) from exc
 
 
 class HPCDirectError(Exception):

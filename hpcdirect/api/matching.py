@@ -27,6 +27,7 @@ import webob
 
 from hpcdirect.api.schemas.common import when
 from hpcdirect.db import clusters
+from hpcdirect.db.models import LABELS
 from hpcdirect.db.models import Cluster
 from hpcdirect.digests import digest
 from hpcdirect.exception import ChangedSince
@@ -47,18 +48,17 @@ def tag(cluster: Cluster, tags: Iterable[str]) -> str:
     :returns: the generation and a digest of the labels, in quotes.
     """
     labels = digest({
-        'name': cluster.name, 'description': cluster.description,
-        'protected': cluster.protected, 'tags': sorted(tags),
-        'expires_at': when(cluster.expires_at)})
+        **{name: getattr(cluster, name) for name in LABELS},
+        'tags': sorted(tags), 'expires_at': when(cluster.expires_at)})
     return f'"{cluster.generation}-{labels[:12]}"'
 
 
-def check(session: orm.Session, cluster: Cluster, said: str | None) -> None:
+def check(said: str | None, session: orm.Session, cluster: Cluster) -> None:
     """Go on only when the cluster is as *said*.
 
+    :param said: the header If-Match, None without one.
     :param cluster: read in this session, which holds its row when the change
         is to be of just this one.
-    :param said: the header If-Match, None without one.
     :raises ChangedSince: it is at another generation, or has other labels.
     :raises Invalid: it says nothing of the kind.
     """

@@ -20,7 +20,6 @@ from collections.abc import Mapping
 import datetime
 from typing import Any
 
-from hpcdirect.api import expiry
 from hpcdirect.api.schemas.common import when
 from hpcdirect.api.services import Services
 from hpcdirect.charts import QUERIES
@@ -31,6 +30,7 @@ from hpcdirect.db import exporters
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import now
 from hpcdirect.exception import Unavailable
+from hpcdirect.orders import expiry
 
 #: Deployments that are told of with charts, at most.
 _MARKS = 50

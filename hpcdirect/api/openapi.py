@@ -20,11 +20,11 @@ import inspect
 import re
 from typing import Any
 
-from hpcdirect.api import creation
 from hpcdirect.api import matching
 from hpcdirect.api import microversion
 from hpcdirect.api.schemas import common
 from hpcdirect.api.validation import Schemas
+from hpcdirect.orders import creation
 
 Described = Iterable[tuple[str, str, Callable[..., Any]]]
 

@@ -114,6 +114,21 @@ def value(text: str) -> Any:
     return found
 
 
+def mapping(text: str, where: str) -> tuple[dict[str, Any], list[Finding]]:
+    """The object of a JSON text, {} when it is none; and why it is none.
+
+    :param where: JSON path of the text.
+    """
+    reason = ''
+    try:
+        found = value(text)
+        if isinstance(found, dict):
+            return found, []
+    except ValueError as exc:
+        reason = f': {exc}'
+    return {}, [Finding(f'it is no JSON object{reason}', where)]
+
+
 def query(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     """The query's values, as the types its schema gives them.
 

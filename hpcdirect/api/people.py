@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from hpcdirect.api import change
 from hpcdirect.api.services import Services
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.db import layers
 from hpcdirect.db import models
 from hpcdirect.db import recorded
+from hpcdirect.orders import change
 from hpcdirect.planning import accounts
 from hpcdirect.planning import presence
 from hpcdirect.planning import wanted as wanting

@@ -30,7 +30,7 @@ import urllib.parse
 
 import pecan
 
-from hpcdirect import signing
+from hpcdirect.api import matching
 from hpcdirect.api.allowed import Allowed
 from hpcdirect.api.errors import ProtocolError
 from hpcdirect.api.schemas.common import Fields
@@ -41,11 +41,9 @@ from hpcdirect.db import models
 from hpcdirect.db.paging import Listing
 from hpcdirect.db.paging import Page
 from hpcdirect.exception import NotFound
-from hpcdirect.planning.state import NOTHING
-from hpcdirect.planning.state import State
+from hpcdirect.orders.wishes import Unless
 from hpcdirect.policies import Target
 from hpcdirect.policies import base
-from hpcdirect.states import Operation
 
 VERBS = ('get', 'post', 'patch', 'delete')
 
@@ -151,11 +149,16 @@ class Resource:
         self.authorize(rule, found.project_id)
         return found
 
-    def order(self, operation: Operation, desired: State = NOTHING
-              ) -> clusters.Order:
-        """A wish of the caller's."""
-        return clusters.Order(self.context, signing.Pen(self.services.keys),
-                              operation, desired)
+    def matching(self, found: models.Cluster) -> Unless:
+        """What the request's If-Match asks for, which holds at this moment.
+
+        It is asked for again where the change is written.
+        """
+        check = functools.partial(matching.check,
+                                  pecan.request.headers.get('If-Match'))
+        with self.services.database.read() as session:
+            check(session, found)
+        return check
 
     def page(self, query: Mapping[str, Any], filters: Mapping[str, str],
              sort: str, fields: Fields | None = None) -> Page:

@@ -14,21 +14,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 import dataclasses
 from typing import Protocol
 
-from oslo_config import cfg
-
 from hpcdirect.api.charting import Charts
 from hpcdirect.api.charting import NoCharts
-from hpcdirect.backends.base import Backend
-from hpcdirect.db.session import Database
-from hpcdirect.keys import KeyRing
 from hpcdirect.keystone import Keystone
-from hpcdirect.planning.pins import Pins
-from hpcdirect.policies import Enforcer
-from hpcdirect.sources.catalogue import Catalogue
+from hpcdirect.orders.parts import Parts
 
 
 class Nudge(Protocol):
@@ -46,7 +38,7 @@ class NullConductor:
 
 
 @dataclasses.dataclass(frozen=True)
-class Services:
+class Services(Parts):
     """The parts of one API process.
 
     :param keystone: as whom the service acts in projects; None when it asks
@@ -54,17 +46,6 @@ class Services:
     :param charts: asks clusters for numbers.
     """
 
-    conf: cfg.ConfigOpts
-    database: Database
-    keys: KeyRing
-    policy: Enforcer
-    catalogue: Catalogue
-    backends: Mapping[str, Backend]
     conductor: Nudge
     keystone: Keystone | None = None
     charts: Charts = dataclasses.field(default_factory=NoCharts)
-
-    @property
-    def pins(self) -> Pins:
-        """Names what of the catalogue something is ordered from."""
-        return Pins(self.catalogue.blueprint, self.catalogue.element)

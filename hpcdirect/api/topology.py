@@ -26,7 +26,6 @@ from typing import Any
 
 from sqlalchemy import orm
 
-from hpcdirect.api import change
 from hpcdirect.api.services import Services
 from hpcdirect.backends import request
 from hpcdirect.backends.base import Slot
@@ -39,6 +38,7 @@ from hpcdirect.exception import Conflict
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import Unread
+from hpcdirect.orders import change
 from hpcdirect.planning import composition
 from hpcdirect.states import NodeStatus
 

@@ -24,7 +24,6 @@ from typing import Any
 from oslo_config import cfg
 
 from hpcdirect import signing
-from hpcdirect.context import RequestContext
 from hpcdirect.db import clusters
 from hpcdirect.db import deployments
 from hpcdirect.db.session import Database
@@ -62,12 +61,8 @@ def run(conf: cfg.ConfigOpts) -> int:
             command.cluster)
         if last is None:
             raise NotFound(resource='Cluster', ident=command.cluster)
-        context = RequestContext(
-            user_id=last.user_id, user_name=last.user_name,
-            project_id=last.project_id, roles=list(last.roles),
-            service_user_id=last.service or None, overwrite=False)
         made = clusters.catch_up(session, command.cluster, command.past, (
-            clusters.Order(context, signing.Pen(keys), Operation.RETRY)))
+            clusters.Order(last.asker, signing.Pen(keys), Operation.RETRY)))
         done = (f'Cluster {command.cluster} is at generation '
                 f'{made.generation}, in the name of user {made.user_id}; a '
                 'conductor carries it out.')

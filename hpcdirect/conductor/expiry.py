@@ -21,7 +21,6 @@ import sqlalchemy as sa
 
 from hpcdirect import signing
 from hpcdirect.conductor import permission
-from hpcdirect.context import RequestContext
 from hpcdirect.db import clusters
 from hpcdirect.db import deployments
 from hpcdirect.db import models
@@ -102,13 +101,9 @@ class Expiry:
         desired = dataclasses.replace(cluster.desired, users={**users, **{
             name: dataclasses.replace(users[name], state=OFF)
             for name in names}})
-        context = RequestContext(
-            user_id=last.user_id, user_name=last.user_name,
-            project_id=last.project_id, roles=list(last.roles),
-            service_user_id=last.service or None, overwrite=False)
         with self.database.write() as session:
             clusters.change(session, cluster, clusters.Order(
-                context, signing.Pen(self.keys, CONDUCTOR),
+                last.asker, signing.Pen(self.keys, CONDUCTOR),
                 Operation.UPDATE, self.pins.pinned(desired)))
             session.add(_event(cluster, 'The time of these users is over: '
                                f'{_listed(names)}'))

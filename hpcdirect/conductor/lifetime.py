@@ -23,7 +23,7 @@ import functools
 import logging
 
 from hpcdirect import signing
-from hpcdirect.context import RequestContext
+from hpcdirect.context import Asker
 from hpcdirect.db import expiry
 from hpcdirect.db.clusters import Order
 from hpcdirect.db.expiry import Seen
@@ -94,14 +94,9 @@ class Lifetime:
             self._tell(cluster, -1, 'Its time is over; it stays, since '
                        'nobody is known to have asked for that.')
             return
-        context = RequestContext(
-            user_id=by['user_id'], user_name=by.get('user_name'),
-            project_id=cluster.project_id, roles=list(by['roles']),
-            service_user_id=by['service'] or None,
-            request_id=by['request_id'] or None, overwrite=False)
         with self.database.write() as session:
             if expiry.end(session, cluster, Order(
-                    context, signing.Pen(self.keys, CONDUCTOR),
+                    Asker.from_json(by), signing.Pen(self.keys, CONDUCTOR),
                     Operation.DELETE)):
                 expiry.tell(session, cluster, -1, 'Its time is over; it is '
                             'being deleted.')

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 from hpcdirect import signing
 from hpcdirect.blueprints import hiding
-from hpcdirect.context import RequestContext
 from hpcdirect.db import models
 from hpcdirect.db.ledger import Snapshot
 from hpcdirect.digests import digest
@@ -88,12 +87,10 @@ class Permit:
     def _allowed(self, deployment: models.Deployment, cluster: models.Cluster
                  ) -> None:
         """Pass when the roles that it came with may do it."""
-        context = RequestContext(
-            user_id=deployment.user_id, project_id=deployment.project_id,
-            roles=list(deployment.roles), overwrite=False)
         try:
             self._policy.authorize(
-                context, _RULES[Operation(deployment.operation)],
+                deployment.asker.context(deployment.project_id),
+                _RULES[Operation(deployment.operation)],
                 Target(project_id=cluster.project_id))
         except (KeyError, ValueError):
             raise NotForUs(

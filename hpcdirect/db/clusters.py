@@ -28,6 +28,7 @@ from oslo_db import exception as db_exc
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from hpcdirect.context import Asker
 from hpcdirect.context import RequestContext
 from hpcdirect.db import measures
 from hpcdirect.db import paging
@@ -51,10 +52,6 @@ from hpcdirect.states import ClusterStatus
 from hpcdirect.states import DeploymentStatus
 from hpcdirect.states import LayerState
 from hpcdirect.states import Operation
-
-#: What is said of a cluster, besides tags, and changes nothing about it.
-LABELS = frozenset(('name', 'description', 'protected', 'expires_at',
-                    'expires_by', 'expiry_told'))
 
 _OWN = {'created_at': 'ix_clusters_list'}
 _EVERY = {'created_at': 'ix_clusters_all', 'name': 'ix_clusters_names',
@@ -86,7 +83,7 @@ class Order:
         such as a deletion.
     """
 
-    context: RequestContext
+    asker: Asker
     pen: Pen
     operation: Operation
     desired: State = NOTHING
@@ -397,14 +394,14 @@ def label(session: orm.Session, cluster_id: str, labels: Mapping[str, Any]
           ) -> None:
     """Change what is said of a cluster; nothing is to be done for it.
 
-    :param labels: any of :data:`LABELS`, and ``tags``.
+    :param labels: columns of it, and ``tags``.
     :raises DuplicateName: the project has one of that name.
     :raises Conflict: it is to be protected, and is going already.
     """
     cluster = locked(session, cluster_id)
     if labels.get('protected'):
         _pass(leaving(cluster))
-    for name in LABELS & labels.keys():
+    for name in labels.keys() - {'tags'}:
         setattr(cluster, name, labels[name])
     try:
         session.flush()
@@ -535,8 +532,8 @@ def _keep(session: orm.Session, cluster: Cluster, order: Order) -> None:
     """What is wanted from now on, kept for later."""
     session.add(Generation(
         cluster_id=cluster.id, generation=cluster.generation,
-        user_id=order.context.user_id or '',
-        user_name=order.context.user_name or '', operation=order.operation,
+        user_id=order.asker.user_id, user_name=order.asker.user_name,
+        operation=order.operation,
         desired=cluster.desired))
 
 
@@ -549,14 +546,14 @@ def _deploy(session: orm.Session, cluster: Cluster, order: Order
                 DeploymentStatus.QUEUED, DeploymentStatus.RUNNING)),
         ).values(status=DeploymentStatus.SUPERSEDED, finished_at=now()))
         measures.superseded(session, replaced.rowcount)
-    context = order.context
+    asker = order.asker
     # The id and the time are part of what is signed.
     deployment = Deployment(
         id=new_id(), created_at=now(),
         cluster_id=cluster.id, project_id=cluster.project_id,
-        user_id=context.user_id or '', user_name=context.user_name or '',
-        roles=sorted(context.roles), service=context.service_user_id or '',
-        request_id=context.request_id or '', operation=order.operation,
+        user_id=asker.user_id, user_name=asker.user_name,
+        roles=list(asker.roles), service=asker.service,
+        request_id=asker.request_id, operation=order.operation,
         generation=cluster.generation, status=DeploymentStatus.QUEUED,
         desired_digest=cluster.desired.digest, signature='')
     deployment.signature = order.pen.sign(deployment.signed_part)

@@ -29,7 +29,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from hpcdirect.context import RequestContext
+from hpcdirect.context import Asker
 from hpcdirect.db import clusters
 from hpcdirect.db import columns
 from hpcdirect.db.models import Cluster
@@ -42,13 +42,9 @@ _MOST = 1000
 
 
 def signed(sign: clusters.Sign, cluster: Cluster, moment: datetime.datetime,
-           context: RequestContext) -> dict[str, Any]:
+           asker: Asker) -> dict[str, Any]:
     """Who wants a cluster to go at a moment."""
-    by = {'user_id': context.user_id or '',
-          'user_name': columns.storable(context.user_name or ''),
-          'roles': sorted(context.roles),
-          'service': context.service_user_id or '',
-          'request_id': context.request_id or ''}
+    by = {**asker.to_json(), 'user_name': columns.storable(asker.user_name)}
     return {**by, 'signature': sign(functools.partial(
         covered, cluster, moment, by))}
 

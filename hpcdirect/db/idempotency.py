@@ -20,7 +20,6 @@ import dataclasses
 from oslo_db import exception as db_exc
 from sqlalchemy import orm
 
-from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import IdempotencyKey
 from hpcdirect.db.session import Database
 from hpcdirect.exception import KeyReused
@@ -54,26 +53,21 @@ def answered(session: orm.Session, key: Key) -> str:
     return row.cluster_id
 
 
-def once(database: Database, key: Key, cluster: Cluster,
-         create: Callable[[orm.Session, Cluster], None]) -> str:
+def once(database: Database, key: Key, write: Callable[[orm.Session], str]
+         ) -> str:
     """Create a cluster unless a request with the same key did already.
 
-    :param cluster: with its id; not in a session yet.
+    :param write: takes the key and creates it; its id.
     :returns: the id of the one cluster there is for the key.
     """
-    def attempt(session: orm.Session) -> str:
-        _take(session, key, cluster.id)
-        create(session, cluster)
-        return cluster.id
-
     try:
-        return database.change(attempt)
+        return database.change(write)
     except _TakenError:
         with database.read() as session:
             return answered(session, key)
 
 
-def _take(session: orm.Session, key: Key, cluster_id: str) -> None:
+def take(session: orm.Session, key: Key, cluster_id: str) -> None:
     """Hold the key until this transaction ends; one more waits for it."""
     if not key.text:
         return

@@ -20,6 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from hpcdirect.context import Asker
 from hpcdirect.db.columns import ID
 from hpcdirect.db.columns import NAME
 from hpcdirect.db.columns import WORD
@@ -37,6 +38,9 @@ from hpcdirect.db.services import Service
 from hpcdirect.planning.state import State
 
 __all__ = ['Base', 'Moment', 'Service', 'new_id', 'now']
+
+
+_LABEL = {'label': True}
 
 
 class Cluster(Base):
@@ -73,9 +77,10 @@ class Cluster(Base):
     # What they were called then; '' when nobody noted it.
     project_name: orm.Mapped[str] = orm.mapped_column(Called, default='')
     user_name: orm.Mapped[str] = orm.mapped_column(Called, default='')
-    name: orm.Mapped[str] = orm.mapped_column(NAME)
+    name: orm.Mapped[str] = orm.mapped_column(NAME, info=_LABEL)
     deleted: orm.Mapped[str] = orm.mapped_column(ID, default='')
-    description: orm.Mapped[str] = orm.mapped_column(sa.Text, default='')
+    description: orm.Mapped[str] = orm.mapped_column(sa.Text, default='',
+                                                     info=_LABEL)
     status: orm.Mapped[str] = orm.mapped_column(sa.String(16))
     status_reason: orm.Mapped[str] = orm.mapped_column(Sentence, default='')
     blueprint: orm.Mapped[str] = orm.mapped_column(NAME)
@@ -85,7 +90,8 @@ class Cluster(Base):
     generation: orm.Mapped[int] = orm.mapped_column(default=1)
     desired: orm.Mapped[State] = orm.mapped_column(Desired)
     outputs: orm.Mapped[dict[str, Any]] = orm.mapped_column(default=dict)
-    protected: orm.Mapped[bool] = orm.mapped_column(default=False)
+    protected: orm.Mapped[bool] = orm.mapped_column(default=False,
+                                                    info=_LABEL)
     # When it goes by itself; who wanted that, signed; and how many seconds
     # before it was told of last.
     expires_at: orm.Mapped[datetime.datetime | None]
@@ -102,6 +108,12 @@ class Cluster(Base):
     created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
     updated_at: orm.Mapped[datetime.datetime] = orm.mapped_column(
         default=now, onupdate=now)
+
+
+#: Columns of what its owner says of a cluster, by which nothing becomes of it.
+#: Requests and answers have them by the same names.
+LABELS = tuple(column.name for column in Cluster.__table__.columns
+               if column.info == _LABEL)
 
 
 class Tag(Base):
@@ -170,6 +182,12 @@ class Deployment(Base):
     created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
     started_at: orm.Mapped[datetime.datetime | None]
     finished_at: orm.Mapped[datetime.datetime | None]
+
+    @property
+    def asker(self) -> Asker:
+        """Who asked for it."""
+        return Asker(self.user_id, self.user_name, tuple(self.roles),
+                     self.service, self.request_id)
 
     def signed_part(self, scheme: int) -> dict[str, Any]:
         """What a signature of a scheme covers: who asked for what, when."""

@@ -26,6 +26,7 @@ from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Element
 from hpcdirect.blueprints.model import ElementUse
 from hpcdirect.exception import Finding
+from hpcdirect.exception import Findings
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
 from hpcdirect.planning import composition
@@ -62,21 +63,20 @@ def changed(state: State, blueprint: Blueprint, changes: Changes,
     :raises Invalid: with every finding, at ``$.elements.NAME``.
     """
     new, findings = tried(state, blueprint, changes, element_of)
-    if findings:
-        raise Invalid(findings)
+    findings.check()
     return new
 
 
 def tried(state: State, blueprint: Blueprint, changes: Changes,
-          element_of: ElementOf) -> tuple[State, list[Finding]]:
+          element_of: ElementOf) -> tuple[State, Findings]:
     """The same state, and all that is wrong with it."""
     choices = {one.name: one for one in state.elements}
     switches: dict[str, bool] = {}
     uses = {use.element.name: use for use in blueprint.elements}
-    findings: list[Finding] = []
+    findings = Findings()
     known = set()
     for name, said in changes.items():
-        try:
+        with findings.gather():
             if said is None:
                 _off(choices, uses, name)
             else:
@@ -92,8 +92,6 @@ def tried(state: State, blueprint: Blueprint, changes: Changes,
                 choices[name] = dataclasses.replace(choices[name], off=False)
             elif said is not None and name in uses and uses[name].when:
                 choices[name] = dataclasses.replace(choices[name], on=True)
-        except Invalid as exc:
-            findings += exc.findings
     new = dataclasses.replace(
         state, parameters={**state.parameters, **switches},
         elements=tuple(one for one in choices.values()
@@ -104,24 +102,22 @@ def tried(state: State, blueprint: Blueprint, changes: Changes,
 
 
 def standing(state: State, blueprint: Blueprint, element_of: ElementOf
-             ) -> list[Finding]:
+             ) -> Findings:
     """All that is wrong with what stands in a state about elements.
 
     For a blueprint that is another one than the state was made for.
     """
     uses = {use.element.name: use for use in blueprint.elements}
-    findings: list[Finding] = []
+    findings = Findings()
     for one in state.elements:
         use = uses.get(one.name)
-        try:
+        with findings.gather():
             element = use.element if use is not None and not one.version \
                 else _element(one, element_of)
-        except Invalid as exc:
-            findings += exc.findings
             continue
         findings += [*_roles(element, blueprint, one.roles or {}),
                      *_values(element, use, one.parameters)]
-    return findings or list(_together(
+    return findings or Findings(_together(
         state, blueprint, {one.name: {} for one in state.elements},
         element_of))
 

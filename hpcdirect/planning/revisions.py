@@ -26,6 +26,7 @@ from typing import Any
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.exception import Finding
+from hpcdirect.exception import Findings
 from hpcdirect.exception import Invalid
 from hpcdirect.planning import sizing
 from hpcdirect.planning.state import ElementChoice
@@ -112,17 +113,14 @@ def upgraded(state: State, before: Blueprint, after: Blueprint,
         group.count for group in after.node_groups
         if isinstance(group.count, str)
         and (group.count in given or known[group.name] is None)])
-    findings: list[Finding] = []
+    findings = Findings()
     for group in after.node_groups:
-        try:
+        with findings.gather():
             if isinstance(group.count, int) and known[group.name] is None:
                 aim = sizing.with_count(aim, after, group.name, group.count)
             else:
                 sizing.within(group, len(aim.groups[group.name]))
-        except Invalid as exc:
-            findings += exc.findings
-    if findings:
-        raise Invalid(findings)
+    findings.check()
     return aim
 
 

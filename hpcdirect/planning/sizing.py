@@ -27,6 +27,7 @@ from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import NodeGroup
 from hpcdirect.blueprints.model import VolumeUse
 from hpcdirect.exception import Finding
+from hpcdirect.exception import Findings
 from hpcdirect.exception import Invalid
 from hpcdirect.planning import updates
 from hpcdirect.planning.state import Slot
@@ -93,7 +94,7 @@ def reshaped(state: State, blueprint: Blueprint, site: Site,
     :param changed: parameters that have been changed.
     :raises Invalid: one cannot be, or data would be lost.
     """
-    findings: list[Finding] = []
+    findings = Findings()
     groups: dict[str, None] = {}
     for name in changed:
         update = updates.of_parameter(blueprint, name, site.backend)
@@ -105,13 +106,10 @@ def reshaped(state: State, blueprint: Blueprint, site: Site,
                 parameters.place((name,))))
         groups |= dict.fromkeys(update.groups)
     for group in groups:
-        try:
+        with findings.gather():
             state = with_replaced(state, blueprint, group, [
                 slot.name for slot in state.groups[group]], site)
-        except Invalid as exc:
-            findings += exc.findings
-    if findings:
-        raise Invalid(findings)
+    findings.check()
     return state
 
 
@@ -157,16 +155,16 @@ def with_replaced(state: State, blueprint: Blueprint, group_name: str,
     there = {slot.name for slot in state.groups[group_name]}
     wanted = list(dict.fromkeys(names))
     where = f'$.node_groups.{group_name}.replace'
-    findings = [Finding(f'there is no node "{name}" in group {group_name}',
-                        where) for name in wanted if name not in there]
+    findings = Findings(
+        Finding(f'there is no node "{name}" in group {group_name}', where)
+        for name in wanted if name not in there)
     lost = data_of(blueprint, group, site.volumes)
     if lost and wanted and not site.force:
         findings.append(Finding(
             f'{", ".join(lost)} of group {group_name} is on no volume and '
             'would be lost with the machine; force says that this is well',
             where))
-    if findings:
-        raise Invalid(findings)
+    findings.check()
     return _with(state, group_name, (
         Slot(slot.name, slot.incarnation + 1) if slot.name in wanted else slot
         for slot in state.groups[group_name]))

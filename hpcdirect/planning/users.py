@@ -24,6 +24,7 @@ from typing import Any
 from hpcdirect import sshkeys
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.exception import Finding
+from hpcdirect.exception import Findings
 from hpcdirect.exception import Invalid
 from hpcdirect.planning import accounts
 from hpcdirect.planning import reserved
@@ -70,7 +71,7 @@ def changed(state: State, blueprint: Blueprint,
             'nothing on this cluster makes accounts; put on what does: '
             'openstack hpc cluster element add CLUSTER users', '$.users')])
     users = dict(state.users)
-    findings: list[Finding] = []
+    findings = Findings()
     for name, said in asked.items():
         known = there.get(name)
         said = {'state': GONE} if said is None else dict(said)
@@ -95,8 +96,7 @@ def changed(state: State, blueprint: Blueprint,
         users[name], there[name] = account, Person(name, account, True)
         findings += [*_about_ids(there[name], fixed, others),
                      *_about_names(there[name], fixed, blueprint), *wrong]
-    if findings:
-        raise Invalid(findings)
+    findings.check()
     return dataclasses.replace(state, users=users)
 
 
@@ -124,7 +124,7 @@ def remembered(old: State, new: State, before: Blueprint, after: Blueprint
             del users[name]
     now = {one.name: one for one in accounts.listed(
         after, dataclasses.replace(new, users=users)) if seen or one.own}
-    findings = _doubles(after, new)
+    findings = Findings(_doubles(after, new))
     for name, one in was.items():
         if name in now and now[name].account.uid != one.account.uid:
             findings.append(_stays(name, one.account.uid))
@@ -140,8 +140,7 @@ def remembered(old: State, new: State, before: Blueprint, after: Blueprint
     for name in sorted(now.keys() & reserved.of(after).keys()):
         if name in was and name not in brought and now[name].there:
             findings += _about_names(now[name], None, after)
-    if findings:
-        raise Invalid(findings)
+    findings.check()
     return dataclasses.replace(new, users=users)
 
 

@@ -17,13 +17,14 @@ from __future__ import annotations
 from typing import Any
 
 from hpcdirect.api import catalogued
-from hpcdirect.api import creation
+from hpcdirect.api import payload
 from hpcdirect.api import validation
 from hpcdirect.api.experience import Experience
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import blueprints as schema
 from hpcdirect.api.services import Services
 from hpcdirect.blueprints import model
+from hpcdirect.orders import creation
 from hpcdirect.policies import blueprints as policies
 
 
@@ -89,5 +90,5 @@ class Template(Resource):
         self.authorize(policies.BLUEPRINTS)
         backend, text = creation.rendered(
             self.services, self.context, blueprint, query.get('backend'),
-            query.get('parameters', '{}'))
+            payload.mapping(query.get('parameters', '{}'), '$.parameters'))
         return {'backend': backend, 'template': text}

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpcdirect.api import change
 from hpcdirect.api import validation
 from hpcdirect.api.experience import Experience
 from hpcdirect.api.resource import Resource
@@ -24,6 +23,7 @@ from hpcdirect.api.schemas import candidates as schema
 from hpcdirect.api.services import Services
 from hpcdirect.db import experience
 from hpcdirect.db.models import Cluster
+from hpcdirect.orders import change
 from hpcdirect.policies import clusters as policies
 
 

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpcdirect.api import change
 from hpcdirect.api import validation
 from hpcdirect.api.controllers.candidates import Candidates
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import cluster_elements as schema
 from hpcdirect.api.services import Services
+from hpcdirect.orders import change
 from hpcdirect.planning import composition
 from hpcdirect.policies import clusters as policies
 

@@ -18,12 +18,8 @@ import dataclasses
 from typing import Any
 
 import pecan
-from sqlalchemy import orm
 
-from hpcdirect.api import creation
-from hpcdirect.api import expiry
 from hpcdirect.api import matching
-from hpcdirect.api import plans
 from hpcdirect.api import surroundings
 from hpcdirect.api import validation
 from hpcdirect.api.controllers import candidates
@@ -43,16 +39,13 @@ from hpcdirect.api.schemas import clusters as schema
 from hpcdirect.api.services import Services
 from hpcdirect.api.validation import Body
 from hpcdirect.api.waiting import Waiting
+from hpcdirect.context import Asker
 from hpcdirect.db import clusters
-from hpcdirect.db import models
-from hpcdirect.exception import Finding
-from hpcdirect.exception import Invalid
-from hpcdirect.exception import NotFound
+from hpcdirect.orders import creation
+from hpcdirect.orders import expiry
+from hpcdirect.orders import wishes as orders
 from hpcdirect.policies import clusters as policies
-from hpcdirect.states import Operation
 
-#: Members of a PATCH that change nothing about the cluster itself.
-LABELS = ('name', 'description', 'protected', 'tags')
 _FILTERS = {name: name for name in schema.FILTERS}
 
 
@@ -164,46 +157,13 @@ class Cluster(Resource):
         200 when nothing is to be done for it, 202 otherwise.
         """
         found = self.cluster(cluster, policies.UPDATE)
-        asked = body()
-        said = self._matching(found)
-        if 'plan' in asked:
-            asked = _planned(self.services, found, asked)
-        labels = {**{name: asked[name] for name in LABELS if name in asked},
-                  **expiry.columns(self.services, self.context, found, asked)}
-        return wishes.carry_out(self, found, asked, labels, said)
+        return wishes.carry_out(self, found, body(), self.matching(found))
 
     @validation.schemas(response=schema.SHOW, status=(202,))
     def delete(self, cluster: str) -> dict[str, Any]:
         """Take a cluster away, whatever goes on with it."""
         found = self.cluster(cluster, policies.DELETE)
-        said = self._matching(found)
-        order = self.order(Operation.DELETE)
-
-        def write(session: orm.Session) -> None:
-            matching.check(session, clusters.locked(session, found.id), said)
-            clusters.delete(session, found.id, order)
-
-        self.services.database.change(write)
+        orders.delete(self.services, Asker.of(self.context), found,
+                      self.matching(found))
         self.services.conductor.advance(found.id)
         return wishes.show(self, found.id)
-
-    def _matching(self, found: models.Cluster) -> str | None:
-        """The request's If-Match, which holds at this moment.
-
-        It is checked again where the change is written.
-        """
-        said: str | None = pecan.request.headers.get('If-Match')
-        with self.services.database.read() as session:
-            matching.check(session, found, said)
-        return said
-
-
-def _planned(services: Services, found: models.Cluster, body: dict[str, Any]
-             ) -> dict[str, Any]:
-    """The body that a plan was shown of."""
-    if len(body) > 1:
-        raise Invalid([Finding('goes alone; the plan says it all', '$.plan')])
-    try:
-        return dict(plans.asked_by(services, found, body['plan']))
-    except NotFound as exc:
-        raise Invalid([Finding(str(exc), '$.plan')]) from exc

@@ -25,9 +25,10 @@ from hpcdirect.api.schemas import deployments as schema
 from hpcdirect.api.schemas import motion as motion_schema
 from hpcdirect.api.services import Services
 from hpcdirect.api.validation import Body
-from hpcdirect.db import clusters
+from hpcdirect.context import Asker
 from hpcdirect.db import deployments
 from hpcdirect.db.deployments import Progress
+from hpcdirect.orders import wishes
 from hpcdirect.policies import clusters as cluster_policies
 from hpcdirect.policies import deployments as policies
 from hpcdirect.states import Operation
@@ -124,11 +125,7 @@ class ClusterDeployments(_Listed):
     def post(self, cluster: str, body: Body) -> dict[str, Any]:
         """Try again, check, repair or cancel: nothing else is wanted."""
         found = self.cluster(cluster, cluster_policies.UPDATE)
-        order = self.order(Operation(body()['operation']),
-                           self.services.pins.pinned(found.desired))
-        ask = clusters.cancel if order.operation == Operation.CANCEL \
-            else clusters.retry
-        row = self.services.database.change(
-            lambda session: ask(session, found, order))
+        row = wishes.again(self.services, Asker.of(self.context), found,
+                           Operation(body()['operation']))
         self.services.conductor.advance(found.id)
         return schema.view(row, Progress(), ())

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpcdirect.api import change
 from hpcdirect.api import validation
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import generations as schema
 from hpcdirect.api.services import Services
 from hpcdirect.db import generations
 from hpcdirect.exception import NotFound
+from hpcdirect.orders import change
 from hpcdirect.planning import differences
 from hpcdirect.policies import clusters as policies
 

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpcdirect.api import plans
 from hpcdirect.api import validation
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import plans as schema
 from hpcdirect.api.services import Services
 from hpcdirect.api.validation import Body
 from hpcdirect.db import plans as stored
+from hpcdirect.orders import plans
 from hpcdirect.policies import plans as policies
 
 

@@ -13,56 +13,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-import dataclasses
 from typing import Any
 
 import pecan
-from sqlalchemy import orm
 
-from hpcdirect.api import change
-from hpcdirect.api import matching
 from hpcdirect.api import surroundings
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import clusters as schema
-from hpcdirect.db import clusters
 from hpcdirect.db import models
+from hpcdirect.orders import wishes
+from hpcdirect.orders.wishes import Unless
 
 
 def carry_out(resource: Resource, found: models.Cluster,
-              body: dict[str, Any], labels: Mapping[str, Any] | None = None,
-              said: str | None = None) -> dict[str, Any]:
+              body: dict[str, Any], unless: Unless = wishes.whatever
+              ) -> dict[str, Any]:
     """Want what a PATCH of this body wants; the cluster as it is then.
 
-    :param labels: what is said of the cluster besides; both or none.
-    :param said: the header If-Match, when it counts.
+    :param unless: of the cluster as it is just before.
 
     The answer's status is 200 when nothing is to be done for it.
     """
     services = resource.services
-    wanted = change.wanted(services, found, body)
-    if wanted != found.desired or 'name' in (labels or {}):
-        # Of clusters made by an earlier release the name is kept only now.
-        wanted = dataclasses.replace(wanted, name=wanted.name or found.name)
-    same = wanted == found.desired
-    if not same:
-        wanted = services.pins.pinned(wanted)
-    order = None if same else resource.order(
-        change.operation(services, found, body, wanted), wanted)
-
-    def write(session: orm.Session) -> None:
-        matching.check(session, clusters.locked(session, found.id), said)
-        if labels:
-            clusters.label(session, found.id, labels)
-        if order is not None:
-            clusters.change(session, found, order)
-
-    if labels or order is not None:
-        services.database.change(write)
-    if same:
-        pecan.response.status = 200
-    else:
+    if wishes.want(services, resource.context, found, body, unless):
         services.conductor.advance(found.id)
+    else:
+        pecan.response.status = 200
     return show(resource, found.id)
 
 

@@ -119,7 +119,7 @@ class PlacesTest(testtools.TestCase):
         self.assertEqual(len(found), len(set(found)))
         self.assertIn('db.ledger.Ledger.finish', found)
         self.assertIn('db.holds.Holds._renewed', found)
-        self.assertIn('db.clusters.Cluster.delete', found)
+        self.assertIn('db.wishes.delete', found)
 
     def test_nobody_else_commits(self):
         past = [f'{module}: {ast.unparse(node)}'

@@ -21,12 +21,12 @@ import fixtures
 import testtools
 
 from hpcdirect import exception
-from hpcdirect.api import sealing
 from hpcdirect.blueprints import hiding
 from hpcdirect.blueprints import load
 from hpcdirect.conductor.vault import Vault
 from hpcdirect.exception import Invalid
 from hpcdirect.keys import KeyRing
+from hpcdirect.orders import sealing
 from hpcdirect.planning import elements
 from hpcdirect.planning import sizing
 from hpcdirect.planning import wanted

@@ -20,18 +20,20 @@ import dataclasses
 import datetime
 from typing import Any
 
-from hpcdirect.api import creation
-from hpcdirect.api import past
-from hpcdirect.api import sealing
-from hpcdirect.api.services import Services
 from hpcdirect.backends.base import Assessment
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.db import runs
 from hpcdirect.db.models import Cluster
 from hpcdirect.exception import Conflict
 from hpcdirect.exception import Finding
+from hpcdirect.exception import Findings
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
+from hpcdirect.exception import found_at
+from hpcdirect.orders import creation
+from hpcdirect.orders import past
+from hpcdirect.orders import sealing
+from hpcdirect.orders.parts import Parts
 from hpcdirect.planning import accounts
 from hpcdirect.planning import candidates
 from hpcdirect.planning import composition
@@ -63,19 +65,18 @@ class Draft:
     assessment: Assessment = dataclasses.field(default_factory=Assessment)
 
 
-def wanted(services: Services, cluster: Cluster, body: Mapping[str, Any]
+def wanted(parts: Parts, cluster: Cluster, body: Mapping[str, Any]
            ) -> State:
     """The state of a cluster after a change; its own when none is asked.
 
     :raises Invalid: with all that is wrong.
     """
-    made = draft(services, cluster, body)
-    if made.findings:
-        raise Invalid(made.findings)
+    made = draft(parts, cluster, body)
+    Findings(made.findings).check()
     return made.state
 
 
-def draft(services: Services, cluster: Cluster, body: Mapping[str, Any]
+def draft(parts: Parts, cluster: Cluster, body: Mapping[str, Any]
           ) -> Draft:
     """The same, and what is wrong with it.
 
@@ -84,31 +85,31 @@ def draft(services: Services, cluster: Cluster, body: Mapping[str, Any]
     if not any(body.get(name) for name in CHANGES):
         return Draft(cluster.desired)
     sealing.refuse(body)
-    body = sealing.familiar(services.keys, cluster.desired, body)
-    findings: list[Finding] = []
+    body = sealing.familiar(parts.keys, cluster.desired, body)
+    findings = Findings()
     if 'generation' in body:
-        state = _rolled_back(services, cluster, body)
-        blueprint = blueprint_at(services, state)
+        state = _rolled_back(parts, cluster, body)
+        blueprint = blueprint_at(parts, state)
     elif 'version' in body:
-        state, findings = _upgraded(services, cluster, body)
-        blueprint = blueprint_at(services, state)
+        state, findings = _upgraded(parts, cluster, body)
+        blueprint = blueprint_at(parts, state)
     else:
-        blueprint = blueprint_of(services, cluster)
-        state, findings = _changed(services, cluster, blueprint, body)
+        blueprint = blueprint_of(parts, cluster)
+        state, findings = _changed(parts, cluster, blueprint, body)
     if 'generation' not in body:
         # What was kept of an earlier generation was taken then.
-        findings = findings + _wrong_keys(services, cluster, blueprint, state)
+        findings += _wrong_keys(parts, cluster, blueprint, state)
     grown = set(sizing.slot_names(state)) - set(
         sizing.slot_names(cluster.desired))
     if findings:
         return Draft(state, findings)
     assessment = creation.assess(
-        services, blueprint, cluster, state) if grown else Assessment()
-    return Draft(sealing.sealed(services, state, cluster.desired),
+        parts, blueprint, cluster, state) if grown else Assessment()
+    return Draft(sealing.sealed(parts, state, cluster.desired),
                  assessment.findings, assessment)
 
 
-def operation(services: Services, cluster: Cluster,
+def operation(parts: Parts, cluster: Cluster,
               body: Mapping[str, Any], after: State) -> Operation:
     """What a change is in its owner's words: only sizes, or more."""
     if 'generation' in body:
@@ -117,7 +118,7 @@ def operation(services: Services, cluster: Cluster,
         return Operation.UPGRADE
     before = cluster.desired
     counts = {group.count
-              for group in blueprint_of(services, cluster).node_groups}
+              for group in blueprint_of(parts, cluster).node_groups}
     changed = {name for name, value in after.parameters.items()
                if before.parameters.get(name) != value}
     scaled = (before.groups != after.groups and changed <= counts
@@ -126,53 +127,53 @@ def operation(services: Services, cluster: Cluster,
     return Operation.SCALE if scaled else Operation.UPDATE
 
 
-def blueprint_of(services: Services, cluster: Cluster) -> Blueprint:
+def blueprint_of(parts: Parts, cluster: Cluster) -> Blueprint:
     """The blueprint of a cluster.
 
     :raises Conflict: it is not in the catalogue any more.
     """
     ref = f'{cluster.blueprint}@{cluster.blueprint_version}'
     try:
-        return services.catalogue.blueprint(ref)
+        return parts.catalogue.blueprint(ref)
     except NotFound as exc:
         raise Conflict(
             reason=f'Blueprint {ref} is not in the catalogue any more; the '
             'cluster can only be deleted.') from exc
 
 
-def blueprint_at(services: Services, state: State) -> Blueprint:
+def blueprint_at(parts: Parts, state: State) -> Blueprint:
     """The blueprint of a state.
 
     :raises Conflict: it is not in the catalogue any more.
     """
     ref = state.blueprint_ref
     try:
-        return services.catalogue.blueprint(ref)
+        return parts.catalogue.blueprint(ref)
     except NotFound as exc:
         raise Conflict(reason=f'Blueprint {ref} is not in the catalogue any '
                        'more.') from exc
 
 
-def composed(services: Services, blueprint: Blueprint, state: State
+def composed(parts: Parts, blueprint: Blueprint, state: State
              ) -> Blueprint:
     """A blueprint with just the elements that a cluster is to have.
 
     :raises Conflict: one is not in the catalogue any more.
     """
-    return accounts.all_told(chosen(services, blueprint, state), state)
+    return accounts.all_told(chosen(parts, blueprint, state), state)
 
 
-def revision(services: Services, state: State) -> Revision:
+def revision(parts: Parts, state: State) -> Revision:
     """A state, with what the catalogue still knows about it."""
     try:
-        blueprint = services.catalogue.blueprint(state.blueprint_ref)
+        blueprint = parts.catalogue.blueprint(state.blueprint_ref)
         return Revision(state, blueprint, tuple(composition.listing(
-            blueprint, state, services.catalogue.element)))
+            blueprint, state, parts.catalogue.element)))
     except NotFound:
         return Revision(state)
 
 
-def chosen(services: Services, blueprint: Blueprint, state: State
+def chosen(parts: Parts, blueprint: Blueprint, state: State
            ) -> Blueprint:
     """The same, before its elements are told of accounts.
 
@@ -180,7 +181,7 @@ def chosen(services: Services, blueprint: Blueprint, state: State
     """
     try:
         return composition.chosen(blueprint, state,
-                                  services.catalogue.element)
+                                  parts.catalogue.element)
     except NotFound as exc:
         raise _gone(exc) from exc
 
@@ -190,74 +191,66 @@ def _gone(exc: NotFound) -> Conflict:
                     'catalogue, or delete the cluster.')
 
 
-def candidates_for(services: Services, cluster: Cluster) -> list[Candidate]:
+def candidates_for(parts: Parts, cluster: Cluster) -> list[Candidate]:
     """Every element of the catalogue, as it would be on a cluster.
 
     :raises Conflict: what is on it is not in the catalogue any more.
     """
     try:
         return candidates.of(
-            cluster.desired, blueprint_of(services, cluster),
-            services.catalogue.elements(), services.catalogue.element)
+            cluster.desired, blueprint_of(parts, cluster),
+            parts.catalogue.elements(), parts.catalogue.element)
     except NotFound as exc:
         raise _gone(exc) from exc
 
 
-def _changed(services: Services, cluster: Cluster, blueprint: Blueprint,
-             body: Mapping[str, Any]) -> tuple[State, list[Finding]]:
+def _changed(parts: Parts, cluster: Cluster, blueprint: Blueprint,
+             body: Mapping[str, Any]) -> tuple[State, Findings]:
     """The new state, or all that is wrong with what was asked."""
-    findings: list[Finding] = []
+    findings = Findings()
     state = cluster.desired
-    site = site_of(services, cluster, blueprint, bool(body.get('force')))
-    try:
+    site = site_of(parts, cluster, blueprint, bool(body.get('force')))
+    with findings.gather():
         if body.get('elements'):
             state = elements.changed(state, blueprint, body['elements'],
-                                     services.catalogue.element)
-    except Invalid as exc:
-        findings += exc.findings
+                                     parts.catalogue.element)
     # What is on the machines decides what is lost with them.
-    present = composed(services, blueprint, cluster.desired)
-    try:
+    present = composed(parts, blueprint, cluster.desired)
+    with findings.gather():
         if body.get('parameters'):
             state = sizing.with_parameters(state, present,
                                             body['parameters'], site)
-    except Invalid as exc:
-        findings += exc.findings
-    try:
+    with findings.gather():
         state = users.remembered(
             cluster.desired, state,
-            chosen(services, blueprint, cluster.desired),
-            chosen(services, blueprint, state))
+            chosen(parts, blueprint, cluster.desired),
+            chosen(parts, blueprint, state))
         if body.get('users'):
-            there = chosen(services, blueprint, state)
+            there = chosen(parts, blueprint, state)
             state = users.changed(
                 state, there, body['users'],
                 datetime.datetime.now(datetime.UTC),
-                _history(services, cluster, there))
-    except Invalid as exc:
-        findings += exc.findings
+                _history(parts, cluster, there))
     for name, asked in body.get('node_groups', {}).items():
-        try:
+        with findings.gather():
             state = _resized(state, present, site, name, asked)
-        except Invalid as exc:
-            findings += exc.findings
     return state, findings
 
 
-def _wrong_keys(services: Services, cluster: Cluster, blueprint: Blueprint,
+def _wrong_keys(parts: Parts, cluster: Cluster, blueprint: Blueprint,
                 state: State) -> list[Finding]:
     """What is wrong with keys that a change brings."""
-    before = blueprint_of(services, cluster)
+    before = blueprint_of(parts, cluster)
     return users.wrong_keys(
-        accounts.listed(chosen(services, blueprint, state), state),
-        accounts.listed(chosen(services, before, cluster.desired),
+        accounts.listed(chosen(parts, blueprint, state), state),
+        accounts.listed(chosen(parts, before, cluster.desired),
                         cluster.desired))
 
 
-def _history(services: Services, cluster: Cluster, blueprint: Blueprint
+def _history(parts: Parts, cluster: Cluster, blueprint: Blueprint
              ) -> users.History:
     """What the cluster's runs tell of its accounts."""
-    with services.database.read() as session:
+    with parts.database.read() as session:
         unborn = runs.never_reached(
             session, cluster.id,
             [use.element.name for use in accounts.makers(blueprint)],
@@ -265,57 +258,53 @@ def _history(services: Services, cluster: Cluster, blueprint: Blueprint
     return users.History(cluster.generation + 1, unborn)
 
 
-def _rolled_back(services: Services, cluster: Cluster,
+def _rolled_back(parts: Parts, cluster: Cluster,
                  body: Mapping[str, Any]) -> State:
     """All as it was wanted at an earlier generation."""
     if any(body.get(name) for name in CHANGES if name != 'generation'):
         raise Invalid([Finding('goes alone; change the rest afterwards',
                                '$.generation')])
-    aim = past.kept(services, cluster, body['generation'])
-    blueprint = blueprint_at(services, aim)
+    aim = past.kept(parts, cluster, body['generation'])
+    blueprint = blueprint_at(parts, aim)
     # Every element of then has to be there still.
-    after = chosen(services, blueprint, aim)
-    state = past.standing(services, cluster)
-    present = chosen(services, blueprint_at(services, state), state)
+    after = chosen(parts, blueprint, aim)
+    state = past.standing(parts, cluster)
+    present = chosen(parts, blueprint_at(parts, state), state)
     return revisions.moved(
         state, users.remembered(state, aim, present, after),
         dataclasses.replace(blueprint, elements=present.elements),
-        site_of(services, cluster, present, bool(body.get('force'))),
-        past.highest(services, cluster, aim))
+        site_of(parts, cluster, present, bool(body.get('force'))),
+        past.highest(parts, cluster, aim))
 
 
-def _upgraded(services: Services, cluster: Cluster, body: Mapping[str, Any]
-              ) -> tuple[State, list[Finding]]:
+def _upgraded(parts: Parts, cluster: Cluster, body: Mapping[str, Any]
+              ) -> tuple[State, Findings]:
     """All as it was, of another version; or what stands in the way."""
     if any(body.get(name) for name in ('node_groups', 'elements', 'users')):
         raise Invalid([Finding('goes with parameters only; change the rest '
                                'before or afterwards', '$.version')])
-    before = blueprint_of(services, cluster)
-    try:
-        after = services.catalogue.blueprint(
+    before = blueprint_of(parts, cluster)
+    with found_at('$.version'):
+        after = parts.catalogue.blueprint(
             f'{cluster.blueprint}@{body["version"]}')
-    except NotFound as exc:
-        raise Invalid([Finding(str(exc), '$.version')]) from exc
     state = cluster.desired
     aim = revisions.upgraded(state, before, after,
                              body.get('parameters', {}))
-    findings = elements.standing(aim, after, services.catalogue.element)
-    present = chosen(services, before, state)
-    try:
+    findings = elements.standing(aim, after, parts.catalogue.element)
+    present = chosen(parts, before, state)
+    with findings.gather():
         aim = users.remembered(state, aim, present,
-                               chosen(services, after, aim))
+                               chosen(parts, after, aim))
         aim = revisions.moved(
             state, aim, dataclasses.replace(after, elements=present.elements),
-            site_of(services, cluster, before, bool(body.get('force'))), {})
-    except Invalid as exc:
-        findings += exc.findings
+            site_of(parts, cluster, before, bool(body.get('force'))), {})
     return aim, findings
 
 
-def site_of(services: Services, cluster: Cluster, blueprint: Blueprint,
+def site_of(parts: Parts, cluster: Cluster, blueprint: Blueprint,
             force: bool = False) -> Site:
     """What of a cluster's surroundings matters for a change of it."""
-    backend = services.backends.get(cluster.backend)
+    backend = parts.backends.get(cluster.backend)
     return Site(cluster.backend, blueprint.volumes if backend is not None
                 and backend.offers_volumes else (), force)
 

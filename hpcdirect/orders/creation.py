@@ -18,30 +18,32 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
-import functools
 import re
 from typing import Any
 
-from hpcdirect import signing
-from hpcdirect.api import expiry
-from hpcdirect.api import past
-from hpcdirect.api import payload
-from hpcdirect.api import sealing
-from hpcdirect.api.services import Services
+from sqlalchemy import orm
+
 from hpcdirect.backends import request
 from hpcdirect.backends.base import Assessment
 from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.context import Asker
 from hpcdirect.context import RequestContext
 from hpcdirect.db import clusters
 from hpcdirect.db import idempotency
+from hpcdirect.db.models import LABELS
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import new_id
 from hpcdirect.digests import digest
 from hpcdirect.exception import BackendError
 from hpcdirect.exception import Finding
+from hpcdirect.exception import Findings
 from hpcdirect.exception import Invalid
-from hpcdirect.exception import NotFound
 from hpcdirect.exception import Unavailable
+from hpcdirect.exception import found_at
+from hpcdirect.orders import expiry
+from hpcdirect.orders import past
+from hpcdirect.orders import sealing
+from hpcdirect.orders.parts import Parts
 from hpcdirect.planning import composition
 from hpcdirect.planning import revisions
 from hpcdirect.planning import sizing
@@ -72,7 +74,7 @@ class Draft:
     assessment: Assessment
 
 
-def create(services: Services, context: RequestContext,
+def create(parts: Parts, context: RequestContext,
            asked: tuple[Mapping[str, Any], list[Finding]],
            key_text: str | None) -> str:
     """Make a cluster, or find the one that this very request made.
@@ -84,24 +86,26 @@ def create(services: Services, context: RequestContext,
     """
     body, wrong = asked
     key = _key(context, body, key_text)
-    with services.database.read() as session:
+    with parts.database.read() as session:
         earlier = None if wrong else idempotency.answered(session, key)
     if earlier:
         return earlier
-    made = draft(services, context, body, wrong)
+    made = draft(parts, context, body, wrong)
     if made.findings or made.state is None:
         raise Invalid(made.findings)
-    state = sealing.sealed(services, dataclasses.replace(
-        made.state, name=body['name']))
-    order = clusters.Order(context, signing.Pen(services.keys),
-                           Operation.CREATE, services.pins.pinned(state))
-    return str(idempotency.once(
-        services.database, key, made.cluster,
-        functools.partial(clusters.create, order=order,
-                          tags=body.get('tags', ()))))
+    cluster = made.cluster
+    order = parts.order(Asker.of(context), Operation.CREATE, sealing.sealed(
+        parts, dataclasses.replace(made.state, name=body['name'])))
+
+    def write(session: orm.Session) -> str:
+        idempotency.take(session, key, cluster.id)
+        clusters.create(session, cluster, order, body.get('tags', ()))
+        return cluster.id
+
+    return idempotency.once(parts.database, key, write)
 
 
-def draft(services: Services, context: RequestContext,
+def draft(parts: Parts, context: RequestContext,
           body: Mapping[str, Any], wrong: Iterable[Finding] = ()) -> Draft:
     """All that a cluster is made of, checked and not written.
 
@@ -109,17 +113,15 @@ def draft(services: Services, context: RequestContext,
         looked at all the same, so that everything is told at once.
     """
     sealing.refuse(body)
-    findings = list(wrong)
+    findings = Findings(wrong)
     body = _without(body, findings)
     cluster = _row(context, body)
-    try:
-        for name, value in expiry.columns(services, context, cluster, body
+    with findings.gather():
+        for name, value in expiry.columns(parts, context, cluster, body
                                           ).items():
             setattr(cluster, name, value)
-    except Invalid as exc:
-        findings += exc.findings
     try:
-        blueprint, state, more = _modelled(services, context, cluster, body)
+        blueprint, state, more = _modelled(parts, context, cluster, body)
         findings += more
     except Invalid as exc:
         return Draft(cluster, None, None, [*findings, *exc.findings],
@@ -129,7 +131,7 @@ def draft(services: Services, context: RequestContext,
         clashes = users.clashes(blueprint, state)
         findings += clashes
         if cluster.backend and not clashes:
-            assessment = assess(services, blueprint, cluster, state)
+            assessment = assess(parts, blueprint, cluster, state)
             findings += assessment.findings
     return Draft(cluster, blueprint, state, findings, assessment)
 
@@ -142,7 +144,7 @@ def _without(body: Mapping[str, Any], wrong: Iterable[Finding]
     return {name: value for name, value in body.items() if name not in names}
 
 
-def _modelled(services: Services, context: RequestContext, cluster: Cluster,
+def _modelled(parts: Parts, context: RequestContext, cluster: Cluster,
               body: Mapping[str, Any]
               ) -> tuple[Blueprint, State | None, list[Finding]]:
     """Fill in what a cluster is made from.
@@ -155,26 +157,27 @@ def _modelled(services: Services, context: RequestContext, cluster: Cluster,
     if ('clone' in body) == ('blueprint' in body):
         raise Invalid()
     if 'clone' in body:
-        found, kept = past.model(services, context, body['clone'])
-        blueprint = _composed(services, kept)
+        found, kept = past.model(parts, context, body['clone'])
+        blueprint = _composed(parts, kept)
         asked = asked or found.backend
         state, wrong = _checked(revisions.cloned, kept, blueprint, given)
     else:
-        blueprint = _blueprint(services, body['blueprint'])
+        with found_at('$.blueprint'):
+            blueprint = parts.catalogue.blueprint(body['blueprint'])
         state, wrong = _checked(sizing.first, blueprint, given)
     cluster.blueprint = blueprint.name
     cluster.blueprint_version = blueprint.version
-    cluster.backend, findings = _backend(services, blueprint, asked)
+    cluster.backend, findings = _backend(parts, blueprint, asked)
     return blueprint, state, findings + wrong
 
 
-def assess(services: Services, blueprint: Blueprint, cluster: Cluster,
+def assess(parts: Parts, blueprint: Blueprint, cluster: Cluster,
            state: State) -> Assessment:
     """What a cluster's machines meet, says its backend.
 
     :raises Unavailable: the backend does not answer.
     """
-    backend = services.backends.get(cluster.backend)
+    backend = parts.backends.get(cluster.backend)
     if backend is None:
         return Assessment((Finding(
             f'backend {cluster.backend} is not enabled here', '$.backend'),))
@@ -188,28 +191,25 @@ def assess(services: Services, blueprint: Blueprint, cluster: Cluster,
         raise Unavailable(reason=str(exc)) from exc
 
 
-def rendered(services: Services, context: RequestContext, ref: str,
-             asked: str | None, parameters: str) -> tuple[str, str]:
+def rendered(parts: Parts, context: RequestContext, ref: str,
+             asked: str | None,
+             parameters: tuple[Mapping[str, Any], list[Finding]]
+             ) -> tuple[str, str]:
     """What a backend would ask its cloud for.
 
-    :param parameters: a JSON object of the blueprint's parameters.
+    :param parameters: of the blueprint, and what is wrong with them already.
     :returns: the backend's name, and text in its cloud's language.
     :raises Invalid: with all that is wrong.
     """
-    blueprint = services.catalogue.blueprint(ref)
-    backend, findings = _backend(services, blueprint, asked)
-    try:
-        given = payload.value(parameters)
-    except ValueError as exc:
-        given = str(exc)
-    if not isinstance(given, dict):
-        reason = f': {given}' if isinstance(given, str) else ''
-        raise Invalid([*findings, Finding(f'it is no JSON object{reason}',
-                                          '$.parameters')])
+    blueprint = parts.catalogue.blueprint(ref)
+    backend, findings = _backend(parts, blueprint, asked)
+    given, unread = parameters
+    if unread:
+        raise Invalid([*findings, *unread])
     state, wrong = _checked(sizing.first, blueprint, given)
     if findings or state is None:
         raise Invalid([*findings, *wrong])
-    return backend, services.backends[backend].render(request.build(
+    return backend, parts.backends[backend].render(request.build(
         blueprint, state, backend, request.slots_of(state),
         cluster_id=_NO_ID, cluster_name=blueprint.name,
         project_id=str(context.project_id), public_key=''))
@@ -224,17 +224,10 @@ def _key(context: RequestContext, body: Mapping[str, Any], text: str | None
                            digest(body))
 
 
-def _blueprint(services: Services, ref: str) -> Blueprint:
-    try:
-        return services.catalogue.blueprint(ref)
-    except NotFound as exc:
-        raise Invalid([Finding(str(exc), '$.blueprint')]) from exc
-
-
-def _backend(services: Services, blueprint: Blueprint, asked: str | None
+def _backend(parts: Parts, blueprint: Blueprint, asked: str | None
              ) -> tuple[str, list[Finding]]:
     """The backend for a cluster, or why there is none."""
-    able = [name for name in services.backends
+    able = [name for name in parts.backends
             if name in blueprint.infrastructure]
     if asked is None and able:
         return able[0], []
@@ -246,14 +239,12 @@ def _backend(services: Services, blueprint: Blueprint, asked: str | None
         f'here: {said}', '$.backend')]
 
 
-def _composed(services: Services, state: State) -> Blueprint:
+def _composed(parts: Parts, state: State) -> Blueprint:
     """The blueprint of a state, with the elements that it says."""
-    try:
+    with found_at('$.clone'):
         return composition.composed(
-            services.catalogue.blueprint(state.blueprint_ref), state,
-            services.catalogue.element)
-    except NotFound as exc:
-        raise Invalid([Finding(str(exc), '$.clone')]) from exc
+            parts.catalogue.blueprint(state.blueprint_ref), state,
+            parts.catalogue.element)
 
 
 def _checked(make: Callable[..., State], *given: Any
@@ -269,5 +260,5 @@ def _row(context: RequestContext, body: Mapping[str, Any]) -> Cluster:
         id=new_id(), project_id=str(context.project_id),
         project_name=context.project_name or '',
         user_id=context.user_id or '', user_name=context.user_name or '',
-        name=body.get('name', ''), description=body.get('description', ''),
-        protected=body.get('protected', False))
+        **{'name': '', **{name: body[name] for name in LABELS
+                          if name in body}})

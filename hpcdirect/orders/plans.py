@@ -25,9 +25,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from hpcdirect.api import change
-from hpcdirect.api import creation
-from hpcdirect.api.services import Services
 from hpcdirect.backends.base import Assessment
 from hpcdirect.blueprints import hiding
 from hpcdirect.blueprints.model import Blueprint
@@ -43,6 +40,9 @@ from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import PlanStale
+from hpcdirect.orders import change
+from hpcdirect.orders import creation
+from hpcdirect.orders.parts import Parts
 from hpcdirect.planning import accounts
 from hpcdirect.planning import differences
 from hpcdirect.planning import preview
@@ -86,22 +86,22 @@ def creation_of(asked: Mapping[str, Any], wrong: Iterable[Finding]
     return None if body is None else (body, inside)
 
 
-def of_creation(services: Services, context: RequestContext,
+def of_creation(parts: Parts, context: RequestContext,
                 body: Mapping[str, Any], wrong: Iterable[Finding] = ()
                 ) -> dict[str, Any]:
     """What a POST of this body would do; nothing of it is kept.
 
     :param wrong: what is wrong with the body itself.
     """
-    made = creation.draft(services, context, body, wrong)
-    findings = [*_taken(services, context, made.cluster.name),
+    made = creation.draft(parts, context, body, wrong)
+    findings = [*_taken(parts, context, made.cluster.name),
                 *made.findings]
     needs = _needs(made.assessment)
     if findings or made.blueprint is None or made.state is None:
         return {**_refused(Invalid(findings)), **needs}
-    return {**_shown(services, str(context.project_id), _Case(
+    return {**_shown(parts, str(context.project_id), _Case(
         made.blueprint, made.blueprint, made.state,
-        _volumes(services, made.cluster, made.blueprint)), _World()), **needs}
+        _volumes(parts, made.cluster, made.blueprint)), _World()), **needs}
 
 
 def _needs(assessment: Assessment) -> dict[str, Any]:
@@ -113,53 +113,53 @@ def _needs(assessment: Assessment) -> dict[str, Any]:
                    for one in assessment.claims]}
 
 
-def _taken(services: Services, context: RequestContext, name: str
+def _taken(parts: Parts, context: RequestContext, name: str
            ) -> list[Finding]:
     """That the project has a cluster of this name already."""
-    with services.database.read() as session:
+    with parts.database.read() as session:
         there = clusters.has_name(session, str(context.project_id), name)
     return [Finding(str(DuplicateName(name=name)), '$.name')] if there else []
 
 
-def of_deletion(services: Services, cluster: models.Cluster
+def of_deletion(parts: Parts, cluster: models.Cluster
                 ) -> dict[str, Any]:
     """What the deletion of a cluster would do; nothing of it is kept."""
     if cluster.protected:
         return _refused(Invalid([Finding(str(ClusterProtected(
             ident=cluster.name)), '$.protected')]))
-    with services.database.read() as session:
+    with parts.database.read() as session:
         world = _world(session, cluster.id)
-    blueprint = change.blueprint_of(services, cluster)
-    return _shown(services, cluster.project_id, _Case(
+    blueprint = change.blueprint_of(parts, cluster)
+    return _shown(parts, cluster.project_id, _Case(
         blueprint, blueprint, dataclasses.replace(
             cluster.desired, deleted=True),
-        _volumes(services, cluster, blueprint)), world)
+        _volumes(parts, cluster, blueprint)), world)
 
 
-def of_change(services: Services, context: RequestContext,
+def of_change(parts: Parts, context: RequestContext,
               cluster: models.Cluster, asked: Mapping[str, Any]
               ) -> models.Plan:
     """What a PATCH of this body would do, kept so that it can be done."""
-    with services.database.read() as session:
+    with parts.database.read() as session:
         world = _world(session, cluster.id)
     made_from: dict[str, str] = {}
     more: dict[str, Any] = {}
     try:
-        made = change.draft(services, cluster, asked)
+        made = change.draft(parts, cluster, asked)
         more, state = _needs(made.assessment), made.state
         if made.findings:
             raise Invalid(made.findings)
-        world = _foreseen(services, cluster, world, state)
-        blueprint = change.blueprint_of(services, cluster)
+        world = _foreseen(parts, cluster, world, state)
+        blueprint = change.blueprint_of(parts, cluster)
         case = _Case(
-            change.composed(services, blueprint, cluster.desired),
-            change.composed(services, change.blueprint_at(services, state),
+            change.composed(parts, blueprint, cluster.desired),
+            change.composed(parts, change.blueprint_at(parts, state),
                             state), state,
-            _volumes(services, cluster, blueprint),
+            _volumes(parts, cluster, blueprint),
             users.purged(cluster.desired, state))
         made_from = _catalogued((case.before, case.after))
-        shown = _shown(services, cluster.project_id, case, world)
-        more['differences'] = _differences(services, cluster.desired, state)
+        shown = _shown(parts, cluster.project_id, case, world)
+        more['differences'] = _differences(parts, cluster.desired, state)
     except Invalid as exc:
         shown = _refused(exc)
     row = models.Plan(
@@ -167,7 +167,7 @@ def of_change(services: Services, context: RequestContext,
         project_id=cluster.project_id, user_id=context.user_id or '',
         generation=cluster.generation, fingerprint=world.fingerprint,
         change={}, shown={**shown, **more}, created_at=models.now())
-    row.change = {hiding.SEALED: services.keys.encrypt_json(
+    row.change = {hiding.SEALED: parts.keys.encrypt_json(
         {'asked': asked, 'made_from': made_from}, row.about())}
 
     def write(session: orm.Session) -> None:
@@ -175,37 +175,37 @@ def of_change(services: Services, context: RequestContext,
         session.flush()
         session.expunge(row)
 
-    services.database.change(write)
+    parts.database.change(write)
     return row
 
 
-def _differences(services: Services, before: State, after: State
+def _differences(parts: Parts, before: State, after: State
                  ) -> list[dict[str, Any]]:
     """What is wanted otherwise; nodes stand in the changes already."""
     return [dataclasses.asdict(one) for one in differences.between(
-        change.revision(services, before), change.revision(services, after))
+        change.revision(parts, before), change.revision(parts, after))
         if one.kind != 'node']
 
 
-def asked_by(services: Services, cluster: models.Cluster, ident: str
+def asked_by(parts: Parts, cluster: models.Cluster, ident: str
              ) -> Mapping[str, Any]:
     """The change that a plan was shown of.
 
     :raises NotFound: the cluster has no such plan.
     :raises PlanStale: something has changed since.
     """
-    with services.database.read() as session:
+    with parts.database.read() as session:
         row = plans.get(session, cluster.project_id, ident)
         moved = 'it is of another cluster' \
             if row.cluster_id != cluster.id \
-            else what_moved(services, session, row)
+            else what_moved(parts, session, row)
     if moved:
         raise PlanStale(ident=ident, what=moved)
-    asked: Mapping[str, Any] = _kept_of(services, row)['asked']
+    asked: Mapping[str, Any] = _kept_of(parts, row)['asked']
     return asked
 
 
-def what_moved(services: Services, session: orm.Session, row: models.Plan
+def what_moved(parts: Parts, session: orm.Session, row: models.Plan
                ) -> str:
     """Why a plan does not hold any more; '' while it does."""
     cluster = session.get_one(models.Cluster, row.cluster_id)
@@ -216,17 +216,17 @@ def what_moved(services: Services, session: orm.Session, row: models.Plan
                 f'plan was made at {row.generation}')
     if _world(session, row.cluster_id).fingerprint != row.fingerprint:
         return 'machines or layers are not as they were'
-    for ref, before in _kept_of(services, row)['made_from'].items():
-        if _digest_now(services, ref) != before:
+    for ref, before in _kept_of(parts, row)['made_from'].items():
+        if _digest_now(parts, ref) != before:
             return f'{ref} is not in the catalogue as it was'
     return ''
 
 
-def _kept_of(services: Services, row: models.Plan) -> dict[str, Any]:
+def _kept_of(parts: Parts, row: models.Plan) -> dict[str, Any]:
     """What was asked, and what of the catalogue the plan was made from."""
     if not hiding.is_sealed(row.change):
         raise PlanStale(ident=row.id, what='it is not as it was kept')
-    kept: dict[str, Any] = services.keys.decrypt_json(
+    kept: dict[str, Any] = parts.keys.decrypt_json(
         row.change[hiding.SEALED], row.about())
     # The release before kept no more than what was asked.
     return kept if 'asked' in kept else {'asked': kept, 'made_from': {}}
@@ -244,12 +244,12 @@ def _catalogued(blueprints: Iterable[Blueprint]) -> dict[str, str]:
     return found
 
 
-def _digest_now(services: Services, ref: str) -> str:
+def _digest_now(parts: Parts, ref: str) -> str:
     """The digest of what a reference stands for now, '' for nothing."""
     kind, _, name = ref.partition(' ')
     try:
-        return (services.catalogue.blueprint(name) if kind == 'blueprint'
-                else services.catalogue.element(name)).digest
+        return (parts.catalogue.blueprint(name) if kind == 'blueprint'
+                else parts.catalogue.element(name)).digest
     except NotFound:
         return ''
 
@@ -283,19 +283,19 @@ def _world(session: orm.Session, cluster_id: str) -> _World:
         recorded.fingerprint(nodes, layers))
 
 
-def _foreseen(services: Services, cluster: models.Cluster, world: _World,
+def _foreseen(parts: Parts, cluster: models.Cluster, world: _World,
               state: State) -> _World:
     """What can be said already of machines that will be made again."""
-    backend = services.backends.get(cluster.backend)
+    backend = parts.backends.get(cluster.backend)
     if backend is None or not backend.keeps_addresses:
         return world
     return dataclasses.replace(
         world, members=recorded.expected(world.members, state))
 
 
-def _volumes(services: Services, cluster: models.Cluster,
+def _volumes(parts: Parts, cluster: models.Cluster,
              blueprint: Blueprint) -> tuple[VolumeUse, ...]:
-    return change.site_of(services, cluster, blueprint).volumes
+    return change.site_of(parts, cluster, blueprint).volumes
 
 
 def _refused(exc: Invalid) -> dict[str, Any]:
@@ -305,13 +305,13 @@ def _refused(exc: Invalid) -> dict[str, Any]:
          'seconds': None} for finding in exc.findings]}
 
 
-def _shown(services: Services, project_id: str, case: _Case, world: _World
+def _shown(parts: Parts, project_id: str, case: _Case, world: _World
            ) -> dict[str, Any]:
     """A plan as people see it."""
     wanted = wanting.build(case.after, case.state, world.members,
                            world.secrets)
     steps = plan(wanted, world.observed)
-    with services.database.read() as session:
+    with parts.database.read() as session:
         usual = plans.usual(session, project_id, [
             (step.kind, step.element) for step in steps])
     known = [usual.get((step.kind, step.element)) for step in steps]

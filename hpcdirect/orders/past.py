@@ -19,7 +19,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpcdirect import signing
-from hpcdirect.api.services import Services
 from hpcdirect.context import RequestContext
 from hpcdirect.db import clusters
 from hpcdirect.db import generations
@@ -28,19 +27,21 @@ from hpcdirect.db.models import Deployment
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
+from hpcdirect.exception import found_at
+from hpcdirect.orders.parts import Parts
 from hpcdirect.planning import revisions
 from hpcdirect.planning.state import State
 from hpcdirect.policies import Target
 from hpcdirect.policies import clusters as policies
 
 
-def kept(services: Services, cluster: Cluster, number: int,
+def kept(parts: Parts, cluster: Cluster, number: int,
          where: str = '$.generation') -> State:
     """What was wanted of a cluster at a generation.
 
     :raises Invalid: nothing is known of it, or it was not signed so.
     """
-    with services.database.read() as session:
+    with parts.database.read() as session:
         try:
             desired = generations.get(session, cluster.id, number).desired
         except NotFound as exc:
@@ -48,19 +49,19 @@ def kept(services: Services, cluster: Cluster, number: int,
                 f'nothing is known of generation {number}; the newest is '
                 f'{cluster.generation}', where)]) from exc
         deployments = generations.deployments(session, cluster.id, number)
-    _signed(services, number, desired, deployments, where)
+    _signed(parts, number, desired, deployments, where)
     return desired
 
 
-def _signed(services: Services, number: int, desired: State,
+def _signed(parts: Parts, number: int, desired: State,
             deployments: list[Deployment], where: str) -> None:
     """Pass, or raise Invalid: nobody asked for that."""
-    if not signing.attested(services.keys, number, desired, deployments):
+    if not signing.attested(parts.keys, number, desired, deployments):
         raise Invalid([Finding(
             f'generation {number} is not recorded as it was signed', where)])
 
 
-def standing(services: Services, cluster: Cluster) -> State:
+def standing(parts: Parts, cluster: Cluster) -> State:
     """What stands on a cluster, to go back from.
 
     That is what is wanted now. When nobody signed that, it was never carried
@@ -68,57 +69,55 @@ def standing(services: Services, cluster: Cluster) -> State:
 
     :raises Invalid: there is none.
     """
-    with services.database.read() as session:
+    with parts.database.read() as session:
         now = generations.deployments(session, cluster.id,
                                       cluster.generation)
-        if signing.attested(services.keys, cluster.generation,
+        if signing.attested(parts.keys, cluster.generation,
                             cluster.desired, now):
             return cluster.desired
         for number, desired in generations.backwards(session, cluster.id):
             if signing.attested(
-                    services.keys, number, desired,
+                    parts.keys, number, desired,
                     generations.deployments(session, cluster.id, number)):
                 return desired
     raise Invalid([Finding('no generation is recorded as it was signed',
                            '$.generation')])
 
 
-def highest(services: Services, cluster: Cluster, aim: State
+def highest(parts: Parts, cluster: Cluster, aim: State
             ) -> dict[str, int]:
     """Slot -> the highest incarnation that was ever wanted of it.
 
     :param aim: only slots of it that the cluster has not now are looked for.
     """
     missing = aim.slots.keys() - cluster.desired.slots.keys()
-    with services.database.read() as session:
+    with parts.database.read() as session:
         return generations.highest(session, cluster.id, missing)
 
 
-def model(services: Services, context: RequestContext,
+def model(parts: Parts, context: RequestContext,
           asked: Mapping[str, Any]) -> tuple[Cluster, State]:
     """The cluster that a new one is to be like, and as of when.
 
     :param asked: ``cluster`` and perhaps ``generation``.
     :raises Invalid: there is no such cluster, or generation.
     """
-    with services.database.read() as session:
-        try:
-            get = clusters.ever if 'generation' in asked else clusters.get
-            found = get(session, context, services.policy.reach(context),
+    with parts.database.read() as session:
+        get = clusters.ever if 'generation' in asked else clusters.get
+        with found_at('$.clone.cluster'):
+            found = get(session, context, parts.policy.reach(context),
                         asked['cluster'])
-        except NotFound as exc:
-            raise Invalid([Finding(str(exc), '$.clone.cluster')]) from exc
-    services.policy.authorize(context, policies.SHOW,
+    parts.policy.authorize(context, policies.SHOW,
                               Target(project_id=found.project_id))
     if 'generation' not in asked:
-        with services.database.read() as session:
+        with parts.database.read() as session:
             deployments = generations.deployments(session, found.id,
                                                   found.generation)
-        _signed(services, found.generation, found.desired, deployments,
+        _signed(parts, found.generation, found.desired, deployments,
                 '$.clone.cluster')
         state, where = found.desired, '$.clone.cluster'
     else:
         where = '$.clone.generation'
-        state = kept(services, found, asked['generation'], where)
+        state = kept(parts, found, asked['generation'], where)
     revisions.alive(state, where)
     return found, state

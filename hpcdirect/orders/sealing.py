@@ -22,12 +22,12 @@ import dataclasses
 import secrets
 from typing import Any
 
-from hpcdirect.api.services import Services
 from hpcdirect.blueprints import hiding
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
 from hpcdirect.keys import KeyRing
+from hpcdirect.orders.parts import Parts
 from hpcdirect.planning.state import ElementChoice
 from hpcdirect.planning.state import State
 
@@ -50,20 +50,20 @@ def familiar(keys: KeyRing, state: State, body: Mapping[str, Any]
             for one in state.elements}}))
 
 
-def sealed(services: Services, state: State, before: State | None = None
+def sealed(parts: Parts, state: State, before: State | None = None
            ) -> State:
     """A state with its secrets sealed, as they were if they were before.
 
     :param before: the state that it follows.
     """
-    was, keys = before or State(), services.keys
+    was, keys = before or State(), parts.keys
     return dataclasses.replace(
         state, parameters=_kept(keys, _closed(
-            keys, services.catalogue.blueprint(
+            keys, parts.catalogue.blueprint(
                 state.blueprint_ref).parameters,
             state.parameters), was.parameters),
         elements=tuple(dataclasses.replace(one, parameters=_kept(
-            keys, _closed(keys, _schema(services, state, one),
+            keys, _closed(keys, _schema(parts, state, one),
                           one.parameters), was.choice(one.name).parameters))
             for one in state.elements))
 
@@ -98,14 +98,14 @@ def _kept(keys: KeyRing, new: Any, old: Any) -> Any:
     return new
 
 
-def _schema(services: Services, state: State, choice: ElementChoice) -> Any:
+def _schema(parts: Parts, state: State, choice: ElementChoice) -> Any:
     """The schema of an element's own parameters."""
     if not choice.parameters:
         return {}
     try:
         if choice.version:
-            return services.catalogue.element(choice.ref).parameters
-        blueprint = services.catalogue.blueprint(state.blueprint_ref)
+            return parts.catalogue.element(choice.ref).parameters
+        blueprint = parts.catalogue.blueprint(state.blueprint_ref)
     except NotFound:
         # It was sealed when it was given.
         return {}

@@ -19,18 +19,19 @@ from collections.abc import Mapping
 import datetime
 from typing import Any
 
-from hpcdirect.api.services import Services
+from hpcdirect.context import Asker
 from hpcdirect.context import RequestContext
 from hpcdirect.db import expiry
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import now
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
+from hpcdirect.orders.parts import Parts
 from hpcdirect.policies import Target
 from hpcdirect.policies import clusters as policies
 
 
-def columns(services: Services, context: RequestContext, cluster: Cluster,
+def columns(parts: Parts, context: RequestContext, cluster: Cluster,
             body: Mapping[str, Any]) -> dict[str, Any]:
     """What is written of it; nothing when a request does not speak of it.
 
@@ -40,14 +41,14 @@ def columns(services: Services, context: RequestContext, cluster: Cluster,
     """
     if 'expires_at' not in body:
         return {}
-    services.policy.authorize(context, policies.DELETE,
+    parts.policy.authorize(context, policies.DELETE,
                               Target(project_id=cluster.project_id))
     asked = body['expires_at']
     until = None if asked is None else moment(asked, '$.expires_at')
     if until is not None and until <= now():
         raise Invalid([Finding('that time is past', '$.expires_at')])
     by = None if until is None else expiry.signed(
-        services.keys.sign, cluster, until, context)
+        parts.keys.sign, cluster, until, Asker.of(context))
     return {'expires_at': until, 'expires_by': by, 'expiry_told': None}
 
 
