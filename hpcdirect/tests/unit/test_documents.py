@@ -22,6 +22,7 @@ import shlex
 
 import testtools
 
+from hpcdirect.blueprints import export
 from hpcdirect.blueprints import validate
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -155,6 +156,9 @@ class DocumentsTest(testtools.TestCase):
                 file.read_text(errors='replace')
                 for file in folder.rglob('*')
                 if file.is_file() and file != page)
+            if folder.parent.name == 'blueprints':  # and what it is made from
+                there += export.plain(
+                    validate.read_blueprint(folder).source.data)
             wrong += [f'{page.relative_to(ROOT)}: {name}' for name in
                       re.findall(r'``([a-z]+(?:_[a-z]+)+)``',
                                  page.read_text()) if name not in there]
