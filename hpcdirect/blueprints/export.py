@@ -45,9 +45,15 @@ def write(blueprint: Blueprint, target: pathlib.Path) -> None:
 
     :param target: is not there, or is an empty folder.
     :raises OSError: it cannot be written to, or there is something in it.
-    :raises BlueprintInvalid: what was written is not what was read: a file
-        was changed in between.
+    :raises BlueprintInvalid: it is in what is copied; or what was written
+        is not what was read, since a file was changed in between.
     """
+    for folder in (blueprint.folder, *(
+            use.element.folder for use in blueprint.elements)):
+        if folder.resolve() in target.resolve().parents:
+            raise BlueprintInvalid([Finding(
+                'It would be written into a folder that is copied; choose '
+                'another one.', str(target))])
     with tempfile.TemporaryDirectory(prefix='.', dir=target.parent) as made:
         whole = pathlib.Path(made, 'whole')
         for use in blueprint.elements:

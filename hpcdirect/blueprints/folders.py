@@ -24,6 +24,9 @@ from hpcdirect.exception import BlueprintInvalid
 #: kind -> the file that makes a folder one of that kind.
 FILES = {'blueprint': 'blueprint.yaml', 'element': 'element.yaml'}
 
+#: Longer numbers are no versions, and cost time to be read.
+_DIGITS = 20
+
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
@@ -40,7 +43,7 @@ class Entry:
 
 def version_key(version: str) -> tuple[int, ...]:
     """What versions are ordered by: 1.10 is higher than 1.9."""
-    parts = [int(part) if part.isdigit() else -1
+    parts = [int(part) if part.isdecimal() and len(part) <= _DIGITS else -1
              for part in version.split('.')]
     while parts and parts[-1] == 0:
         parts.pop()

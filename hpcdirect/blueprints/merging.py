@@ -131,12 +131,19 @@ class _Merge:
                     old[key] if key in old.value else old.emptied(),
                     new[key], place)
             elif key not in old.value:
-                self._lacks(new[key], f'"{key}" to take away', old,
-                            wording.similar(key, old.value))
+                self._lacks(new[key], f'"{key}" to take away', old, (
+                    key, old.value))
         return found
 
-    def _lacks(self, said: _Part, what: str, old: _Part, instead: str
-               ) -> None:
+    def _lacks(self, said: _Part, what: str, old: _Part,
+               meant: tuple[str, Collection[str]]) -> None:
+        """Find that something is not there.
+
+        :param meant: a name, and those that it could have been.
+        """
+        # To look for what is alike takes time, and nobody reads that many.
+        instead = wording.similar(*meant) if len(
+            self.findings) < wording.MOST else ''
         self.findings.append(said.source.finding(
             said.path, f'There is no {what} in {old.where}{instead}.'))
 
@@ -161,8 +168,8 @@ class _Merge:
             elif name in order:
                 order.remove(name)
             else:
-                self._lacks(change, f'element "{name}" to take away', old,
-                            wording.similar(name, order))
+                self._lacks(change, f'element "{name}" to take away', old, (
+                    name, order))
         self.made.origins[_ELEMENTS] = new.source.origin(new.path)
         return [self._changed(known.get(name), changes[name],
                               (*_ELEMENTS, number)) if name in changes
@@ -182,7 +189,7 @@ class _Merge:
             if before is not None:
                 self._lacks(change['before'],
                             f'element "{before}" that {name} could be before',
-                            old, wording.similar(before, order))
+                            old, (before, order))
         order[:] = others
 
     def _changed(self, old: _Part | None, new: _Part, path: Path) -> Any:

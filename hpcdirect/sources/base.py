@@ -197,6 +197,7 @@ class Kept:
         """The blueprint in a folder."""
         token = _token(folder)
         known = self._blueprints.get(folder)
+        parents = _once(parents)
         if known is None or known[0] != token or not (
                 _same(known[1], elements) and _same(known[2], parents)):
             asked: dict[str, Element] = {}
@@ -205,6 +206,24 @@ class Kept:
                 folder, _noting(elements, asked), _noting(parents, above))
             self._blueprints[folder] = known
         return known[3]
+
+
+def _once(give: Callable[[str], T]) -> Callable[[str], T]:
+    """The same, asked once; else each link doubles what a broken one costs."""
+    answers: dict[str, T | exception.HPCDirectError] = {}
+
+    def given(ref: str) -> T:
+        if ref not in answers:
+            try:
+                answers[ref] = give(ref)
+            except exception.HPCDirectError as exc:
+                answers[ref] = exc
+        answer = answers[ref]
+        if isinstance(answer, exception.HPCDirectError):
+            raise answer
+        return answer
+
+    return given
 
 
 def _noting(give: Callable[[str], T], noted: dict[str, T]

@@ -184,6 +184,11 @@ class ReadTest(ComposedTest):
                 ('small@2', '2.0.0'), ('small@2.0.0', '2.0.0')):
             folder = self.write({**CHILD, 'from': ref})
             self.assertEqual(label, self.read(folder).group('head').label)
+        for version in ('\u00b2', '9' * 5000, '', '.'):
+            folders.write_blueprint(self.root, {
+                **BLUEPRINT, 'version': version}, 'other')
+            self.assertNotEqual([], self.said(self.write({
+                **CHILD, 'from': 'other@1'})))
         for ref in ('small@3', 'small@1.1', 'small@1.2.3', 'small@1.2.0.0'):
             self.write({**CHILD, 'from': ref})
             self.assertIn(f'There is no blueprint "{ref}"',
@@ -385,6 +390,13 @@ class ExportTest(ComposedTest):
         self.assertEqual(before, sorted(self.out.rglob('*')))
         self.assertEqual({'blueprints', 'elements', 'out'},
                          {path.name for path in self.root.iterdir()})
+
+    def test_into_itself(self):
+        found = self.read(self.write())
+        for folder in (found.folder, found.elements[0].element.folder):
+            self.assertRaises(exception.BlueprintInvalid, export.write,
+                              found, folder / 'deep')
+            self.assertFalse((folder / 'deep').exists())
 
     def test_a_change_in_between(self):
         found = self.read(self.write())

@@ -14,6 +14,7 @@
 
 import json
 import pathlib
+import time
 
 from hypothesis import given
 from hypothesis import settings
@@ -253,6 +254,19 @@ class MergeTest(testtools.TestCase):
         self.assertEqual(
             '/c/blueprint.yaml:1: Wrong. It comes from /p/blueprint.yaml:1.',
             str(made.told(theirs)))
+
+    def test_much_that_is_not_there(self):
+        there = {f'name{number}': number for number in range(4000)}
+        lacks = {f'mane{number}': None for number in range(4000)}
+        began = time.process_time()
+        _, wrong = merge(
+            {'parameters': there,
+             'elements': [{'name': name} for name in [*there][:2000]]},
+            {'parameters': lacks,
+             'elements': [{'name': name, 'remove': True}
+                          for name in [*lacks][:2000]]})
+        self.assertEqual(6000, len(wrong))
+        self.assertLess(time.process_time() - began, 60)
 
     def test_too_much(self):
         half = {f'k{number}': number for number in range(6000)}

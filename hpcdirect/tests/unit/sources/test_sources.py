@@ -23,6 +23,7 @@ from oslo_config import cfg
 import testtools
 
 from hpcdirect import exception
+from hpcdirect.blueprints import document
 from hpcdirect.conf import blueprints as blueprints_conf
 from hpcdirect.sources import base
 from hpcdirect.sources import catalogue
@@ -270,6 +271,26 @@ class CatalogueTest(SourceTest):
         self.assertEqual(['small'], [one.name for one in found.blueprints()])
         self.assertEqual(['x', 'y'],
                          [one.ref.name for one in found.problems()])
+
+    def test_a_broken_chain_is_read_no_more_often_than_it_is_long(self):
+        for number in range(7):
+            folders.write_blueprint(self.root / 'a', {
+                'name': f'n{number}', 'version': '1', 'label': 'N',
+                'description': 'N.',
+                'from': f'n{number - 1}@1' if number else 'small@1'})
+        found = catalogue.Catalogue([self.source()])
+        self.assertEqual(8, len(found.blueprints()))
+        folders.write_blueprint(self.root / 'a', {
+            **BLUEPRINT, 'login': 'nobody'})
+        with mock.patch.object(document, 'read', autospec=True,
+                               side_effect=document.read) as read:
+            self.noticed(found)
+        self.assertEqual([], found.blueprints())
+        self.assertEqual(8, len(found.problems()))
+        # Once to list it, and once for each of the eight at each look.
+        self.assertLessEqual(sum(
+            call.args[0].parent == self.folder
+            for call in read.call_args_list), 1 + 2 * 8)
 
     def test_one_look_a_second(self):
         source = self.source()
