@@ -96,7 +96,7 @@ class Counter(base.Listener):
     def starting(self, process: base.Process) -> None:
         """Nothing to record."""
 
-    def progress(self, progress: base.Progress) -> None:
+    def progress(self, progress: base.TaskEvent) -> None:
         """One more."""
         self.results += progress.result is not None
 

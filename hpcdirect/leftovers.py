@@ -14,10 +14,15 @@
 
 from __future__ import annotations
 
+import logging
+
 from hpcdirect.backends.base import Backend
 from hpcdirect.backends.base import Leftover
 from hpcdirect.db import clusters
 from hpcdirect.db.session import Database
+from hpcdirect.exception import BackendError
+
+LOG = logging.getLogger(__name__)
 
 
 def found(database: Database, backend: Backend
@@ -36,3 +41,16 @@ def found(database: Database, backend: Backend
         gone = clusters.gone(session, idents)
     return [(one, one.cluster_id in gone) for one in left
             if one.cluster_id not in alive]
+
+
+def found_or_why(database: Database, backend: Backend
+                 ) -> tuple[list[tuple[Leftover, bool]], str]:
+    """The same, and why a backend cannot tell; '' when it can."""
+    try:
+        return found(database, backend), ''
+    except BackendError as exc:
+        return [], str(exc)
+    except Exception:
+        LOG.exception('Backend %s failed to tell leftovers', backend.name)
+        return [], (f'{backend.name}: it failed in a way that only the '
+                    'service\'s log tells.')

@@ -30,9 +30,9 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from hpcdirect.blueprints import hiding
-from hpcdirect.db import clusters
 from hpcdirect.db import expiry
 from hpcdirect.db import models
+from hpcdirect.db import orders
 from hpcdirect.exception import HPCDirectError
 from hpcdirect.exception import NotForUs
 from hpcdirect.exception import Refused
@@ -70,7 +70,7 @@ class Resealer:
         :raises NotFound: it is no more.
         """
         counts: Counts = collections.Counter()
-        cluster = clusters.locked(session, cluster_id)
+        cluster = orders.locked(session, cluster_id)
         self._wishes(session, cluster, counts)
         self._expiry(cluster, counts)
         self._notes(session, cluster_id, counts)

@@ -295,12 +295,12 @@ def tries() -> Row:
 def ambiguous_names() -> Row:
     """Words of a list that are classes in more than one module.
 
-    ``client/resources.py`` is left out: what stands there is the same thing,
-    as the SDK sees it.
+    ``client/resources.py`` and ``api/controllers`` are left out: what stands
+    there is the same thing, as the SDK sees it and as it is served.
     """
     places = defaultdict(list)
     for name, module in _classes():
-        if module != 'client/resources.py':
+        if not module.startswith(('client/resources.py', 'api/controllers/')):
             places[name].append(module)
     found = [f'{word}: {", ".join(places[word])}' for word in AMBIGUOUS
              if len(set(places[word])) > 1]

@@ -123,7 +123,7 @@ class _Channel(channel.HTTPChannel):
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class ListenAddress:
     """Where a server listens, and how many requests it answers at once."""
 
     name: str
@@ -141,7 +141,7 @@ class Server(server.TcpWSGIServer):
 
     channel_class = _Channel
 
-    def __init__(self, app: WSGIApp, conf: cfg.ConfigOpts, place: Place
+    def __init__(self, app: WSGIApp, conf: cfg.ConfigOpts, place: ListenAddress
                  ) -> None:
         self._slowest = conf.api.request_seconds
         self._tidy_at = 0.0
@@ -240,15 +240,15 @@ def _logged(app: WSGIApp) -> WSGIApp:
     return logging_app
 
 
-def serve(app: WSGIApp, conf: cfg.ConfigOpts, place: Place | None = None
-          ) -> Server:
+def serve(app: WSGIApp, conf: cfg.ConfigOpts,
+          place: ListenAddress | None = None) -> Server:
     """Serve; ``shutdown()`` ends it.
 
     A port of 0 is any free one; ``address`` tells which.
 
     :param place: where, when not where ``[api]`` says.
     """
-    listening = Server(app, conf, place or Place(
+    listening = Server(app, conf, place or ListenAddress(
         'api', conf.api.host, conf.api.port, conf.api.threads))
     listening.start()
     return listening

@@ -26,7 +26,7 @@ LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class User:
+class FileUser:
     """One line of the file."""
 
     name: str
@@ -41,10 +41,10 @@ class Users:
     def __init__(self, path: str) -> None:
         self._path = path
         self._stamp = (-1, 0, 0)
-        self._users: dict[str, User] = {}
+        self._users: dict[str, FileUser] = {}
         self._nobody = b''
 
-    def get(self, name: str) -> User | None:
+    def get(self, name: str) -> FileUser | None:
         """The user of a name."""
         self._refresh()
         return self._users.get(name)
@@ -54,7 +54,7 @@ class Users:
         self._refresh()
         return sorted(self._users)
 
-    def check(self, user: User | None, password: bytes) -> bool:
+    def check(self, user: FileUser | None, password: bytes) -> bool:
         """Whether the password is the user's; as slow for no user."""
         hashed = user.hash if user else self._nobody
         try:
@@ -82,7 +82,7 @@ class Users:
             os.urandom(8).hex().encode(), bcrypt.gensalt(_rounds(users)))
 
 
-def _parse(text: str) -> Iterator[User]:
+def _parse(text: str) -> Iterator[FileUser]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith('#'):
             continue
@@ -91,11 +91,11 @@ def _parse(text: str) -> Iterator[User]:
             LOG.error('Line %d of the users file is not "user:hash:project:'
                       'role,role" and is left out', number)
             continue
-        yield User(parts[0], parts[1].encode(), parts[2],
-                   tuple(role for role in parts[3].split(',') if role))
+        yield FileUser(parts[0], parts[1].encode(), parts[2],
+                       tuple(role for role in parts[3].split(',') if role))
 
 
-def _rounds(users: list[User]) -> int:
+def _rounds(users: list[FileUser]) -> int:
     """What the users' hashes cost, so that nobody's costs as much."""
     costs = [user.hash.split(b'$')[2] for user in users
              if user.hash.count(b'$') == 3]

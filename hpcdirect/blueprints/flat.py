@@ -41,7 +41,7 @@ from hpcdirect.exception import Invalid
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class TemplateSlot:
     """A slot to be written into a template.
 
     :param group: the template's resource that stands for its node group.
@@ -56,7 +56,8 @@ class Place:
         return self.slot.rpartition('-')[2]
 
 
-def expand(template: Hot, files: Mapping[str, str], places: Iterable[Place],
+def expand(template: Hot, files: Mapping[str, str],
+           places: Iterable[TemplateSlot],
            parameters: Mapping[str, Any], groups: Iterable[str] = ()) -> Hot:
     """The flat template.
 
@@ -95,7 +96,7 @@ class _Expansion:
     """One template on its way."""
 
     def __init__(self, template: Hot, files: Mapping[str, str],
-                 places: list[Place], parameters: Mapping[str, Any],
+                 places: list[TemplateSlot], parameters: Mapping[str, Any],
                  groups: Iterable[str]) -> None:
         self._template = template
         self._files = files
@@ -152,7 +153,7 @@ class _Expansion:
                 found[name] = resource
         return found
 
-    def _of_slot(self, place: Place, resource: Hot) -> dict[str, Any]:
+    def _of_slot(self, place: TemplateSlot, resource: Hot) -> dict[str, Any]:
         """The resources of one slot."""
         single = self._single(place, resource)
         if single['type'] == SERVER:
@@ -175,7 +176,7 @@ class _Expansion:
             made[nested.names[key]] = self._literal(self._filed(body))
         return made
 
-    def _single(self, place: Place, resource: Hot) -> Hot:
+    def _single(self, place: TemplateSlot, resource: Hot) -> Hot:
         """A slot's resource as the author wrote it, with its number."""
         if resource['type'] == SERVER:
             return resource
@@ -191,14 +192,14 @@ class _Expansion:
 
     # -- nested templates -------------------------------------------------
 
-    def _nested_of(self, place: Place) -> _Nested | None:
+    def _nested_of(self, place: TemplateSlot) -> _Nested | None:
         """A slot's nested template, None when it cannot be had."""
         if place.slot not in self._nested:
             self._nested[place.slot] = None  # for one that needs itself
             self._nested[place.slot] = self._nested_new(place)
         return self._nested[place.slot]
 
-    def _nested_new(self, place: Place) -> _Nested | None:
+    def _nested_new(self, place: TemplateSlot) -> _Nested | None:
         single = self._single(place,
                               self._template['resources'][place.group])
         name = single['type']
@@ -228,7 +229,7 @@ class _Expansion:
         return _Nested(source, servers[0], names, self._given(
             place, source, single.get('properties') or {}))
 
-    def _given(self, place: Place, source: Document, said: Hot) -> Hot:
+    def _given(self, place: TemplateSlot, source: Document, said: Hot) -> Hot:
         """What the parameters of a nested template are."""
         known = source.data.get('parameters', {})
         for key in said.keys() - known.keys():
@@ -294,7 +295,7 @@ class _Expansion:
             wanted = int(more[0])
             return self._member(group, slots[wanted], [
                 *more[1:], *rest[1:]]) if wanted < len(slots) else None
-        numbers = [Place(slot, group).number for slot in slots]
+        numbers = [TemplateSlot(slot, group).number for slot in slots]
         special: dict[str, Any] = {
             'refs': every, 'refs_map': dict(zip(numbers, every, strict=True)),
             'removed_rsrc_list': []}
@@ -313,7 +314,7 @@ class _Expansion:
         if said.get('type') != GROUP or said['properties'][
                 'resource_def']['type'] == SERVER:
             return {'get_attr': [slot, *path]}
-        nested = self._nested_of(Place(slot, group))
+        nested = self._nested_of(TemplateSlot(slot, group))
         if nested is None:
             if not self._findings:
                 self._wrong(f'"{group}" needs its own outputs.', group)

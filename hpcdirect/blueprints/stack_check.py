@@ -93,12 +93,12 @@ def resource_of(groups: Mapping[str, Any], group: str) -> str:
 
 
 def _places(one: Blueprint, groups: Mapping[str, Any]
-            ) -> Iterator[flat.Place]:
+            ) -> Iterator[flat.TemplateSlot]:
     """A slot of each group, two where there may be two."""
     for group in one.node_groups:
         for number in range(min(group.max_count, 2)):
-            yield flat.Place(f'{group.name}-{number}',
-                             resource_of(groups, group.name))
+            yield flat.TemplateSlot(f'{group.name}-{number}',
+                                    resource_of(groups, group.name))
 
 
 def _file(one: Blueprint, name: str) -> str:

@@ -33,7 +33,7 @@ _REFUSED = (sdk_exceptions.ForbiddenException, ksa_exceptions.Forbidden,
 
 
 @dataclasses.dataclass(frozen=True)
-class Project:
+class KeystoneProject:
     """A project of Keystone's; *name* and *domain_id* may be unknown."""
 
     id: str
@@ -49,24 +49,24 @@ class NoRole(Exception):
     """The cloud has no such role."""
 
 
-def own(connection: Any) -> Project | None:
+def own(connection: Any) -> KeystoneProject | None:
     """The project of the caller's token; None when it has none."""
     if not _of_keystone(connection):
         return None
     access = connection.session.auth.get_access(connection.session)
     if not access.project_id:
         return None
-    return Project(access.project_id, access.project_name or '',
-                   access.project_domain_id or '')
+    return KeystoneProject(access.project_id, access.project_name or '',
+                           access.project_domain_id or '')
 
 
-def find(connection: Any, text: str) -> Project:
+def find(connection: Any, text: str) -> KeystoneProject:
     """The project of an id or a name; taken for an id when nothing is known.
 
     Looks among the caller's own first, which anybody may list.
     """
     if not _of_keystone(connection):
-        return Project(text)
+        return KeystoneProject(text)
     mine = own(connection)
     if mine and text in (mine.id, mine.name):
         return mine
@@ -80,9 +80,9 @@ def find(connection: Any, text: str) -> Project:
         several = found.get('projects') or [found.get('project') or {}]
         for one in several:
             if text in (one.get('id'), one.get('name')):
-                return Project(one['id'], one.get('name', ''),
-                               one.get('domain_id') or '')
-    return Project(text)
+                return KeystoneProject(one['id'], one.get('name', ''),
+                                       one.get('domain_id') or '')
+    return KeystoneProject(text)
 
 
 def _of_keystone(connection: Any) -> bool:
@@ -90,7 +90,8 @@ def _of_keystone(connection: Any) -> bool:
     return hasattr(connection.session.auth, 'get_access')
 
 
-def give(connection: Any, project: Project, user_id: str, role: str) -> None:
+def give(connection: Any, project: KeystoneProject, user_id: str, role: str
+         ) -> None:
     """Give a user a role in a project; again is no error.
 
     :raises Refused: the caller may not.
@@ -99,7 +100,8 @@ def give(connection: Any, project: Project, user_id: str, role: str) -> None:
     _change(connection, 'PUT', project, user_id, role)
 
 
-def take(connection: Any, project: Project, user_id: str, role: str) -> None:
+def take(connection: Any, project: KeystoneProject, user_id: str, role: str
+         ) -> None:
     """Take it away; what is not there is no error.
 
     :raises Refused: the caller may not.
@@ -108,8 +110,8 @@ def take(connection: Any, project: Project, user_id: str, role: str) -> None:
     _change(connection, 'DELETE', project, user_id, role)
 
 
-def _change(connection: Any, method: str, project: Project, user_id: str,
-            role: str) -> None:
+def _change(connection: Any, method: str, project: KeystoneProject,
+            user_id: str, role: str) -> None:
     refusal: Exception | None = None
     for auth in _rights(connection, project):
         try:
@@ -127,7 +129,7 @@ def _change(connection: Any, method: str, project: Project, user_id: str,
     raise Refused(str(refusal)) from refusal
 
 
-def _rights(connection: Any, project: Project) -> Iterator[Any]:
+def _rights(connection: Any, project: KeystoneProject) -> Iterator[Any]:
     """As what to ask: the caller's token, then one for the domain.
 
     A manager of a domain may give roles in it, but only with a token for the

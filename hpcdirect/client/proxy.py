@@ -376,7 +376,7 @@ class Proxy(proxy.Proxy):
         """
         ident = (cluster.deployment or {}).get('id')
         if ident:
-            for _ in watch.Deployment(self, ident, timeout=timeout).follow():
+            for _ in watch.Follower(self, ident, timeout=timeout).follow():
                 pass
         return self.get_cluster(cluster.id)
 

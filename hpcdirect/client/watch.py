@@ -135,7 +135,7 @@ class Glimpse:
         return self.deployment['status'] in OVER
 
 
-class Deployment:
+class Follower:
     """A deployment on its way.
 
     :param timeout: seconds; 0 for none.

@@ -24,8 +24,8 @@ from typing import Any
 from oslo_config import cfg
 
 from hpcdirect import signing
-from hpcdirect.db import clusters
 from hpcdirect.db import deployments
+from hpcdirect.db import orders
 from hpcdirect.db.session import Database
 from hpcdirect.exception import NotFound
 from hpcdirect.keys import KeyRing
@@ -61,8 +61,8 @@ def run(conf: cfg.ConfigOpts) -> int:
             command.cluster)
         if last is None:
             raise NotFound(resource='Cluster', ident=command.cluster)
-        made = clusters.catch_up(session, command.cluster, command.past, (
-            clusters.Order(last.asker, signing.Pen(keys), Operation.RETRY)))
+        made = orders.catch_up(session, command.cluster, command.past, (
+            orders.Order(last.asker, signing.Pen(keys), Operation.RETRY)))
         done = (f'Cluster {command.cluster} is at generation '
                 f'{made.generation}, in the name of user {made.user_id}; a '
                 'conductor carries it out.')

@@ -161,7 +161,7 @@ class Assembly:
         said = self.conf.monitoring
         return server.serve(
             Application(self.conf, self.keys, numbers), self.conf,
-            server.Place('metrics', said.host, said.port, said.threads)
+            server.ListenAddress('metrics', said.host, said.port, said.threads)
         ) if said.port else None
 
     def appear(self, binary: str, place: int = 0, several: bool = False

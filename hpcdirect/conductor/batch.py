@@ -96,7 +96,7 @@ class Line:
 
 
 @dataclasses.dataclass(frozen=True)
-class Order:
+class BatchOrder:
     """A whole batch: the lines in order and what they share.
 
     :param rows: the layers as they were written down before.
@@ -124,7 +124,7 @@ class BatchWork(base.Listener):
     """
 
     def __init__(self, ledger: Ledger, runner: base.ElementRunner,
-                 order: Order) -> None:
+                 order: BatchOrder) -> None:
         self._ledger = ledger
         self._runner = runner
         self._order = order
@@ -189,7 +189,7 @@ class BatchWork(base.Listener):
         self._journal.flush()
         self._ledger.run_begun(self._order.deployment_id, run_id)
 
-    def progress(self, progress: base.Progress) -> None:
+    def progress(self, progress: base.TaskEvent) -> None:
         """Something happened in a run."""
         failpoint('in-batch')
         self._journal.add(progress)
@@ -344,7 +344,7 @@ class BatchWork(base.Listener):
 class _Journal:
     """Collects events and log text, and writes them in batches."""
 
-    def __init__(self, ledger: Ledger, order: Order,
+    def __init__(self, ledger: Ledger, order: BatchOrder,
                  lines: Mapping[str, Line]) -> None:
         self._ledger = ledger
         self._order = order
@@ -356,7 +356,7 @@ class _Journal:
         self._last = 0.0
         self._size = 0
 
-    def add(self, progress: base.Progress) -> None:
+    def add(self, progress: base.TaskEvent) -> None:
         """Keep one thing for the next write."""
         with self._lock:
             if progress.output:
@@ -388,7 +388,7 @@ class _Journal:
                 run: summary for run, summary in self._summaries.items()
                 if run in touched})
 
-    def _event(self, progress: base.Progress) -> dict[str, Any]:
+    def _event(self, progress: base.TaskEvent) -> dict[str, Any]:
         line = self._lines[progress.run_id]
         bad = progress.result in _BAD
         return {

@@ -24,7 +24,7 @@ from typing import Any
 from hpcdirect.conductor.situation import Situation
 from hpcdirect.db import models
 from hpcdirect.planning.plan import Plan
-from hpcdirect.planning.plan import Step
+from hpcdirect.planning.plan import PlanStep
 from hpcdirect.runners.base import Verb
 from hpcdirect.states import FailureCode
 from hpcdirect.states import LayerState
@@ -103,7 +103,7 @@ def disagreements(situation: Situation, plan: Plan,
     return found
 
 
-def _disagreement(step: Step | None, node: str, fault: str
+def _disagreement(step: PlanStep | None, node: str, fault: str
                   ) -> dict[str, Any]:
     said = _SAID[step.kind] if step else fault
     why = fault or (step.reason if step and step.element else '')

@@ -35,9 +35,9 @@ from hpcdirect.conductor import check
 from hpcdirect.conductor import facts
 from hpcdirect.conductor import failures
 from hpcdirect.conductor import retreat
+from hpcdirect.conductor.batch import BatchOrder
 from hpcdirect.conductor.batch import BatchWork
 from hpcdirect.conductor.batch import Line
-from hpcdirect.conductor.batch import Order
 from hpcdirect.conductor.draft import Draft
 from hpcdirect.conductor.holds import Held
 from hpcdirect.conductor.machines import Limits
@@ -58,7 +58,7 @@ from hpcdirect.exception import Unread
 from hpcdirect.planning.batches import next_batch
 from hpcdirect.planning.composition import ElementOf
 from hpcdirect.planning.plan import Plan
-from hpcdirect.planning.plan import Step
+from hpcdirect.planning.plan import PlanStep
 from hpcdirect.planning.plan import plan
 from hpcdirect.runners import base as runners
 from hpcdirect.signing import Notes
@@ -382,7 +382,8 @@ class Deployer:
                 break
         (name, lines), = by_runner.items()
         touched = {node for line in lines for node in line.portion.nodes}
-        self._works.start(BatchWork(self._ledger, self._runner_of(name), Order(
+        self._works.start(BatchWork(self._ledger, self._runner_of(
+            name), BatchOrder(
             ident, situation.recorded.cluster.project_id, tuple(lines),
             facts.hosts(situation.recorded.nodes, touched,
                         situation.blueprint, self._vault),
@@ -428,6 +429,6 @@ def _ident(recorded: Snapshot) -> str:
     return recorded.deployment.id
 
 
-def _shown(step: Step) -> dict[str, Any]:
+def _shown(step: PlanStep) -> dict[str, Any]:
     return {'kind': step.kind.value, 'element': step.element,
             'nodes': list(step.nodes), 'reason': step.reason}

@@ -21,9 +21,9 @@ import sqlalchemy as sa
 
 from hpcdirect import signing
 from hpcdirect.conductor import permission
-from hpcdirect.db import clusters
 from hpcdirect.db import deployments
 from hpcdirect.db import models
+from hpcdirect.db import orders
 from hpcdirect.db.ledger import Snapshot
 from hpcdirect.db.session import Database
 from hpcdirect.exception import Conflict
@@ -102,7 +102,7 @@ class Expiry:
             name: dataclasses.replace(users[name], state=OFF)
             for name in names}})
         with self.database.write() as session:
-            clusters.change(session, cluster, clusters.Order(
+            orders.change(session, cluster, orders.Order(
                 last.asker, signing.Pen(self.keys, CONDUCTOR),
                 Operation.UPDATE, self.pins.pinned(desired)))
             session.add(_event(cluster, 'The time of these users is over: '
@@ -116,7 +116,7 @@ class Expiry:
         event = _event(cluster, 'The time of these users is over, but they '
                        f'stay on: {_listed(names)}. {why}')
         with self.database.write() as session:
-            clusters.locked(session, cluster.id)
+            orders.locked(session, cluster.id)
             if not session.scalars(sa.select(models.Event.id).where(
                     models.Event.cluster_id == cluster.id,
                     models.Event.message == event.message).limit(1)).first():

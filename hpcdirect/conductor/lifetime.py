@@ -25,8 +25,8 @@ import logging
 from hpcdirect import signing
 from hpcdirect.context import Asker
 from hpcdirect.db import expiry
-from hpcdirect.db.clusters import Order
 from hpcdirect.db.expiry import Seen
+from hpcdirect.db.orders import Order
 from hpcdirect.db.session import Database
 from hpcdirect.exception import NotFound
 from hpcdirect.keys import CONDUCTOR

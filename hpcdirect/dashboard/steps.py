@@ -55,7 +55,7 @@ def pace(latest: Mapping[str, Any] | None, progress: Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
+class StepChip:
     """A chip.
 
     :ivar key: id of the step; '' in a plan.
@@ -88,10 +88,10 @@ class Row:
     """A layer, or the machines themselves."""
 
     title: str
-    steps: tuple[Step, ...]
+    steps: tuple[StepChip, ...]
 
 
-def step(one: Mapping[str, Any]) -> Step:
+def step(one: Mapping[str, Any]) -> StepChip:
     """A chip.
 
     :param one: a step of a plan, or of a deployment's progress.
@@ -99,7 +99,7 @@ def step(one: Mapping[str, Any]) -> Step:
     planned = isinstance(one['nodes'], list)
     begun, over = map(hpc.moment, (one.get('started_at'),
                                    one.get('finished_at')))
-    return Step(
+    return StepChip(
         '' if planned else one['id'],
         str(_VERBS.get(one['kind'], one['kind'])),
         one.get('status', ''),
@@ -116,7 +116,7 @@ def rows(steps: Iterable[Mapping[str, Any]]) -> list[Row]:
     Machines that are made and machines that are given back are two rows: they
     are the first and the last.
     """
-    found: dict[str, list[Step]] = {}
+    found: dict[str, list[StepChip]] = {}
     for one in steps:
         title = one['element'] or (
             _('machines') if one['kind'] == 'provision'

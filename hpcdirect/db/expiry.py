@@ -30,8 +30,8 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from hpcdirect.context import Asker
-from hpcdirect.db import clusters
 from hpcdirect.db import columns
+from hpcdirect.db import orders
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Event
 
@@ -41,7 +41,7 @@ _SETTLED = -1
 _MOST = 1000
 
 
-def signed(sign: clusters.Sign, cluster: Cluster, moment: datetime.datetime,
+def signed(sign: orders.Sign, cluster: Cluster, moment: datetime.datetime,
            asker: Asker) -> dict[str, Any]:
     """Who wants a cluster to go at a moment."""
     by = {**asker.to_json(), 'user_name': columns.storable(asker.user_name)}
@@ -102,7 +102,7 @@ def tell(session: orm.Session, seen: Seen, seconds: float, message: str
 
     :param seconds: how long before the end it is told; each once.
     """
-    cluster = clusters.locked(session, seen.id)
+    cluster = orders.locked(session, seen.id)
     if cluster.expires_at != seen.expires_at or (
             cluster.expiry_told is not None
             and cluster.expiry_told <= seconds):
@@ -116,13 +116,13 @@ def tell(session: orm.Session, seen: Seen, seconds: float, message: str
     return True
 
 
-def end(session: orm.Session, seen: Seen, order: clusters.Order) -> bool:
+def end(session: orm.Session, seen: Seen, order: orders.Order) -> bool:
     """Want a cluster gone, unless it is to stay after all."""
-    cluster = clusters.locked(session, seen.id)
+    cluster = orders.locked(session, seen.id)
     if cluster.expires_at != seen.expires_at or cluster.protected:
         return False
     if cluster.desired.deleted:
         cluster.expiry_told = _SETTLED
         return False
-    clusters.delete(session, seen.id, order)
+    orders.delete(session, seen.id, order)
     return True

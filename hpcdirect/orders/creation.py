@@ -28,8 +28,8 @@ from hpcdirect.backends.base import Assessment
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.context import Asker
 from hpcdirect.context import RequestContext
-from hpcdirect.db import clusters
 from hpcdirect.db import idempotency
+from hpcdirect.db import orders
 from hpcdirect.db.models import LABELS
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import new_id
@@ -99,7 +99,7 @@ def create(parts: Parts, context: RequestContext,
 
     def write(session: orm.Session) -> str:
         idempotency.take(session, key, cluster.id)
-        clusters.create(session, cluster, order, body.get('tags', ()))
+        orders.create(session, cluster, order, body.get('tags', ()))
         return cluster.id
 
     return idempotency.once(parts.database, key, write)

@@ -22,7 +22,7 @@ from oslo_config import cfg
 from hpcdirect import signing
 from hpcdirect.backends.base import Backend
 from hpcdirect.context import Asker
-from hpcdirect.db import clusters
+from hpcdirect.db import orders
 from hpcdirect.db.session import Database
 from hpcdirect.keys import KeyRing
 from hpcdirect.planning.pins import Pins
@@ -49,7 +49,7 @@ class Parts:
         return Pins(self.catalogue.blueprint, self.catalogue.element)
 
     def order(self, asker: Asker, operation: Operation, desired: State
-              ) -> clusters.Order:
+              ) -> orders.Order:
         """An order in somebody's name, of the catalogue as it is now."""
-        return clusters.Order(asker, signing.Pen(self.keys), operation,
+        return orders.Order(asker, signing.Pen(self.keys), operation,
                               self.pins.pinned(desired))

@@ -23,7 +23,7 @@ from sqlalchemy import orm
 
 from hpcdirect.context import Asker
 from hpcdirect.context import RequestContext
-from hpcdirect.db import clusters
+from hpcdirect.db import orders
 from hpcdirect.db.models import LABELS
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Deployment
@@ -66,11 +66,11 @@ def want(parts: Parts, context: RequestContext, found: Cluster,
         wanted)
 
     def write(session: orm.Session) -> None:
-        unless(session, clusters.locked(session, found.id))
+        unless(session, orders.locked(session, found.id))
         if labels:
-            clusters.label(session, found.id, labels)
+            orders.label(session, found.id, labels)
         if order is not None:
-            clusters.change(session, found, order)
+            orders.change(session, found, order)
 
     if labels or order is not None:
         parts.database.change(write)
@@ -90,7 +90,7 @@ def again(parts: Parts, asker: Asker, found: Cluster, operation: Operation
           ) -> Deployment:
     """Try once more, check, repair or cancel: nothing else is wanted."""
     order = parts.order(asker, operation, found.desired)
-    ask = clusters.cancel if operation == Operation.CANCEL else clusters.retry
+    ask = orders.cancel if operation == Operation.CANCEL else orders.retry
     return parts.database.change(lambda session: ask(session, found, order))
 
 
@@ -101,7 +101,7 @@ def delete(parts: Parts, asker: Asker, found: Cluster, unless: Unless
         found.desired, deleted=True))
 
     def write(session: orm.Session) -> None:
-        unless(session, clusters.locked(session, found.id))
-        clusters.delete(session, found.id, order)
+        unless(session, orders.locked(session, found.id))
+        orders.delete(session, found.id, order)
 
     parts.database.change(write)

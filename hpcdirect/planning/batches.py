@@ -28,7 +28,7 @@ import dataclasses
 
 from hpcdirect.planning.plan import Observed
 from hpcdirect.planning.plan import Plan
-from hpcdirect.planning.plan import Step
+from hpcdirect.planning.plan import PlanStep
 from hpcdirect.planning.plan import assistants
 from hpcdirect.planning.wanted import LayerKey
 from hpcdirect.planning.wanted import Wanted
@@ -48,7 +48,7 @@ class Portion:
     :param layers: the layers it works on.
     """
 
-    step: Step
+    step: PlanStep
     nodes: tuple[str, ...]
     layers: tuple[LayerKey, ...]
 
@@ -106,7 +106,7 @@ def next_batch(plan: Plan, wanted: Wanted, observed: Observed,
     return tuple(batch)
 
 
-def _wave(step: Step, closing: tuple[LayerKey, ...], wanted: Wanted,
+def _wave(step: PlanStep, closing: tuple[LayerKey, ...], wanted: Wanted,
           observed: Observed, free: set[str], busy: Collection[str]
           ) -> Portion | None:
     """The nodes whose turn it is to be drained and changed."""
@@ -131,8 +131,9 @@ def _wave(step: Step, closing: tuple[LayerKey, ...], wanted: Wanted,
         tuple(keys))
 
 
-def _portion(step: Step, wanted: Wanted, observed: Observed, free: set[str],
-             everybody: bool, reverted: set[LayerKey]) -> Portion | None:
+def _portion(step: PlanStep, wanted: Wanted, observed: Observed,
+             free: set[str], everybody: bool, reverted: set[LayerKey]
+             ) -> Portion | None:
     if step.kind in _DRAINING:
         everyone = tuple(dict.fromkeys(
             key[0] for key in (*step.layers, *assistants(

@@ -96,7 +96,7 @@ class Observed:
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
+class PlanStep:
     """One line of a plan.
 
     :param layers: what it works on; empty for provision and release.
@@ -118,15 +118,15 @@ class Step:
         return f'{self.kind} {self.element}'.strip()
 
 
-Plan = tuple[Step, ...]
+Plan = tuple[PlanStep, ...]
 
 
 def plan(wanted: Wanted, observed: Observed) -> Plan:
     """The steps from *observed* to *wanted*; none when they agree."""
     if wanted.deleted:
         names = tuple(sorted(observed.nodes))
-        return (Step(StepKind.RELEASE, '', names,
-                     reason='the cluster is deleted'),
+        return (PlanStep(StepKind.RELEASE, '', names,
+                         reason='the cluster is deleted'),
                 ) if observed.exists else ()
     going = {name for name, node in observed.nodes.items()
              if name not in wanted.members
@@ -145,8 +145,8 @@ def plan(wanted: Wanted, observed: Observed) -> Plan:
              *reverts, *applies, *verifies]
     leaving = tuple(sorted(going - set(wanted.members)))
     if leaving:
-        steps.append(Step(StepKind.RELEASE, '', leaving,
-                          reason='no longer wanted'))
+        steps.append(PlanStep(StepKind.RELEASE, '', leaving,
+                              reason='no longer wanted'))
     return tuple(steps)
 
 
@@ -157,7 +157,7 @@ def _alive(layer: SeenLayer, node: SeenNode | None) -> bool:
 
 
 def _drains(wanted: Wanted, observed: Observed, going: set[str],
-            turns: set[LayerKey]) -> Iterable[Step]:
+            turns: set[LayerKey]) -> Iterable[PlanStep]:
     for element in reversed(wanted.elements):
         if not element.element.can('drain'):
             continue
@@ -215,7 +215,7 @@ def _rolls(layer: SeenLayer, wanted: Wanted) -> bool:
 
 
 def _resumes(wanted: Wanted, observed: Observed, going: set[str],
-             unfinished: set[str]) -> Iterable[Step]:
+             unfinished: set[str]) -> Iterable[PlanStep]:
     for element in wanted.elements:
         if not element.element.can('drain'):
             continue
@@ -246,24 +246,24 @@ def assistants(wanted: Wanted, observed: Observed, name: str
 
 
 def _with_assistants(kind: StepKind, wanted: Wanted, observed: Observed,
-                     keys: list[LayerKey], reason: str) -> Step:
+                     keys: list[LayerKey], reason: str) -> PlanStep:
     """A drain or resume: its nodes and those that take part in it."""
     nodes = [key[0] for key in keys]
     nodes += [key[0] for key in assistants(wanted, observed, keys[0][1])]
-    return Step(kind, keys[0][1], tuple(dict.fromkeys(nodes)), tuple(keys),
-                reason)
+    return PlanStep(kind, keys[0][1], tuple(dict.fromkeys(nodes)), tuple(keys),
+                    reason)
 
 
 def _provision(wanted: Wanted, observed: Observed, going: set[str]
-               ) -> Iterable[Step]:
+               ) -> Iterable[PlanStep]:
     missing = [name for name in wanted.members if name in going
                or name not in observed.nodes
                or observed.nodes[name].status in (
                    NodeStatus.BUILDING, NodeStatus.FAILED,
                    NodeStatus.LEAVING)]
     if missing:
-        yield Step(StepKind.PROVISION, '', tuple(missing),
-                   reason='machines are wanted that are not up')
+        yield PlanStep(StepKind.PROVISION, '', tuple(missing),
+                       reason='machines are wanted that are not up')
 
 
 def _reverted(wanted: Wanted, observed: Observed, going: set[str]
@@ -317,7 +317,7 @@ def _from_above(layers: Iterable[SeenLayer]) -> list[str]:
     return order
 
 
-def _reverts(observed: Observed, off: set[LayerKey]) -> Iterable[Step]:
+def _reverts(observed: Observed, off: set[LayerKey]) -> Iterable[PlanStep]:
     layers = sorted((observed.layers[key] for key in off),
                     key=lambda layer: (-layer.position, layer.key))
     for name in _from_above(layers):
@@ -325,13 +325,13 @@ def _reverts(observed: Observed, off: set[LayerKey]) -> Iterable[Step]:
         nodes = tuple(dict.fromkeys(key[0] for key in keys))
         down = [node for node in nodes
                 if not _works(observed.nodes[node])]
-        yield Step(StepKind.REVERT, name, nodes, tuple(keys),
-                   'no longer wanted, or what it stands on is not',
-                   _waits_for(down))
+        yield PlanStep(StepKind.REVERT, name, nodes, tuple(keys),
+                       'no longer wanted, or what it stands on is not',
+                       _waits_for(down))
 
 
 def _applies(wanted: Wanted, observed: Observed, going: set[str],
-             off: set[LayerKey]) -> Iterable[Step]:
+             off: set[LayerKey]) -> Iterable[PlanStep]:
     up = {name for name, node in observed.nodes.items()
           if name not in going and _works(node)}
     of_element: dict[str, list[WantedLayer]] = {}
@@ -358,22 +358,23 @@ def _applies(wanted: Wanted, observed: Observed, going: set[str],
                 blocked = _waits_for(sorted(set(wanted.members) - up))
             if not all(wanted.layers[key].digest for key in reasons):
                 blocked = blocked or 'waits for addresses of other nodes'
-            yield Step(StepKind.APPLY, element.name, nodes, tuple(reasons),
-                       '; '.join(dict.fromkeys(reasons.values())), blocked)
+            yield PlanStep(StepKind.APPLY, element.name, nodes, tuple(reasons),
+                           '; '.join(dict.fromkeys(reasons.values())), blocked)
 
 
-def _verifies(wanted: Wanted, observed: Observed, applies: list[Step]
-              ) -> Iterable[Step]:
+def _verifies(wanted: Wanted, observed: Observed, applies: list[PlanStep]
+              ) -> Iterable[PlanStep]:
     fresh = {key for step in applies for key in step.layers}
     for element in wanted.elements:
         keys = [key for key in wanted.layers if key[1] == element.name
                 and (key in fresh or (key in observed.layers
                                       and not observed.layers[key].verified))]
         if keys and element.element.can('verify'):
-            yield Step(StepKind.VERIFY, element.name,
-                       tuple(dict.fromkeys(key[0] for key in keys)),
-                       tuple(keys), 'proof that what was applied works',
-                       'waits for what is to be applied' if applies else '')
+            yield PlanStep(StepKind.VERIFY, element.name,
+                           tuple(dict.fromkeys(key[0] for key in keys)),
+                           tuple(keys), 'proof that what was applied works',
+                           'waits for what is to be applied' if applies
+                           else '')
 
 
 def _waits_for(nodes: list[str]) -> str:

@@ -142,7 +142,7 @@ class Result(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True)
-class Progress:
+class TaskEvent:
     """One thing that happened, told while it happens.
 
     :param task: the runner's task, as its author named it ('' for a line of
@@ -235,7 +235,7 @@ class Listener(abc.ABC):
         """Record the process. It does nothing before this returns."""
 
     @abc.abstractmethod
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: TaskEvent) -> None:
         """Something happened."""
 
     @abc.abstractmethod

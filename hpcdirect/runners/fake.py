@@ -86,11 +86,11 @@ class FakeRunner(base.ElementRunner):
 
 
 def _progress(task: base.Task, node: str, told: str,
-              cause: base.Cause | None, said: str = '') -> base.Progress:
+              cause: base.Cause | None, said: str = '') -> base.TaskEvent:
     result = base.Result.FAILED if cause else base.Result.CHANGED
     said = cause.message if cause else said
-    return base.Progress(task.run_id, node, told, result, 0.0, said,
-                         f'{result}: [{node}] {said}'.rstrip() + '\n')
+    return base.TaskEvent(task.run_id, node, told, result, 0.0, said,
+                          f'{result}: [{node}] {said}'.rstrip() + '\n')
 
 
 def _told(task: base.Task, listener: base.Listener, lost: set[str],

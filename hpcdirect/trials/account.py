@@ -37,7 +37,7 @@ class Played:
     whole: bool = True
 
 
-class Account(base.Listener):
+class Recorder(base.Listener):
     """Keeps what a runner tells."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Account(base.Listener):
     def begun(self, run_id: str) -> None:
         """Nothing follows from that."""
 
-    def progress(self, progress: base.Progress) -> None:
+    def progress(self, progress: base.TaskEvent) -> None:
         """What changed something is kept."""
         if progress.result is base.Result.CHANGED:
             self._changed.append((progress.run_id,

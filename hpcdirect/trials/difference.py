@@ -54,7 +54,7 @@ _HOW = {(False, True): 'stays', (True, False): 'is gone',
 
 
 @dataclasses.dataclass(frozen=True, order=True)
-class Change:
+class Trace:
     """One thing that is not as it was.
 
     :param kind: path, package, user, group, unit, mount, ...
@@ -74,19 +74,19 @@ class Change:
 
 
 @dataclasses.dataclass(frozen=True)
-class Difference:
+class Remains:
     """What a revert left.
 
     :param left: what counts.
     :param data: paths that were to stay: ``data:`` of the element.
     """
 
-    left: tuple[Change, ...]
+    left: tuple[Trace, ...]
     data: tuple[str, ...] = ()
 
 
 def between(before: Snapshot, after: Snapshot, data: Iterable[str] = (),
-            allowed: Iterable[str] = (*FIXED, *NOT_OF_IT)) -> Difference:
+            allowed: Iterable[str] = (*FIXED, *NOT_OF_IT)) -> Remains:
     """What is there after that was not before, and the other way round.
 
     :param data: paths that survive a revert.
@@ -96,8 +96,8 @@ def between(before: Snapshot, after: Snapshot, data: Iterable[str] = (),
     # A folder on the way to what may stay: what else is in it counts.
     way = {parent for path in after.get('path', {}) if passed(path)
            or kept(path) for parent in _parents(path)}
-    left: list[Change] = []
-    data_paths: list[Change] = []
+    left: list[Trace] = []
+    data_paths: list[Trace] = []
     for kind in sorted({*before, *after}):
         for change in _changes(kind, before.get(kind, {}),
                                after.get(kind, {})):
@@ -108,7 +108,7 @@ def between(before: Snapshot, after: Snapshot, data: Iterable[str] = (),
             elif not passed(change.name) and not (
                     change.how == 'stays' and change.name in way):
                 left.append(change)
-    return Difference(tuple(folded(left)), tuple(
+    return Remains(tuple(folded(left)), tuple(
         change.name for change in folded(data_paths)))
 
 
@@ -131,7 +131,7 @@ def _parents(path: str) -> Iterator[str]:
         yield path
 
 
-def folded(changes: Iterable[Change]) -> Iterator[Change]:
+def folded(changes: Iterable[Trace]) -> Iterator[Trace]:
     """The changes in order; a new folder stands for what is in it."""
     ordered = sorted(changes)
     tops = {(change.how, change.name) for change in ordered
@@ -150,7 +150,7 @@ def folded(changes: Iterable[Change]) -> Iterator[Change]:
             f'with {number} more below')) if number else change
 
 
-def _top(change: Change, tops: set[tuple[str, str]]) -> str:
+def _top(change: Trace, tops: set[tuple[str, str]]) -> str:
     """The highest folder that came or went along with a path."""
     top = change.name
     if change.kind != 'path' or change.how == 'differs':
@@ -161,7 +161,7 @@ def _top(change: Change, tops: set[tuple[str, str]]) -> str:
 
 
 def _changes(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]
-             ) -> Iterator[Change]:
+             ) -> Iterator[Trace]:
     for name in sorted({*before, *after}):
         was, now = before.get(name), after.get(name)
         if was == now or (was == ['entry'] and now is None):
@@ -171,7 +171,7 @@ def _changes(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]
         if how == 'differs':
             detail = (_of_path(was, now) if kind == 'path'
                       else f'{_short(was)}, now {_short(now)}')
-        yield Change(kind, name, how, detail)
+        yield Trace(kind, name, how, detail)
 
 
 def _of_path(was: Any, now: Any) -> str:

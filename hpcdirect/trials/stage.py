@@ -43,8 +43,8 @@ from hpcdirect.runners import base
 from hpcdirect.runners.ansible import AnsibleRunner
 from hpcdirect.runners.ansible import folder
 from hpcdirect.trials import snapshot
-from hpcdirect.trials.account import Account
 from hpcdirect.trials.account import Played
+from hpcdirect.trials.account import Recorder
 from hpcdirect.trials.bed import Bed
 from hpcdirect.trials.layout import Layout
 from hpcdirect.trials.snapshot import Snapshot
@@ -148,7 +148,7 @@ class Stage:
         flat = tuple(task for several in tasks for task in several
                      if task.nodes)
         touched = {node for task in flat for node in task.nodes}
-        told = Account()
+        told = Recorder()
         began = time.monotonic()
         self._runner.carry_out(base.Batch(
             models.new_id(), self._bed.cluster_id, 1,

@@ -33,7 +33,7 @@ from hpcdirect.trials.account import Played
 from hpcdirect.trials.bed import Bed
 from hpcdirect.trials.difference import FIXED
 from hpcdirect.trials.difference import NOT_OF_IT
-from hpcdirect.trials.difference import Difference
+from hpcdirect.trials.difference import Remains
 from hpcdirect.trials.difference import between
 from hpcdirect.trials.layout import Layout
 from hpcdirect.trials.layout import Wish
@@ -202,7 +202,7 @@ class _Trial:
 
 
 def by_role(layout: Layout, members: Mapping[str, str],
-            differences: Mapping[str, Difference]) -> dict[
+            differences: Mapping[str, Remains]) -> dict[
                 str, tuple[str, ...]]:
     """Role -> what stays on its nodes.
 

@@ -95,14 +95,14 @@ class Clusters(Resource):
             f'{pecan.request.application_url}/v1/clusters/{ident}')
         return wishes.show(self, ident)
 
-    def _wanted(self, query: dict[str, Any]) -> clusters.Wanted:
+    def _wanted(self, query: dict[str, Any]) -> clusters.Filters:
         """Which clusters are asked for."""
         def words(name: str) -> tuple[str, ...]:
             return tuple(filter(None, query.get(name, '').split(',')))
 
         user = query.get('user', '')
         before = query.get('expires_before')
-        return clusters.Wanted(
+        return clusters.Filters(
             tags=words('tags'), statuses=words('status'),
             part=query.get('q', ''),
             user=str(self.context.user_id) if user == 'me' else user,

@@ -15,19 +15,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-import logging
 from typing import Any
 
 from hpcdirect import leftovers
 from hpcdirect.api import validation
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import leftovers as schema
-from hpcdirect.exception import BackendError
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.policies import services as policies
-
-LOG = logging.getLogger(__name__)
 
 
 class Leftovers(Resource):
@@ -51,15 +47,6 @@ class Leftovers(Resource):
     def _told(self, only: str | None) -> Iterator[dict[str, Any]]:
         """What each backend's cloud has."""
         for name, backend in self.services.backends.items():
-            if only not in (None, name):
-                continue
-            left, reason = [], ''
-            try:
-                left = leftovers.found(self.services.database, backend)
-            except BackendError as exc:
-                reason = str(exc)
-            except Exception:
-                LOG.exception('Backend %s failed to tell leftovers', name)
-                reason = (f'{name}: it failed in a way that only the '
-                          'service\'s log tells.')
-            yield schema.view(name, left, reason)
+            if only in (None, name):
+                yield schema.view(name, *leftovers.found_or_why(
+                    self.services.database, backend))

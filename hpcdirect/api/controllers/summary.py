@@ -27,7 +27,7 @@ from hpcdirect.api.schemas import summary as schema
 from hpcdirect.db import clusters
 from hpcdirect.db import deployments
 from hpcdirect.db import nodes
-from hpcdirect.db.clusters import Wanted
+from hpcdirect.db.clusters import Filters
 from hpcdirect.db.models import now
 from hpcdirect.db.paging import Page
 from hpcdirect.policies import clusters as policies
@@ -51,17 +51,17 @@ class Summary(Resource):
         self.authorize(deployment_policies.DEPLOYMENTS)
         project = self.whose(query)
         may = self.allowed()
-        soon = Wanted(expiring=now() + _SOON)
+        soon = Filters(expiring=now() + _SOON)
         with self.services.database.read() as session:
             kinds = {
                 name: clusters.listing(session, project, Page(
                     limit=_FEW, sort=((order, descends),),
                     columns=schema.CLUSTER.columns), wanted).rows
                 for name, wanted, order, descends in (
-                    ('failing', Wanted(statuses=_FAILING), 'updated_at',
+                    ('failing', Filters(statuses=_FAILING), 'updated_at',
                      True),
                     ('expiring', soon, 'expires_at', False),
-                    ('busy', Wanted(statuses=_BUSY), 'updated_at', True))}
+                    ('busy', Filters(statuses=_BUSY), 'updated_at', True))}
             around = surroundings.of(
                 session, self.services.catalogue, may, list({
                     row.id: row for rows in kinds.values() for row in rows

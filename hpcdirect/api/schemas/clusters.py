@@ -27,8 +27,8 @@ from hpcdirect.api.schemas.common import when
 from hpcdirect.blueprints import hiding
 from hpcdirect.blueprints import outputs
 from hpcdirect.blueprints.model import Output
-from hpcdirect.db.clusters import STANDING
 from hpcdirect.db.surroundings import Found
+from hpcdirect.planning.refusals import STANDING
 from hpcdirect.states import ClusterStatus
 
 _NAME = common.text('The name, unique among the project\'s clusters.',

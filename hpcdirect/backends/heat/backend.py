@@ -219,7 +219,7 @@ class HeatBackend(base.Backend):
         stacks.update(stack, wanted.template, wanted.parameters)
 
     @staticmethod
-    def _guard(stacks: Stacks, stack: Stack, wanted: template.Wanted,
+    def _guard(stacks: Stacks, stack: Stack, wanted: template.StackInput,
                running: list[str]) -> None:
         """Refuse an update by which a machine that runs would go."""
         hurt = stacks.replaced(stack, wanted.template,
@@ -387,7 +387,7 @@ def _answered(make: Callable[[], _T]) -> _T:
 
 
 def _built(request: base.InfraRequest, slots: Iterable[base.Slot],
-           stored: Mapping[str, Any]) -> template.Wanted:
+           stored: Mapping[str, Any]) -> template.StackInput:
     try:
         return template.build(request, slots, stored)
     except Invalid as exc:

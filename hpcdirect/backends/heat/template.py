@@ -79,7 +79,7 @@ _END = '\n--==hpcdirect==--\n'
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
+class StackInput:
     """What Heat is to get.
 
     :param parameters: values, of new parameters only when a stack is there.
@@ -111,7 +111,7 @@ def entries(request: InfraRequest) -> dict[str, str]:
 
 
 def build(request: InfraRequest, slots: Iterable[Slot],
-          stored: Mapping[str, Any] | None = None) -> Wanted:
+          stored: Mapping[str, Any] | None = None) -> StackInput:
     """The template with these of the request's slots in it.
 
     :param stored: the stack's template as it is; what it has of a slot that
@@ -142,7 +142,7 @@ def build(request: InfraRequest, slots: Iterable[Slot],
     _mark_network(flat, request)
     for resource in flat['resources'].values():
         _mark(resource, request.cluster_id)
-    return Wanted(flat, values)
+    return StackInput(flat, values)
 
 
 def render(request: InfraRequest) -> str:
@@ -174,7 +174,8 @@ def _flat(template: hot.Hot, request: InfraRequest, slots: Iterable[Slot],
           parameters: Mapping[str, Any]) -> hot.Hot:
     groups = request.groups
     return flats.expand(template, request.files, [
-        flats.Place(slot.name, stack_check.resource_of(groups, slot.group))
+        flats.TemplateSlot(slot.name, stack_check.resource_of(
+            groups, slot.group))
         for slot in slots], parameters, [
         stack_check.resource_of(groups, group) for group in groups])
 

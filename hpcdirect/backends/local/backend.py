@@ -36,7 +36,7 @@ from hpcdirect.backends.local import checks
 from hpcdirect.backends.local import mounts
 from hpcdirect.backends.local import network
 from hpcdirect.backends.local.images import Images
-from hpcdirect.backends.local.machines import Machine
+from hpcdirect.backends.local.machines import LocalMachine
 from hpcdirect.backends.local.machines import Roll
 from hpcdirect.backends.local.machines import of
 from hpcdirect.backends.local.mirror import Mirror
@@ -323,7 +323,7 @@ class LocalBackend(base.Backend):
                            f'{self._conf.boot_timeout} s. '
                            f'{machine.last_words()}'.strip())
 
-    def _answers(self, machine: Machine) -> bool:
+    def _answers(self, machine: LocalMachine) -> bool:
         """Wait for ssh; False when it ended or took too long."""
         end, pause = time.monotonic() + self._conf.boot_timeout, 0.03
         while time.monotonic() < end and machine.alive():
@@ -353,7 +353,7 @@ class LocalBackend(base.Backend):
                 self._records.write(now)
 
     def _machine(self, record: Record, name: str, slot: base.Slot | None,
-                 lower: str = '') -> Machine:
+                 lower: str = '') -> LocalMachine:
         return of(record, self._records.folder(record.cluster_id), name,
                   slot, lower, self._conf)
 

@@ -42,7 +42,7 @@ _BOOT = pathlib.Path(__file__).with_name('boot.sh')
 
 
 @dataclasses.dataclass(frozen=True)
-class Machine:
+class LocalMachine:
     """A machine as it is to be.
 
     :param folder: all its files: upper, work, root, console.
@@ -259,8 +259,8 @@ class Roll:
         self._booted: dict[str, int] = {}
         self._asked: dict[str, float] = {}
 
-    def answered(self, machine: Machine, seconds: float, pause: float = 0.0
-                 ) -> bool:
+    def answered(self, machine: LocalMachine, seconds: float,
+                 pause: float = 0.0) -> bool:
         """Whether its ssh has answered; asks it when that is not known.
 
         :param seconds: to wait for the answer.
@@ -280,7 +280,7 @@ class Roll:
 
 def of(record: Record, cluster: pathlib.Path, name: str,
        slot: Slot | None, lower: str, conf: cfg.ConfigOpts.GroupAttr
-       ) -> Machine:
+       ) -> LocalMachine:
     """A machine as its cluster's record wants it.
 
     :param cluster: folder of all that is the cluster's.
@@ -295,7 +295,7 @@ def of(record: Record, cluster: pathlib.Path, name: str,
             source = cluster / 'volumes' / volume['name']
             source.mkdir(parents=True, exist_ok=True)
             volumes.append((str(source), volume['mount']))
-    return Machine(
+    return LocalMachine(
         record.cluster_id, name, slot.incarnation if slot else 0,
         record.addresses.get(name, ''), cluster / 'machines' / name,
         lower, record.public_key, conf.mirror_port,

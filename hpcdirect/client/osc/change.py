@@ -39,7 +39,7 @@ _PLAN = ('plan', 'cluster_id', 'generation', 'refused', 'stale', 'seconds',
 _NAMED = 6
 
 
-class Change(base.ShowOne):
+class ChangeCommand(base.ShowOne):
     """A command that changes a cluster; it may wait, or only show."""
 
     #: A "set" prints nothing, as those of other services.

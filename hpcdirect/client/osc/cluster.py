@@ -108,7 +108,7 @@ class ShowCluster(base.ShowOne):
         return base.pairs(found, change.SHOWN)
 
 
-class CreateCluster(change.Change):
+class CreateCluster(change.ChangeCommand):
     """Create a cluster from a blueprint"""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -140,7 +140,7 @@ class CreateCluster(change.Change):
         return self.finish(self.api.create_cluster(**body), parsed_args)
 
 
-class UpdateCluster(change.Change):
+class UpdateCluster(change.ChangeCommand):
     """Change a cluster's parameters or description"""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -179,7 +179,7 @@ class UpdateCluster(change.Change):
         return self.change(parsed_args, body)
 
 
-class ScaleCluster(change.Change):
+class ScaleCluster(change.ChangeCommand):
     """Change how many nodes a cluster has"""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -246,7 +246,7 @@ def _without(nodes: Iterable[str], known: dict[str, Any]) -> dict[str, Any]:
     return groups
 
 
-class RetryCluster(change.Change):
+class RetryCluster(change.ChangeCommand):
     """Try again what failed"""
 
     operation = 'retry'

@@ -87,7 +87,7 @@ class ListCandidate(base.Lister):
         return self.table(parsed_args, fetch)
 
 
-class _Put(change.Change):
+class _Put(change.ChangeCommand):
     """Puts an element on, or sets it otherwise."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -134,7 +134,7 @@ class SetClusterElement(_Put):
     silent = True
 
 
-class RemoveClusterElement(change.Change):
+class RemoveClusterElement(change.ChangeCommand):
     """Take elements off a cluster, and what stands on them
 
     What stands on an element of the blueprint comes back with it.

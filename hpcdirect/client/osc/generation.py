@@ -108,7 +108,7 @@ class DiffCluster(base.Lister):
                  for one in found))
 
 
-class RollbackCluster(change.Change):
+class RollbackCluster(change.ChangeCommand):
     """Have all as it was wanted at an earlier generation
 
     Parameters, version, elements and nodes; machines that are there stay.
@@ -130,7 +130,7 @@ class RollbackCluster(change.Change):
         return self.change(parsed_args, body)
 
 
-class UpgradeCluster(change.Change):
+class UpgradeCluster(change.ChangeCommand):
     """Have a cluster of another version of its blueprint
 
     Machines that are there stay, and only what is otherwise in the version
@@ -164,7 +164,7 @@ class UpgradeCluster(change.Change):
         return self.change(parsed_args, body)
 
 
-class CloneCluster(change.Change):
+class CloneCluster(change.ChangeCommand):
     """Make a cluster like another one
 
     Its parameters, version, elements and nodes; not its data and secrets.

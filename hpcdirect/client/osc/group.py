@@ -52,7 +52,7 @@ class ListGroup(base.Lister):
         return self.table(parsed_args, fetch)
 
 
-class AddGroup(change.Change):
+class AddGroup(change.ChangeCommand):
     """Give a cluster a group of nodes that it has none of
 
     Which groups there can be is the blueprint's to say; see "cluster group
@@ -90,7 +90,7 @@ class AddGroup(change.Change):
         return self.change(parsed_args, body)
 
 
-class RemoveGroup(change.Change):
+class RemoveGroup(change.ChangeCommand):
     """Take all nodes of a group off a cluster
 
     A group that the blueprint needs nodes of is refused.

@@ -71,7 +71,7 @@ class ShowNode(base.ShowOne):
         return base.pairs(found, _SHOWN)
 
 
-class ReplaceNode(change.Change):
+class ReplaceNode(change.ChangeCommand):
     """Give nodes another machine, under the same names
 
     Work is moved off first where an element knows how; the new machine gets

@@ -56,7 +56,7 @@ def wait(api: Any, ident: str, parsed_args: argparse.Namespace
     The state is empty when the time to wait was over first.
     """
     screen = Screen(sys.stderr, follow=parsed_args.follow)
-    deployment = watch.Deployment(
+    deployment = watch.Follower(
         api, ident, timeout=parsed_args.timeout,
         poll_interval=parsed_args.poll_interval, complain=screen.line)
     last: dict[str, Any] = {}

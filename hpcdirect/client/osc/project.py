@@ -46,7 +46,8 @@ class _Project(base.ShowOne):
         manager: Any = self.app.client_manager
         return manager.sdk_connection
 
-    def project(self, parsed_args: argparse.Namespace) -> grants.Project:
+    def project(self, parsed_args: argparse.Namespace
+                ) -> grants.KeystoneProject:
         """The project that is meant."""
         if parsed_args.project:
             return grants.find(self.connection, parsed_args.project)
@@ -56,7 +57,7 @@ class _Project(base.ShowOne):
                 'You are not logged in to a project: name one')
         return found
 
-    def standing(self, project: grants.Project) -> resources.Project:
+    def standing(self, project: grants.KeystoneProject) -> resources.Project:
         """What the service says of a project.
 
         Who may not see it there may still give roles in it, and what is to
@@ -112,7 +113,7 @@ class EnableProject(_Project):
                 project.id, found.role, base.cell(found.service_user))
         return base.pairs(resources.plain(found), _SHOWN)
 
-    def _enable(self, project: grants.Project, found: resources.Project
+    def _enable(self, project: grants.KeystoneProject, found: resources.Project
                 ) -> None:
         """Give the role, though the service may think that it has it.
 
@@ -170,7 +171,7 @@ class DisableProject(_Project):
         return ('id', 'role', 'service_user'), (
             project.id, found.role, base.cell(found.service_user))
 
-    def _clusters(self, project: grants.Project) -> list[str]:
+    def _clusters(self, project: grants.KeystoneProject) -> list[str]:
         """Names of the project's clusters, as far as the caller sees them."""
         mine = grants.own(self.connection)
         query = ({} if mine and mine.id == project.id
@@ -190,7 +191,7 @@ def _with_dry_run(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _as_the_caller(do: Callable[..., None], verb: str, connection: Any,
-                   project: grants.Project, found: resources.Project
+                   project: grants.KeystoneProject, found: resources.Project
                    ) -> None:
     """Give or take the role; CommandError with what to run by who may."""
     user = found.service_user

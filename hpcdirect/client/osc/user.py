@@ -80,7 +80,7 @@ class ShowUser(base.ShowOne):
             parsed_args.cluster, parsed_args.user), _SHOWN)
 
 
-class _Put(change.Change):
+class _Put(change.ChangeCommand):
     """Makes or changes accounts."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -198,7 +198,7 @@ class SetUser(_Put):
         return self.change(parsed_args, {'users': {parsed_args.user: said}})
 
 
-class DeleteUser(change.Change):
+class DeleteUser(change.ChangeCommand):
     """Take users off a cluster
 
     Their sessions end at once. The home stays unless --home says otherwise;

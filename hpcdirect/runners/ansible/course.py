@@ -33,9 +33,9 @@ from hpcdirect.runners.ansible.redaction import Redaction
 from hpcdirect.runners.base import Batch
 from hpcdirect.runners.base import Cause
 from hpcdirect.runners.base import Listener
-from hpcdirect.runners.base import Progress
 from hpcdirect.runners.base import Result
 from hpcdirect.runners.base import Task
+from hpcdirect.runners.base import TaskEvent
 from hpcdirect.runners.base import TaskOutcome
 
 _RESULTS = {'runner_on_failed': Result.FAILED,
@@ -149,7 +149,7 @@ class Course:
             leg.failed[node] = Cause(node, 'reach the node', text, True,
                                      fence.is_replay(text))
             if first:
-                self._listener.progress(Progress(
+                self._listener.progress(TaskEvent(
                     leg.task.run_id, node, 'reach the node',
                     Result.UNREACHABLE, 0.0, text, f'{text}\n'))
             first = False
@@ -183,7 +183,7 @@ class Course:
         if 'node' in record:
             self._result(record, output)
         elif output:
-            self._listener.progress(Progress(
+            self._listener.progress(TaskEvent(
                 self._legs[self._current].task.run_id,
                 output=f'{output}\n'))
 
@@ -220,7 +220,7 @@ class Course:
             leg.doubted.pop(node, None)
             leg.doubted[node] = Cause(
                 node, task, said, result is Result.UNREACHABLE)
-        self._listener.progress(Progress(
+        self._listener.progress(TaskEvent(
             leg.task.run_id, node, task, result, float(record['seconds']),
             said, f'{output}\n' if output else '', record['ignored']))
 

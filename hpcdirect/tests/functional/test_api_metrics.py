@@ -108,7 +108,7 @@ class MetricsTest(served.ServedTest):
         theirs = KeyRing.load_or_create(str(self.api.folder / 'other-keys'))
         listening = server.serve(
             Application(self.api.conf, ours, numbers), self.api.conf,
-            server.Place('metrics', '127.0.0.1', 0, 4))
+            server.ListenAddress('metrics', '127.0.0.1', 0, 4))
         self.addCleanup(listening.shutdown)
         url = f'http://127.0.0.1:{listening.address[1]}'
         for keys, words in ((theirs, 'Only the API is told this'),

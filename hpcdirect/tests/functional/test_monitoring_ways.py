@@ -208,7 +208,7 @@ class Case(sshd_nodes.NodesCase):
         self.addCleanup(self.numbers.close)
         self.listening = server.serve(
             Application(self.conf, self.keys, self.numbers), self.conf,
-            server.Place('metrics', '127.0.0.1', 0, 64))
+            server.ListenAddress('metrics', '127.0.0.1', 0, 64))
         self.addCleanup(self.listening.shutdown)
         self.url = f'http://127.0.0.1:{self.listening.address[1]}'
         # What is waited for is told by patient() alone.

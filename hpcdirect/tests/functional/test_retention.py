@@ -18,10 +18,10 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from hpcdirect.conductor.retention import Retention
-from hpcdirect.db import clusters
 from hpcdirect.db import events
 from hpcdirect.db import horizon
 from hpcdirect.db import models
+from hpcdirect.db import orders
 from hpcdirect.db import purge
 from hpcdirect.db.horizon import Horizon
 from hpcdirect.db.paging import Page
@@ -173,7 +173,7 @@ class _Retention:
 
     def delete(self, ident):
         with self.database.write() as session:
-            clusters.locked(session, ident).deleted = ident
+            orders.locked(session, ident).deleted = ident
 
     def test_deleted(self):
         kept, gone = self.full('kept'), self.full('gone')

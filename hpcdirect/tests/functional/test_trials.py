@@ -32,7 +32,7 @@ from hpcdirect.runners.ansible import AnsibleRunner
 from hpcdirect.runners.base import Verb
 from hpcdirect.tests.functional import soak
 from hpcdirect.tests.functional import sshd_nodes
-from hpcdirect.trials.account import Account
+from hpcdirect.trials.account import Recorder
 
 ROOT = pathlib.Path(__file__).parents[3]
 OURS = pathlib.Path(__file__).with_name('trial_elements')
@@ -118,7 +118,7 @@ class StepsTest(sshd_nodes.NodesCase):
             verb: '- hosts: probe_node\n  tasks:\n' + text
             for verb, text in texts.items()})
         tasks = [self.task(element, verb=verb) for verb in steps]
-        told, began = Account(), time.monotonic()
+        told, began = Recorder(), time.monotonic()
         AnsibleRunner(self.conf).carry_out(self.batch(*tasks), told,
                                            lambda: False)
         return [told.played([task.run_id], began) for task in tasks]

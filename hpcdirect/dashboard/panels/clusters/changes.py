@@ -131,7 +131,7 @@ def _number(text: str) -> int:
     return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
-class Plan(pages.Asked):
+class PlanPage(pages.Asked):
     """What a wish would do, before anything is done."""
 
     template_name = 'hpcdirect/plan.html'
@@ -147,7 +147,7 @@ class Plan(pages.Asked):
 class UserTable(pages.Asked):
     """Accounts from a table that somebody pasted."""
 
-    template_name = Plan.template_name
+    template_name = PlanPage.template_name
 
     def load(self, hpc: proxy.Proxy, **words: Any) -> Mapping[str, Any]:
         # The page that it was pasted on says what the cluster is called, so
@@ -221,7 +221,7 @@ class Settings(pages.Asked):
                 if change['verdict'] == 'refused' and field:
                     reading.errors.setdefault(field, change['reason'])
             if not reading.errors:
-                self.template_name = Plan.template_name
+                self.template_name = PlanPage.template_name
                 return found
         return {**shown, 'sections': form_layout.sections(
             schema, data, reading.errors)}

@@ -33,7 +33,7 @@ urlpatterns = [
     path('<hpc:cluster>/compare', changes.Compare.as_view(), name='compare'),
     path('<hpc:cluster>/settings', changes.Settings.as_view(),
          name='settings'),
-    path('<hpc:cluster>/plan', changes.Plan.as_view(), name='plan'),
+    path('<hpc:cluster>/plan', changes.PlanPage.as_view(), name='plan'),
     path('<hpc:cluster>/apply', changes.Apply.as_view(), name='apply'),
     path('<hpc:cluster>/label', changes.Label.as_view(), name='label'),
     path('<hpc:cluster>/monitoring', monitoring.Monitoring.as_view(),

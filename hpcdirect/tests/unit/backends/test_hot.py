@@ -76,7 +76,7 @@ outputs:
 def expanded(text, *names, files=None, groups=(), **parameters):
     """The flat template; a slot's group is its resource."""
     return flat.expand(hot.parse(text), files or {}, [
-        flat.Place(name, name.rpartition('-')[0]) for name in names],
+        flat.TemplateSlot(name, name.rpartition('-')[0]) for name in names],
         parameters, groups)
 
 
@@ -158,8 +158,9 @@ class SingleTest(testtools.TestCase):
     def test_the_author_s_template_stays_as_it_is(self):
         template = hot.parse(SINGLE)
         before = yaml.safe_dump(template)
-        flat.expand(template, {}, [flat.Place('head-0', 'head'),
-                                   flat.Place('compute-0', 'compute')], {})
+        flat.expand(template, {}, [
+            flat.TemplateSlot('head-0', 'head'),
+            flat.TemplateSlot('compute-0', 'compute')], {})
         self.assertEqual(before, yaml.safe_dump(template))
 
     def test_a_group_without_slots_leaves_nothing(self):

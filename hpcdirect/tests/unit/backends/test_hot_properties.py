@@ -104,7 +104,8 @@ class PropertiesTest(testtools.TestCase):
     def flat(self, template, groups, names):
         return flat.expand(
             hot.parse(world.text(template)), {'node.yaml': world.NODE},
-            [flat.Place(name, name.rpartition('-')[0]) for name in names],
+            [flat.TemplateSlot(name, name.rpartition('-')[0])
+             for name in names],
             {'p1': 'one'}, groups)
 
     @SETTINGS

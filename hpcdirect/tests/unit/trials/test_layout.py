@@ -22,8 +22,8 @@ from hpcdirect.blueprints.model import Element
 from hpcdirect.blueprints.model import Role
 from hpcdirect.blueprints.model import TrialUse
 from hpcdirect.trials import layout
-from hpcdirect.trials.difference import Change
-from hpcdirect.trials.difference import Difference
+from hpcdirect.trials.difference import Remains
+from hpcdirect.trials.difference import Trace
 from hpcdirect.trials.layout import Wish
 from hpcdirect.trials.trial import by_role
 
@@ -118,14 +118,14 @@ class ByRoleTest(testtools.TestCase):
     def test_what_is_on_all_nodes_of_a_role_is_that_roles(self):
         found = plan('names', roles={'names': {
             'client': ('head', 'compute')}})
-        changes = {name: Change('path', f'/{name}', 'stays')
+        changes = {name: Trace('path', f'/{name}', 'stays')
                    for name in ('served', 'asked', 'odd')}
         left = by_role(
             found, {'head-0': 'head', 'compute-0': 'compute',
                     'compute-1': 'compute'},
-            {'head-0': Difference((changes['served'], changes['asked'])),
-             'compute-0': Difference((changes['asked'], changes['odd'])),
-             'compute-1': Difference((changes['asked'],))})
+            {'head-0': Remains((changes['served'], changes['asked'])),
+             'compute-0': Remains((changes['asked'], changes['odd'])),
+             'compute-1': Remains((changes['asked'],))})
         self.assertEqual({
             'server': ('/served stays', '/asked stays'),
             'client': ('/asked stays', '/odd stays')}, left)
@@ -133,5 +133,5 @@ class ByRoleTest(testtools.TestCase):
     def test_nothing_left_is_nothing(self):
         found = plan('key')
         self.assertEqual({}, by_role(
-            found, {'head-0': 'head'}, {'head-0': Difference(())}))
+            found, {'head-0': 'head'}, {'head-0': Remains(())}))
         self.assertTrue(dataclasses.is_dataclass(found))
