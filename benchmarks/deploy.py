@@ -52,6 +52,7 @@ from hpcdirect.backends import request
 from hpcdirect.backends.local import LocalBackend
 from hpcdirect.conf import ansible as ansible_options
 from hpcdirect.conf import local as local_options
+from hpcdirect.planning.state import State
 from hpcdirect.runners.ansible import family
 from hpcdirect.runners.ansible import folder as runner_folder
 from hpcdirect.tests.functional import local_bed
@@ -374,7 +375,7 @@ class Plain:
 
     def _boot(self, ident: str, site: Site) -> list[base.Machine]:
         self._backend.ensure(request.build(
-            site.blueprint, {'parameters': site.parameters}, 'local',
+            site.blueprint, State(parameters=site.parameters), 'local',
             self._slots, cluster_id=ident, cluster_name='plain',
             project_id='none', public_key=_public(self._keys.root)))
         return self._wait(ident, base.InfraStatus.READY)
