@@ -14,9 +14,9 @@
 
 Every commit to the database, every call of a plugin or of a cloud's client
 and every message is passed twice: ``backend.ensure/before`` and
-``backend.ensure/after``, ``db.ledger.Ledger.finish/before`` (everything is
-written, nothing is committed) and ``/after``. :func:`failpoint` adds places
-of their own in between.
+``backend.ensure/after``, ``db.run_writer.RunWriter.ended/before`` (everything
+is written, nothing is committed) and ``/after``. :func:`failpoint` adds
+places of their own in between.
 
 The environment says what happens, and nothing costs anything without it:
 
@@ -61,7 +61,7 @@ _ERRORS = {
 }
 #: Modules and functions that open a transaction for somebody else.
 _OPENERS = ('contextlib', 'hpcdirect.db.session', 'oslo_db.api')
-_OPENING = ('_writing',)
+_OPENING = ('writing',)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,6 +28,7 @@ from hpcdirect.db import models
 from hpcdirect.db.held_layers import Closing
 from hpcdirect.db.held_layers import Layer
 from hpcdirect.db.ledger import Ledger
+from hpcdirect.db.run_writer import RunEnd
 from hpcdirect.failpoints import failpoint
 from hpcdirect.planning.batches import Portion
 from hpcdirect.planning.plan import SeenLayer
@@ -144,7 +145,7 @@ class BatchWork(base.Listener):
 
     def carry_out(self, stopped: Callable[[], bool]) -> None:
         """Do it all; returns when the runner is done."""
-        self._ledger.start_runs(
+        self._ledger.runs.start(
             [self._row(line) for line in self._order.lines],
             [values for line in self._order.lines
              for values in self._marks(line)])
@@ -179,7 +180,7 @@ class BatchWork(base.Listener):
 
     def starting(self, process: base.Process) -> None:
         """Record the process before it does anything."""
-        self._ledger.process(self._lines, self._order.notes.process(
+        self._ledger.runs.process(self._lines, self._order.notes.process(
             dataclasses.asdict(process)))
 
     def begun(self, run_id: str) -> None:
@@ -187,7 +188,7 @@ class BatchWork(base.Listener):
         if run_id in self._over:
             return
         self._journal.flush()
-        self._ledger.run_begun(self._order.deployment_id, run_id)
+        self._ledger.runs.begun(run_id)
 
     def progress(self, progress: base.TaskEvent) -> None:
         """Something happened in a run."""
@@ -218,14 +219,14 @@ class BatchWork(base.Listener):
             status = WorkStatus.INTERRUPTED
         else:
             status = WorkStatus.SUCCEEDED
-        self._ledger.run_ended(
+        self._ledger.runs.ended(RunEnd(
             outcome.run_id, status,
             cause.shown() if cause else None,
             found if status == WorkStatus.FAILED else [],
             [self._after(line, key, outcome) for key in line.portion.layers],
             self._drained(line, outcome),
             whole=line.portion.layers == line.portion.step.layers,
-            closing=self._closing(line))
+            closing=self._closing(line)))
 
     def _reported(self, line: Line, outcome: base.TaskOutcome
                   ) -> list[dict[str, Any]]:

@@ -269,7 +269,7 @@ class Deployer:
         shown = [_shown(step) for step in steps]
         if (recorded.deployment is not None and recorded.deployment.status
                 == DeploymentStatus.QUEUED):
-            rows = self._ledger.begin(ident, shown)
+            rows = self._ledger.deployments.begin(ident, shown)
             return dataclasses.replace(situation, recorded=dataclasses.replace(
                 recorded, steps=rows))
         # What is put back has steps of its own.
@@ -277,9 +277,10 @@ class Deployer:
                  if not self._halted or row.reason == retreat.REASON}
         new = [step for step in shown
                if (step['kind'], step['element']) not in there]
-        rows = self._ledger.add_steps(ident, len(recorded.steps), new)
+        rows = self._ledger.deployments.add_steps(
+            ident, len(recorded.steps), new)
         left = {(step.kind.value, step.element) for step in steps}
-        self._ledger.mark_steps(ident, {
+        self._ledger.deployments.mark_steps({
             row.id: WorkStatus.SUCCEEDED for key, row in there.items()
             if key not in left
             and row.status in (WorkStatus.WAITING, WorkStatus.RUNNING)})
@@ -337,7 +338,8 @@ class Deployer:
         if self._works:
             self._works.end()
             return _WORKING
-        if found and not self._checking and self._ledger.halt(ident, found):
+        if found and not self._checking \
+                and self._ledger.deployments.halt(ident, found):
             self._conclusion = None
             self._works.again()
             return 0.0
@@ -346,13 +348,14 @@ class Deployer:
             node for row in recorded.steps if row.reason == retreat.REASON
             for node in row.nodes)
         every = [*self._halted, *found]
-        self._ledger.finish(ident, failures=every,
+        self._ledger.deployments.finish(ident, failures=every,
                             reason=failures.sentence(every[0], back))
         return None
 
     def _finish(self, ident: str, situation: Situation) -> None:
-        self._ledger.finish(ident, outputs=situation.wanted.outputs,
-                            gone=situation.wanted.deleted)
+        self._ledger.deployments.finish(
+            ident, outputs=situation.wanted.outputs,
+            gone=situation.wanted.deleted)
 
     # -- runner work ------------------------------------------------------
 
@@ -420,7 +423,7 @@ def interrupt(ledger: Ledger, recorded: Snapshot,
     if recorded.open_runs or any(
             row.state in (LayerState.APPLYING, LayerState.REVERTING)
             for row in recorded.layers):
-        ledger.interrupt(run.id for run in recorded.open_runs)
+        ledger.runs.interrupt(run.id for run in recorded.open_runs)
 
 
 def _ident(recorded: Snapshot) -> str:

@@ -115,7 +115,7 @@ class Machines:
         cluster = recorded.cluster
         ref = self._backend.reference(cluster.id, cluster.project_id)
         if cluster.backend_ref != ref:
-            self._ledger.backend_ref(ref)
+            self._ledger.nodes.backend_ref(ref)
         self._backend.ensure(infra_request.build(
             situation.blueprint, cluster.desired, self._backend.name, slots,
             cluster_id=cluster.id, cluster_name=cluster.name,
@@ -204,6 +204,6 @@ class Machines:
 
     def _begin_step(self, deployment_id: str, recorded: Snapshot,
                     kind: StepKind) -> None:
-        self._ledger.mark_steps(deployment_id, {
+        self._ledger.deployments.mark_steps({
             row.id: WorkStatus.RUNNING for row in recorded.steps
             if row.kind == kind and row.status == WorkStatus.WAITING})

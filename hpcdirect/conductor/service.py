@@ -294,6 +294,11 @@ class Conductor:
             rest = held.deployer.glance()
             if rest is not None:
                 return rest
+        return self._go_on(ledger, held)
+
+    def _go_on(self, ledger: Ledger, held: Held) -> float | None:
+        """Converge a cluster, or give it up for what stands in the way."""
+        cluster_id = ledger.cluster_id
         try:
             rest = self._converge(ledger, held)
         except LostLease:
@@ -367,7 +372,7 @@ class Conductor:
             permit = permission.Permit(self._parts.keys, self._parts.policy)
             permit.check(recorded)
             if deployment.operation == Operation.CANCEL:
-                ledger.cancelled(deployment.id, _CANCELLED)
+                ledger.deployments.cancelled(deployment.id, _CANCELLED)
                 return None
             held.deployer = self._deployer(ledger, held, self._backend(
                 recorded.cluster.backend), permit)
@@ -421,11 +426,11 @@ class Conductor:
                 # A newer one has not met what this one did.
                 if deployment is not None and held.deployment_id in (
                         '', deployment.id):
-                    ledger.finish(deployment.id, failures=[failure], reason=(
-                        failure['message']))
+                    ledger.deployments.finish(
+                        deployment.id, failure['message'], [failure])
             elif aside:
                 self._aside[ledger.cluster_id] = time.monotonic() + _ASIDE
-                if ledger.left(aside):
+                if ledger.deployments.left(aside):
                     LOG.warning('Cluster %s: %s', ledger.cluster_id, aside)
         except (HPCDirectError, db_exc.DBError) as exc:
             LOG.warning('Cluster %s is left, and cannot be told so: %s',

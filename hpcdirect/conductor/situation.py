@@ -251,7 +251,7 @@ class Lookout:
         there = {machine.slot for machine in infra.machines}
         gone = [name for name in rows if name not in there]
         if changed or gone:
-            self._ledger.nodes(deployment_id, changed, gone)
+            self._ledger.nodes.record(deployment_id, changed, gone)
         return bool(changed or gone)
 
 

@@ -165,7 +165,7 @@ def look_after(ledger: Ledger, backend: Backend, recorded: Snapshot) -> None:
     changed, reason = _compared(cluster, recorded.nodes, infra)
     if changed or (reason != cluster.status_reason
                    and cluster.status != ClusterStatus.ERROR):
-        ledger.rest(changed, reason)
+        ledger.nodes.rest(changed, reason)
 
 
 def _nodes(session: orm.Session, idents: list[str]

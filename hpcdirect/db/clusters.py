@@ -31,7 +31,8 @@ from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Tag
 from hpcdirect.exception import NotFound
 
-_OWN = {'created_at': 'ix_clusters_list'}
+_OWN = {'created_at': 'ix_clusters_list',
+        'name': 'uniq_clusters_project_name'}
 _EVERY = {'created_at': 'ix_clusters_all', 'name': 'ix_clusters_names',
           'updated_at': 'ix_clusters_updated'}
 

@@ -239,7 +239,7 @@ class Node(Base):
     __tablename__ = 'nodes'
     __table_args__ = (
         sa.UniqueConstraint('cluster_id', 'name', name='uniq_nodes_name'),
-        sa.Index('ix_nodes_counted', 'cluster_id', 'status'),
+        sa.Index('ix_nodes_up', 'cluster_id', 'status', 'node_group'),
     )
 
     id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,

@@ -35,10 +35,10 @@ TINY = pathlib.Path(__file__).with_name('tiny')
 SAMPLE = int(os.environ.get('HPCDIRECT_SAMPLE', '20'))
 #: In the order a deployment comes by them.
 CREATE = ('rpc.cast/before', 'backend.ensure/after', 'booting', 'in-batch',
-          'db.ledger.Ledger.run_ended/before',
-          'db.ledger.Ledger.finish/before')
+          'db.run_writer.RunWriter.ended/before',
+          'db.deployment_writer.DeploymentWriter.finish/before')
 DELETE = ('rpc.cast/before', 'backend.delete/after',
-          'db.ledger.Ledger.finish/before')
+          'db.deployment_writer.DeploymentWriter.finish/before')
 
 
 @soak.in_turn('failpoints')

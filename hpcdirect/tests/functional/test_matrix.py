@@ -46,7 +46,7 @@ TOGETHER = 6
 #: Transactions of conductors that this life has no use for.
 ELSEWHERE = {
     'db.expiry.Expiry._order', 'db.expiry.Expiry._refused',
-    'db.lifetime.Lifetime._tell', 'db.ledger.Ledger.left',
+    'db.lifetime.Lifetime._tell', 'db.deployment_writer.DeploymentWriter.left',
 }
 #: Modules in which conductors write.
 OF_CONDUCTORS = ('db.ledger.', 'db.holds.', 'db.service.', 'db.watch.',

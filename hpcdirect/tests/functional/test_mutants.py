@@ -12,13 +12,15 @@
 
 """Each condition that keeps two conductors apart is missed when it is gone.
 
-The conditions are read from the syntax trees of ``db/leases.py`` and
-``db/ledger.py``. Each is taken away by itself, and the tests of this module
-have to notice. The first two cases are those tests; they hold by themselves.
+The conditions are read from the syntax trees of ``db/leases.py`` and of what
+is fenced by ``db/fence.py``. Each is taken away by itself, and the tests of
+this module have to notice. The first two cases are those tests; they hold by
+themselves.
 """
 
 import ast
 import contextlib
+import operator
 import pathlib
 import time
 import types
@@ -28,9 +30,14 @@ from unittest import mock
 import sqlalchemy as sa
 import testtools
 
+from hpcdirect.db import deployment_writer
+from hpcdirect.db import fence
 from hpcdirect.db import leases
 from hpcdirect.db import ledger
 from hpcdirect.db import models
+from hpcdirect.db import node_writer
+from hpcdirect.db import run_writer
+from hpcdirect.db.run_writer import RunEnd
 from hpcdirect.exception import LostLease
 from hpcdirect.states import WorkStatus
 from hpcdirect.tests.functional import databases
@@ -39,26 +46,29 @@ from hpcdirect.tests.functional import databases
 HELPERS = ('_lapsed', '_free', '_due')
 #: A call of each method of a ledger that writes.
 CALLS = {
-    'begin': ('d', []),
-    'add_steps': ('d', 1, [{'kind': 'apply', 'element': 'e', 'nodes': [],
-                            'reason': ''}]),
-    'mark_steps': ('d', {'s': WorkStatus.RUNNING}),
-    'finish': ('d',),
-    'cancelled': ('d', ''),
-    'left': ('nobody can',),
-    'halt': ('d', [{'message': 'x'}]),
-    'backend_ref': ('x',),
-    'nodes': ('d', [], ['node-0']),
-    'rest': ([], 'ill'),
+    'deployments.begin': ('d', []),
+    'deployments.add_steps': ('d', 1, [{
+        'kind': 'apply', 'element': 'e', 'nodes': [], 'reason': ''}]),
+    'deployments.mark_steps': ({'s': WorkStatus.RUNNING},),
+    'deployments.finish': ('d',),
+    'deployments.cancelled': ('d', ''),
+    'deployments.left': ('nobody can',),
+    'deployments.halt': ('d', [{'message': 'x'}]),
+    'nodes.backend_ref': ('x',),
+    'nodes.record': ('d', [], ['node-0']),
+    'nodes.rest': ([], 'ill'),
     'add_secrets': ([],),
-    'start_runs': ([], [{'node': 'node-0', 'element': 'e', 'role': 'node',
+    'runs.start': ([], [{'node': 'node-0', 'element': 'e', 'role': 'node',
                          'state': 'applying', 'position': 0}]),
-    'process': (['r'], {}),
-    'run_begun': ('d', 'r'),
-    'run_ended': ('r', WorkStatus.SUCCEEDED, None, [], [], {}, True),
-    'interrupt': (['r'],),
+    'runs.process': (['r'], {}),
+    'runs.begun': ('r',),
+    'runs.ended': (RunEnd('r', WorkStatus.SUCCEEDED, whole=True),),
+    'runs.interrupt': (['r'],),
     'journal': ([], {'r': 'a line\n'}, {}),
 }
+#: Where the writes of a ledger are.
+WRITERS = {'deployments.': deployment_writer, 'nodes.': node_writer,
+           'runs.': run_writer, '': ledger}
 
 
 class LeaseConditions(databases.SQLite):
@@ -255,9 +265,9 @@ class LedgerFences(databases.SQLite):
         ident, moments = self.cluster('long'), []
         with self.database.write() as session:
             epoch = leases.claim(session, ident, 'me', 60.0)
-        pen = ledger.Ledger(self.database, ident, epoch, moments.append)
-        with mock.patch.object(ledger, '_LONG', 0.0), \
-                pen._writing() as session:
+        mine = fence.Fence(self.database, ident, epoch, moments.append)
+        with mock.patch.object(fence, '_LONG', 0.0), \
+                mine.writing() as session:
             session.get_one(models.Cluster, ident).lease_until = 0.0
             later = time.monotonic()
         # The lease is ours from the end of it on, and here it is known.
@@ -271,14 +281,16 @@ class LedgerFences(databases.SQLite):
         before = self.dump()
         pen = ledger.Ledger(self.database, self.ident, 4)
         for name, args in CALLS.items():
-            self.assertRaises(LostLease, getattr(pen, name), *args)
+            self.assertRaises(LostLease, operator.attrgetter(name)(pen),
+                              *args)
             self.assertEqual(before, self.dump(), name)
 
     def test_every_method_that_writes_is_called(self):
         self.assertEqual(set(CALLS), {
-            function.name for function in ast.walk(tree(ledger))
+            place + function.name for place, module in WRITERS.items()
+            for function in ast.walk(tree(module))
             if isinstance(function, ast.FunctionDef)
-            and 'with self._writing()' in ast.unparse(function)})
+            and 'with self._fence.writing()' in ast.unparse(function)})
 
 
 def tree(module):
@@ -337,7 +349,7 @@ def fences(node):
     """A list and an item of it that is a fence, of a node."""
     if isinstance(node, ast.With):
         yield from ((node.items, one) for one in node.items
-                    if 'self._writing()' in ast.unparse(one))
+                    if 'self._fence.writing()' in ast.unparse(one))
         yield from ((node.body, one) for one in node.body
                     if 'leases.fence(' in ast.unparse(one))
 
@@ -345,8 +357,9 @@ def fences(node):
 def without(what):
     """What is left in a list instead of an item."""
     if isinstance(what, ast.withitem):
-        return [ast.withitem(ast.parse('self._database.write()', mode='eval'
-                                       ).body, what.optional_vars)]
+        return [ast.withitem(ast.parse(
+            'self._fence.database.write()', mode='eval').body,
+            what.optional_vars)]
     # What stands in an "and" would be alone there.
     return [ast.Constant(True)] if isinstance(what, ast.Compare) \
         and isinstance(what.left, ast.Name) else []
@@ -411,5 +424,6 @@ class MutantsTest(testtools.TestCase):
 
     def test_fences_of_the_ledger(self):
         # One at the beginning of each, and that at the end of long ones.
-        self.assertEqual(len(CALLS) + 2,
-                         self.survivors(ledger, fences, LedgerFences))
+        self.assertEqual(len(CALLS) + 2, sum(
+            self.survivors(module, fences, LedgerFences)
+            for module in (fence, *WRITERS.values())))

@@ -245,7 +245,7 @@ class LayersTest(Case):
         self.assertEqual({2}, self.value())
 
     def test_what_nodes_were_before_another_change(self):
-        self.service.start(HPCDIRECT_FAILPOINT='db.ledger.Ledger.halt/after')
+        self.service.start(HPCDIRECT_FAILPOINT='db.deployment_writer.DeploymentWriter.halt/after')
         self.service.create('demo', 'waves', count=2)
         self.settled()
         self.ask('PATCH', '/v1/clusters/demo', {'parameters': {

@@ -341,7 +341,7 @@ class LayersTest(Case):
         self.service.create('demo', 'waves', count=2)
         self.settled()
         self.service.stop()
-        self.service.start(HPCDIRECT_FAILPOINT='db.ledger.Ledger.halt/after')
+        self.service.start(HPCDIRECT_FAILPOINT='db.deployment_writer.DeploymentWriter.halt/after')
         self.ask('PATCH', '/v1/clusters/demo', {'parameters': {
             'value': 2, 'fake_fail': ['apply worker-0']}})
         self.service.died()

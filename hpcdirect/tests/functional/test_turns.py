@@ -31,6 +31,7 @@ from hpcdirect.conductor.service import Parts
 from hpcdirect.conductor.works import Works
 from hpcdirect.db import leases
 from hpcdirect.db import models
+from hpcdirect.db.deployment_writer import DeploymentWriter
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.runners.fake import FakeRunner
 from hpcdirect.tests.functional import api
@@ -337,16 +338,16 @@ class CourseTest(Case):
 
     def test_what_failed_is_not_tried_again_after_a_death(self):
         ident = self.create(fail=['apply worker-0'])
-        finish, died = Ledger.finish, []
+        finish, died = DeploymentWriter.finish, []
 
-        def dying(ledger, *given, **options):
+        def dying(writer, *given, **options):
             if not died:
-                died.append(ledger.epoch)
+                died.append(writer._fence.epoch)
                 raise db_exc.DBConnectionError()
-            return finish(ledger, *given, **options)
+            return finish(writer, *given, **options)
 
         self.useFixture(fixtures.MonkeyPatch(
-            'hpcdirect.db.ledger.Ledger.finish', dying))
+            'hpcdirect.db.deployment_writer.DeploymentWriter.finish', dying))
         self.conductor()
         cluster = self.settled(ident)
         self.assertEqual('ERROR', cluster['status'])
@@ -362,7 +363,7 @@ class CourseTest(Case):
             raise db_exc.DBDataError()
 
         self.useFixture(fixtures.MonkeyPatch(
-            'hpcdirect.db.ledger.Ledger.finish', refused))
+            'hpcdirect.db.deployment_writer.DeploymentWriter.finish', refused))
         ident = self.create()
         self.conductor()
 

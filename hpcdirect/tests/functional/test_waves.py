@@ -167,7 +167,7 @@ class WavesTest(testtools.TestCase):
 
     def test_killed_while_it_is_put_back(self):
         self.service.stop()
-        self.service.start(HPCDIRECT_FAILPOINT='db.ledger.Ledger.halt/after')
+        self.service.start(HPCDIRECT_FAILPOINT='db.deployment_writer.DeploymentWriter.halt/after')
         self.service.call('PATCH', '/v1/clusters/demo', {
             'parameters': {'value': 2, 'fake_fail': ['worker-1']}})
         self.service.died()
@@ -178,7 +178,7 @@ class WavesTest(testtools.TestCase):
 
     def test_nothing_is_left_to_put_back(self):
         self.service.stop()
-        self.service.start(HPCDIRECT_FAILPOINT='db.ledger.Ledger.halt/after')
+        self.service.start(HPCDIRECT_FAILPOINT='db.deployment_writer.DeploymentWriter.halt/after')
         self.service.call('PATCH', '/v1/clusters/demo', {
             'parameters': {'value': 2, 'fake_fail': ['worker-4']}})
         self.service.died()

@@ -82,7 +82,7 @@ def transactions():
     """Names of the places of every transaction that writes."""
     for module, tree in trees():
         for name, function in functions(tree):
-            if name == 'Ledger._writing' or module == 'db.session':
+            if name == 'Fence.writing' or module == 'db.session':
                 continue
             if any(map(opens, within(function))):
                 yield f'db.{module.rpartition(".")[2]}.{name}'
@@ -92,7 +92,7 @@ def opens(node):
     """Whether a node opens a transaction that writes."""
     if isinstance(node, ast.With):
         return any(ast.unparse(item.context_expr).endswith((
-            'database.write()', '._writing()')) for item in node.items)
+            'database.write()', '.writing()')) for item in node.items)
     return isinstance(node, ast.Call) and ast.unparse(
         node.func).endswith('database.change')
 
@@ -117,7 +117,7 @@ class PlacesTest(testtools.TestCase):
     def test_every_transaction_has_a_name_of_its_own(self):
         found = list(transactions())
         self.assertEqual(len(found), len(set(found)))
-        self.assertIn('db.ledger.Ledger.finish', found)
+        self.assertIn('db.deployment_writer.DeploymentWriter.finish', found)
         self.assertIn('db.holds.Holds._renewed', found)
         self.assertIn('db.wishes.delete', found)
 
@@ -203,31 +203,32 @@ class ArmedTest(testtools.TestCase):
         return database
 
     def reference(self, ledger):
-        with ledger._database.read() as session:
+        with ledger._fence.database.read() as session:
             return session.get_one(models.Cluster, '1').backend_ref
 
     def test_transaction_is_named_after_who_opens_it(self):
         ledger = Ledger(self.database(), '1', 0)
         self.arm()
-        ledger.backend_ref('x')
-        self.assertEqual(['db.ledger.Ledger.backend_ref/before',
-                          'db.ledger.Ledger.backend_ref/after'],
+        ledger.nodes.backend_ref('x')
+        self.assertEqual(['db.node_writer.NodeWriter.backend_ref/before',
+                          'db.node_writer.NodeWriter.backend_ref/after'],
                          self.log.read_text().split())
 
     def test_error_before_a_commit_undoes_it(self):
         ledger = Ledger(self.database(), '1', 0)
-        self.arm('db.ledger.Ledger.backend_ref/before error')
-        self.assertRaises(db_exc.DBConnectionError, ledger.backend_ref, 'x')
+        self.arm('db.node_writer.NodeWriter.backend_ref/before error')
+        self.assertRaises(db_exc.DBConnectionError,
+                          ledger.nodes.backend_ref, 'x')
         self.assertEqual('', self.reference(ledger))
         # That was once.
-        ledger.backend_ref('y')
+        ledger.nodes.backend_ref('y')
         self.assertEqual('y', self.reference(ledger))
 
     def test_answer_to_a_commit_is_lost(self):
         ledger = Ledger(self.database(), '1', 0)
-        self.arm('db.ledger.Ledger.backend_ref/after error '
+        self.arm('db.node_writer.NodeWriter.backend_ref/after error '
                  'oslo_db.exception:DBDeadlock')
-        self.assertRaises(db_exc.DBDeadlock, ledger.backend_ref, 'x')
+        self.assertRaises(db_exc.DBDeadlock, ledger.nodes.backend_ref, 'x')
         self.assertEqual('x', self.reference(ledger))
 
     def test_plugin_that_is_loaded_is_watched(self):
