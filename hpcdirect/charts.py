@@ -244,7 +244,7 @@ def series(query: Query, frame: Frame, result: Any, by_group: bool = False
 
     :param result: what stands under ``data.result`` of its answer.
     :returns: name, node and y of each; null where there is no number.
-    :raises Unusable: it is no such answer.
+    :raises Unusable: it is not such an answer.
     """
     if not isinstance(result, list):
         raise Unusable('it gave no list of series')
@@ -253,7 +253,7 @@ def series(query: Query, frame: Frame, result: Any, by_group: bool = False
         labels = one.get('metric') if isinstance(one, dict) else None
         values = one.get('values') if isinstance(one, dict) else None
         if not isinstance(labels, dict) or not isinstance(values, list):
-            raise Unusable('it gave something that is no series')
+            raise Unusable('it gave something that is not a series')
         key = _key(query, labels, by_group)
         if key is None or key in found:
             continue
@@ -271,7 +271,7 @@ def capped(points: int, number: int) -> int:
 
 def _key(query: Query, labels: Mapping[Any, Any], by_group: bool
          ) -> tuple[str, str] | None:
-    """Node (or group) and name of a series; None: it is none of ours."""
+    """Node (or group) and name of a series; None: it is not one of ours."""
     if query.label:
         return ('', labels[query.label]) if _is(
             _NAME, labels.get(query.label)) else None
@@ -308,13 +308,13 @@ def _samples(values: Iterable[Any]) -> Iterator[tuple[float, float]]:
     """Times and values that are finite numbers; others are left out."""
     for one in values:
         if not isinstance(one, list) or len(one) != 2:
-            raise Unusable('it gave something that is no sample')
+            raise Unusable('it gave something that is not a sample')
         at, text = one
         if isinstance(at, bool) or not isinstance(at, int | float):
-            raise Unusable('it gave a time that is none')
+            raise Unusable('it gave something that is not a time')
         try:
             value, moment = float(text), float(at)
         except (TypeError, ValueError, OverflowError):
-            raise Unusable('it gave a value that is no number') from None
+            raise Unusable('it gave a value that is not a number') from None
         if math.isfinite(value) and math.isfinite(moment):
             yield moment, float(f'{value:.{_DIGITS}g}')

@@ -117,7 +117,7 @@ class KeyRing:
                 [fernet.Fernet(key) for key in keys])
         except ValueError as exc:
             raise Unavailable(
-                reason=f'The key file holds a line that is no key: {exc}'
+                reason=f'The key file holds a line that is not a key: {exc}'
             ) from exc
         self._lines = [_Line(key) for key in keys]
         self._by_name = {line.name: line for line in reversed(self._lines)}

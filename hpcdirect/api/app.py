@@ -130,7 +130,7 @@ class Edge:
             environ['SCRIPT_NAME'] = said.path.rstrip('/')
         elif not _HOST.fullmatch(environ.get('HTTP_HOST', '')):
             raise errors.ProtocolError(
-                400, 'Host is no name or address with a port.')
+                400, 'Host is not a name or address with a port.')
 
 
 def _restated(response: webob.Response, request_id: str) -> webob.Response:

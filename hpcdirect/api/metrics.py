@@ -40,7 +40,7 @@ def show(services: Services, cluster: Cluster, query: Mapping[str, Any]
          ) -> dict[str, Any]:
     """All charts, and the numbers of those that the query names.
 
-    A cluster that cannot be asked is no error: each chart says why it has
+    A cluster that cannot be asked is not an error: each chart says why it has
     none.
     """
     missing = _missing(services, cluster)

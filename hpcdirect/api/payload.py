@@ -71,7 +71,7 @@ def length(environ: Mapping[str, Any]) -> int:
     """
     said = environ.get('CONTENT_LENGTH') or '0'
     if not (said.isascii() and said.isdigit() and len(said) < 20):
-        raise ProtocolError(400, 'Content-Length is no number.',
+        raise ProtocolError(400, 'Content-Length is not a number.',
                             {'Connection': 'close'})
     return int(said)
 
@@ -82,7 +82,7 @@ def parse(raw: Raw, most: int) -> Any:
     :param most: bytes that are taken.
     :raises ProtocolError: 413 when it is larger, 415 when it does not say
         that it is JSON.
-    :raises Invalid: it is none.
+    :raises Invalid: it is not JSON.
     """
     if raw.length > most:
         raise ProtocolError(
@@ -96,13 +96,13 @@ def parse(raw: Raw, most: int) -> Any:
         return value(raw.stream.read(raw.length).decode())
     except ValueError as exc:
         raise Invalid([Finding(
-            f'The body is no JSON that is taken: {exc}.', '$')]) from exc
+            f'The body is not valid JSON: {exc}.', '$')]) from exc
 
 
 def value(text: str) -> Any:
     """The value of a JSON text that somebody sent.
 
-    :raises ValueError: it is none that is taken; says why.
+    :raises ValueError: it is not accepted; says why.
     """
     _count(text)
     try:
@@ -115,7 +115,7 @@ def value(text: str) -> Any:
 
 
 def mapping(text: str, where: str) -> tuple[dict[str, Any], list[Finding]]:
-    """The object of a JSON text, {} when it is none; and why it is none.
+    """The object of a JSON text, {} when it is not one; and why it is not.
 
     :param where: JSON path of the text.
     """
@@ -126,7 +126,7 @@ def mapping(text: str, where: str) -> tuple[dict[str, Any], list[Finding]]:
             return found, []
     except ValueError as exc:
         reason = f': {exc}'
-    return {}, [Finding(f'it is no JSON object{reason}', where)]
+    return {}, [Finding(f'it is not a JSON object{reason}', where)]
 
 
 def query(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def _separators(text: str) -> int:
 
 
 def _constant(name: str) -> Any:
-    raise ValueError(f'{name} is no JSON number')
+    raise ValueError(f'{name} is not a JSON number')
 
 
 def _float(text: str) -> float:

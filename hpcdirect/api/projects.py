@@ -28,7 +28,7 @@ def check_seen(ident: str, reach: str | None) -> None:
     """Pass when a project is one that the caller sees.
 
     :param reach: the one project that is seen; None for all.
-    :raises NotFound: it is another one, be it there or not, or what no
+    :raises NotFound: it is another one, whether it is there or not, or what no
         project can be called.
     """
     if (ident != reach if reach is not None else not _ID.fullmatch(ident)):

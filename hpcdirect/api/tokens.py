@@ -37,7 +37,7 @@ _DOWN = 'Keystone does not answer, so nobody can be known; try again.'
 _SAID = {
     401: 'The token is not one that Keystone knows, or not any more; or its '
          'application credential does not allow this; or the service token '
-         'beside it is none.',
+         'beside it is not valid.',
     503: _DOWN,
 }
 

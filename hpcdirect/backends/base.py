@@ -329,7 +329,7 @@ class Backend(abc.ABC):
         It changes nothing that is wanted, but may go on with what ensure()
         or delete() began and nobody is at work on: take away what a delete
         left, start the threads that a restart ended. Any number of calls at
-        once is well.
+        once is fine.
         """
 
     @abc.abstractmethod
@@ -369,7 +369,7 @@ class Backend(abc.ABC):
         return None
 
     def sweep(self, leftover: Leftover) -> None:
-        """Start taking a leftover away; one that is gone is no error.
+        """Start taking a leftover away; one that is gone is not an error.
 
         The caller has made sure that its cluster is no more.
         """

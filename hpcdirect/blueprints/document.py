@@ -162,7 +162,7 @@ def read(file: pathlib.Path) -> Document:
 def parse(content: bytes, file: pathlib.Path) -> Document:
     """Make a document of a file's content.
 
-    :raises BlueprintInvalid: it is no plain YAML.
+    :raises BlueprintInvalid: it is not plain YAML.
     """
     try:
         return _parse(content, file)
@@ -218,7 +218,7 @@ def _value(loader: _Loader, node: yaml.Node, document: Document, path: Path,
     except UNREADABLE:
         value = math.nan
     if not _is_plain(value):
-        findings.append(Finding(f'"{node.value[:_SHOWN]}" is no JSON value.',
+        findings.append(Finding(f'"{node.value[:_SHOWN]}" is not a JSON value.',
                                 f'{document.file}:{node.start_mark.line + 1}'))
     return value
 

@@ -41,7 +41,7 @@ _HEAD = '''\
 def read(folder: pathlib.Path, digest: str) -> Grade | None:
     """The grade of an element with that digest; None: there is none.
 
-    :raises BlueprintInvalid: the file is no such file.
+    :raises BlueprintInvalid: the file is not such a file.
     """
     if not (folder / FILE).is_file():
         return None

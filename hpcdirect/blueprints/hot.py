@@ -45,7 +45,7 @@ Hot = dict[str, Any]
 def parse(text: str, name: str = 'template') -> Hot:
     """HOT as data.
 
-    :raises BlueprintInvalid: it is none; tells *name* and line.
+    :raises BlueprintInvalid: it is not HOT; tells *name* and line.
     """
     found: Hot = read(text, name).data
     return found
@@ -54,7 +54,7 @@ def parse(text: str, name: str = 'template') -> Hot:
 def read(text: str, name: str) -> Document:
     """HOT as data, with the line of everything in it.
 
-    :raises BlueprintInvalid: it is none.
+    :raises BlueprintInvalid: it is not valid.
     """
     found = document.parse(text.encode(), pathlib.Path(name))
     findings = list(_shape(found))

@@ -39,7 +39,7 @@ def faults(output: Output) -> Iterator[str]:
     """What is wrong with an output by itself, a sentence each."""
     template = string.Template(output.value)
     if not template.is_valid():
-        yield ('A "$" stands before what is no name; write "$$" for a '
+        yield ('A "$" stands before what is not a name; write "$$" for a '
                'dollar.')
         return
     named = template.get_identifiers()

@@ -176,7 +176,7 @@ def findings(schema: Mapping[str, Any], value: Any) -> Iterator[Found]:
 
 
 def of_schema(schema: Any) -> Iterator[Found]:
-    """Why something is no JSON Schema."""
+    """Why something is not a JSON Schema."""
     yield from _all(jsonschema.Draft202012Validator(
         jsonschema.Draft202012Validator.META_SCHEMA), schema)
 

@@ -92,7 +92,7 @@ def _of_keystone(connection: Any) -> bool:
 
 def give(connection: Any, project: KeystoneProject, user_id: str, role: str
          ) -> None:
-    """Give a user a role in a project; again is no error.
+    """Give a user a role in a project; again is not an error.
 
     :raises Refused: the caller may not.
     :raises NoRole: there is no role of that name.
@@ -102,7 +102,7 @@ def give(connection: Any, project: KeystoneProject, user_id: str, role: str
 
 def take(connection: Any, project: KeystoneProject, user_id: str, role: str
          ) -> None:
-    """Take it away; what is not there is no error.
+    """Take it away; what is not there is not an error.
 
     :raises Refused: the caller may not.
     :raises NoRole: there is no role of that name.

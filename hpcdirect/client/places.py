@@ -41,7 +41,7 @@ class Strange(Exception):
 class Place:
     """A host that ssh goes to.
 
-    :param name: the node's; '' for a host that is none of the cluster's.
+    :param name: the node's; '' for a host that is not one of the cluster's.
     :param user: whom the service logs in as.
     :param alias: what its key is filed under, so that addresses that several
         clusters use do not get into each other's way; '' when its key is not

@@ -38,7 +38,7 @@ def _parsers(subparsers: Any) -> None:
 
 
 def main() -> int:
-    """Carry out one command; 0 when all is well."""
+    """Carry out one command; 0 when it succeeded."""
     conf = cfg.ConfigOpts()
     options.register_opts(conf)
     conf.register_cli_opt(cfg.SubCommandOpt(

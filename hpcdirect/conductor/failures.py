@@ -28,10 +28,10 @@ from hpcdirect.states import StepKind
 
 
 def plain(message: str, step: str = '', node: str = '') -> dict[str, Any]:
-    """A failure that is no task's of an element.
+    """A failure that is not of an element's task.
 
     :param step: the step's title; '' when it is the whole deployment's.
-    :param node: the node's name; '' when it is none's alone.
+    :param node: the node's name; '' when it concerns no node in particular.
     """
     kind = diagnose(message, Source.SERVICE)
     return {'code': FailureCode.PLUGIN_FAILED, 'step': step,

@@ -36,7 +36,7 @@ _MODULES = (paths, api, blueprints, conductor, heartbeat, local, heat,
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Make every option of ours known to *conf*; twice is well."""
+    """Register every option of ours with *conf*; may be called again."""
     for module in _MODULES:
         module.register_opts(conf)
     database.set_defaults(

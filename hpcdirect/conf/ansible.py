@@ -97,7 +97,7 @@ OPTIONS: list[cfg.Opt] = [
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Make the group known to *conf*; doing it twice is well."""
+    """Register the group with *conf*; may be called again."""
     # A group object keeps values: two configurations must not share one.
     group = cfg.OptGroup(GROUP.name, title=GROUP.title)
     conf.register_group(group)

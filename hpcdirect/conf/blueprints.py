@@ -47,12 +47,12 @@ OPTIONS: list[cfg.Opt] = [
              'PARAMETER: VALUE for every blueprint that has it, or '
              'BLUEPRINT.PARAMETER: VALUE, in YAML. May be given more than '
              'once; clusters that are there stay as they are. A blueprint of '
-             'which it is no value cannot be used, and the log says why.'),
+             'which it is not a valid value cannot be used, and the log says why.'),
 ]
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Make the group known to *conf*; doing it twice is well."""
+    """Register the group with *conf*; may be called again."""
     # A group of its own: two ConfigOpts that share one share its values.
     group = cfg.OptGroup(GROUP.name, title=GROUP.title)
     conf.register_group(group)

@@ -94,7 +94,7 @@ OPTIONS: list[cfg.Opt] = [
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Make the group known to *conf*; doing it twice is well."""
+    """Register the group with *conf*; may be called again."""
     # One object in two configurations would share its values.
     group = cfg.OptGroup(GROUP.name, title=GROUP.title)
     conf.register_group(group)

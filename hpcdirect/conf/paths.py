@@ -54,7 +54,7 @@ OPTIONS: list[cfg.Opt] = [
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Make the options known to *conf*; doing it twice is well."""
+    """Register the options with *conf*; may be called again."""
     conf.register_opts(OPTIONS)
 
 

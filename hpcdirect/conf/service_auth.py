@@ -56,7 +56,7 @@ OPTIONS: list[cfg.Opt] = [
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Make the group known to *conf*; doing it twice is well."""
+    """Register the group with *conf*; may be called again."""
     conf.register_group(cfg.OptGroup(
         GROUP, title="The service's own user in the cloud"))
     conf.register_opts(OPTIONS, group=GROUP)

@@ -116,7 +116,7 @@ KINDS: Mapping[str, Callable[[str, Form], Wish]] = {
 
 
 def of(cluster: str, form: Form) -> Wish | None:
-    """What a form wishes; None when it is none of ours."""
+    """What a form wishes; None when it is not one of ours."""
     try:
         return KINDS[form['wish']](cluster, form)
     except (KeyError, ValueError):

@@ -35,7 +35,7 @@ def columns(parts: Parts, context: RequestContext, cluster: Cluster,
             body: Mapping[str, Any]) -> dict[str, Any]:
     """What is written of it; nothing when a request does not speak of it.
 
-    :raises Invalid: it is no time, or not one to come.
+    :raises Invalid: it is not a time, or not one to come.
     :raises Forbidden: who may not delete the cluster may not have it
         deleted later.
     """
@@ -56,7 +56,7 @@ def moment(text: str, where: str) -> datetime.datetime:
     """A time that somebody wrote, as the database has it: UTC.
 
     :param where: JSON path of it.
-    :raises Invalid: it is none.
+    :raises Invalid: it is not a time.
     """
     try:
         found = datetime.datetime.fromisoformat(text)

@@ -31,7 +31,7 @@ class Difference:
     """One thing that is otherwise.
 
     :param kind: blueprint, cluster, parameter, element, node; or a member
-        of the state that is none of these, such as users.
+        of the state that is not one of these, such as users.
     :param before: how it was; None when it was not there.
     :param after: how it is; None when it is not there.
     """

@@ -14,7 +14,7 @@
 """From one revision of a cluster to another: back, or to another cluster.
 
 A revision is a state as it was kept; see :mod:`state`. Whatever stands in it
-comes along, be it known here or not.
+comes along, even what this release does not know.
 """
 
 from __future__ import annotations

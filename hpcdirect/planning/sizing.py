@@ -137,7 +137,7 @@ def with_slots(state: State, blueprint: Blueprint, group_name: str,
              and _number(group_name, name) is None]
     if wrong:
         raise Invalid(Finding(
-            f'"{name}" is no slot of group {group_name}; slots are named '
+            f'"{name}" is not a slot of group {group_name}; slots are named '
             f'{group_name}-0, {group_name}-1 and so on.',
             f'$.node_groups.{group_name}.slots') for name in wrong)
     return _with_slots(state, blueprint, group, _ordered(
@@ -149,7 +149,7 @@ def with_replaced(state: State, blueprint: Blueprint, group_name: str,
                   ) -> State:
     """The state in which these slots get another machine.
 
-    :raises Invalid: a name is no slot of the group, or data would be lost.
+    :raises Invalid: a name is not a slot of the group, or data would be lost.
     """
     group = _group(blueprint, group_name)
     there = {slot.name for slot in state.groups[group_name]}
@@ -162,7 +162,7 @@ def with_replaced(state: State, blueprint: Blueprint, group_name: str,
     if lost and wanted and not site.force:
         findings.append(Finding(
             f'{", ".join(lost)} of group {group_name} is on no volume and '
-            'would be lost with the machine; force says that this is well',
+            'would be lost with the machine; use force to lose it',
             where))
     findings.check()
     return _with(state, group_name, (
@@ -230,7 +230,7 @@ def within(group: NodeGroup, count: int) -> None:
 
 
 def _number(group: str, name: str) -> int | None:
-    """The number in a slot's name, None when it is no such name."""
+    """The number in a slot's name, None when it is not such a name."""
     head, _, tail = name.rpartition('-')
     plain = tail.isascii() and tail.isdigit() and str(int(tail)) == tail
     return int(tail) if head == group and plain and len(tail) < 6 else None

@@ -262,7 +262,7 @@ class State:
                 for group, slots in self.groups.items() for slot in slots}
 
     def choice(self, name: str) -> ElementChoice:
-        """What the owner said of an element, be it nothing."""
+        """What the owner said of an element; empty when nothing was said."""
         return next((one for one in self.elements if one.name == name),
                     ElementChoice(name))
 

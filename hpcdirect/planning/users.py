@@ -267,7 +267,7 @@ def _timed(name: str, account: Account, said: Mapping[str, Any],
             datetime.UTC).isoformat())
     except (ValueError, OverflowError):
         return account, [Finding(
-            'is no time; write it like 2027-01-31T12:00:00Z', where)]
+            'is not a time; write it like 2027-01-31T12:00:00Z', where)]
     return account, [Finding('that time is past', where)] if moment <= at \
         else []
 

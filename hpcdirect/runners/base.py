@@ -285,4 +285,4 @@ class ElementRunner(abc.ABC):
 
     @abc.abstractmethod
     def stop(self, process: Process) -> None:
-        """End what an earlier owner left running; gone already is well."""
+        """End what an earlier owner left running; gone already is fine."""

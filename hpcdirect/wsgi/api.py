@@ -13,7 +13,7 @@
 """``hpcdirect.wsgi.api:application``, for uwsgi, gunicorn and the like.
 
 The configuration is read from the usual places; a WSGI server's own command
-line is none of ours.
+line is not one of ours.
 """
 
 from __future__ import annotations

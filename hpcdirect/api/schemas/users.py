@@ -32,7 +32,7 @@ _ENTRY = common.closed({
     'fingerprints': common.items(common.closed({
         'kind': common.text('Type of the key.'),
         'fingerprint': common.text('SHA256:..., as ssh-keygen -l shows it; '
-                                   '"" when it is no key.'),
+                                   '"" when it is not a key.'),
         'comment': common.text('What stands behind the key.'),
     }), 'Of its keys, in their order.'),
     'nodes': common.closed({

@@ -183,7 +183,7 @@ class HeatBackend(base.Backend):
 
     def _change(self, request: base.InfraRequest, stacks: Stacks,
                 stack: Stack) -> None:
-        """Update a stack, unless it is at just that or all is well."""
+        """Update a stack, unless it is doing just that, or is as it should be."""
         found = self._cloud(request.project_id).servers(request.cluster_id)
         servers = look.by_slot(found)
         stored = stacks.template(stack)

@@ -85,7 +85,7 @@ class Cloud:
         return False
 
     def delete_server(self, ident: str) -> None:
-        """Begin to delete a server; one that is gone is well."""
+        """Begin to delete a server; one that is gone is fine."""
         with _translated('Nova'):
             self._cloud.compute.delete_server(ident, ignore_missing=True)
 
@@ -100,7 +100,7 @@ class Cloud:
                     yield kind, one
 
     def delete_part(self, kind: str, ident: str) -> None:
-        """Delete a part of Neutron's; one that is gone is well."""
+        """Delete a part of Neutron's; one that is gone is fine."""
         with _translated('Neutron'):
             getattr(self._cloud.network, f'delete_{kind}')(
                 ident, ignore_missing=True)

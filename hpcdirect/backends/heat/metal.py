@@ -147,7 +147,7 @@ class Metal:
                 if node.provision_state not in _COMING]
 
     def release(self, server: str) -> None:
-        """Let go of the node under a server; none is well.
+        """Let go of the node under a server; none is fine.
 
         What was deployed on it is undone. The caller has made sure that the
         server is no more.

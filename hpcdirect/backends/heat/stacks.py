@@ -110,7 +110,7 @@ class Stacks:
             self._heat.actions.cancel_without_rollback(stack.id)
 
     def delete(self, stack: Stack) -> None:
-        """Begin to take a stack down; one that is gone is well."""
+        """Begin to take a stack down; one that is gone is fine."""
         with _translated(f'stack {stack.stack_name}'), \
                 contextlib.suppress(exc.HTTPNotFound):
             self._heat.stacks.delete(stack.id)

@@ -182,7 +182,7 @@ class LocalMachine:
             place.rmdir()
 
     def stop(self) -> None:
-        """End it; its disk stays. Stopped already is well."""
+        """End it; its disk stays. Stopped already is fine."""
         cgroups.kill(self.key)
         network.disconnect(self.cluster_id, self.space, self.address)
         mounts.clear(self.folder)

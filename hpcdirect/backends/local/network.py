@@ -237,7 +237,7 @@ def connect(cluster_id: str, space: str, address: str) -> None:
 
 
 def disconnect(cluster_id: str, space: str, address: str) -> None:
-    """Take cable and namespace away; gone already is well."""
+    """Take cable and namespace away; gone already is fine."""
     # A namespace goes in its own time: the cable's name is freed first.
     cable = port(cluster_id, address)
     if (_NET / cable).exists():

@@ -53,7 +53,7 @@ def _parameters(element: Element) -> Iterator[Finding]:
                 or not _VARIABLE.fullmatch(name)):
             yield Finding(
                 f'A parameter cannot be named {name}: Ansible or hpcdirect '
-                'uses the name, or it is no name of a variable.',
+                'uses the name, or it is not the name of a variable.',
                 f'element.yaml: $.parameters.properties.{name}')
 
 

@@ -54,7 +54,7 @@ def _represented(dumper: Any, text: _Data) -> Any:
 
     Ansible 2.19 asks of what is ``!unsafe`` what it would be without quotes:
     "on" would be true, "1.10" a number and "" nothing. Whatever looks like
-    that is no template, and needs no tag.
+    that is not a template, and needs no tag.
     """
     looks_like = dumper.resolve(yaml.ScalarNode, str(text), (True, False))
     return dumper.represent_scalar(

@@ -126,7 +126,7 @@ def ask(arguments: Sequence[str], patience: Patience, script: bytes = b''
 def place(via: str) -> tuple[str, int]:
     """Host and port of a jump host.
 
-    :raises RunnerError: it is none.
+    :raises RunnerError: it is not one.
     """
     return _via(via)[1:]
 
@@ -137,7 +137,7 @@ def config(batch: Batch, folder: str, options: Any, shared: bool = True
 
     :param folder: the batch's folder, without blanks.
     :param shared: whether connections are kept for the next command.
-    :raises RunnerError: a name or address that is none.
+    :raises RunnerError: a name or address that is not one.
     """
     lines = []
     for host in batch.hosts:
@@ -163,7 +163,7 @@ def known_hosts(batch: Batch) -> str:
     the users of any other node may be able to read that one's. An operator's
     jump host is in the file that the operator names.
 
-    :raises RunnerError: a host key that is none.
+    :raises RunnerError: a host key that is not one.
     """
     lines = [f'{host.name} {_checked(_KEY, host.host_key, "host key")}'
              for host in batch.hosts if host.host_key]

@@ -63,7 +63,7 @@ class DocumentTest(testtools.TestCase):
                      '!!binary aGk=', '0x' + 'f' * 5000, '9' * 400):
             (said,) = self.refused(f'a: 1\nb: {text}\n')
             self.assertIn('some/blueprint.yaml:2: "', said)
-            self.assertIn('" is no JSON value', said)
+            self.assertIn('" is not a JSON value', said)
             self.assertLess(len(said), 200)
 
     def test_limits(self):

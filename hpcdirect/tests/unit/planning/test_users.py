@@ -208,7 +208,7 @@ class TimeTest(Case):
     def test_no_time(self):
         for said in ('soon', '', '0001-01-01T00:00:00+14:00',
                      '9999-12-31T23:59:59-14:00'):
-            self.assertIn('is no time', self.wrong(
+            self.assertIn('is not a time', self.wrong(
                 bob={'expires_at': said})['$.users.bob.expires_at'])
         self.assertIn('past', self.wrong(bob={
             'expires_at': AT.isoformat()})['$.users.bob.expires_at'])
