@@ -218,8 +218,9 @@ def _value(loader: _Loader, node: yaml.Node, document: Document, path: Path,
     except UNREADABLE:
         value = math.nan
     if not _is_plain(value):
-        findings.append(Finding(f'"{node.value[:_SHOWN]}" is not a JSON value.',
-                                f'{document.file}:{node.start_mark.line + 1}'))
+        findings.append(Finding(
+            f'"{node.value[:_SHOWN]}" is not a JSON value.',
+            f'{document.file}:{node.start_mark.line + 1}'))
     return value
 
 

@@ -37,7 +37,7 @@ class _Asked(_Resource):
 
     @property
     def user(self) -> str:
-        """What people call who asked: the name, the id when it is not known."""
+        """What people call who asked: the name, or the id."""
         return str(self.user_name or self.user_id or '')
 
 

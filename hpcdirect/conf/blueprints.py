@@ -47,7 +47,8 @@ OPTIONS: list[cfg.Opt] = [
              'PARAMETER: VALUE for every blueprint that has it, or '
              'BLUEPRINT.PARAMETER: VALUE, in YAML. May be given more than '
              'once; clusters that are there stay as they are. A blueprint of '
-             'which it is not a valid value cannot be used, and the log says why.'),
+             'which it is not a valid value cannot be used, and the log says '
+             'why.'),
 ]
 
 

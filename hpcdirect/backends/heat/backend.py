@@ -183,7 +183,7 @@ class HeatBackend(base.Backend):
 
     def _change(self, request: base.InfraRequest, stacks: Stacks,
                 stack: Stack) -> None:
-        """Update a stack, unless it is doing just that, or is as it should be."""
+        """Update a stack, unless it is being updated, or is as wanted."""
         found = self._cloud(request.project_id).servers(request.cluster_id)
         servers = look.by_slot(found)
         stored = stacks.template(stack)

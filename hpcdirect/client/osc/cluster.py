@@ -86,7 +86,7 @@ class _Row:
 
     @property
     def project(self) -> str:
-        """What people call the project: the name, the id if it is not known."""
+        """What people call the project: the name, or the id."""
         return str(self._cluster.project_name or self._cluster.project_id)
 
     @property
