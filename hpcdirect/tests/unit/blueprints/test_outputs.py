@@ -63,7 +63,7 @@ class OutputsTest(test_load.FolderTest):
                 ('http://$at/', 'There is no $port in it, which "with" '
                  'names.'),
                 ('http://$at:$port/$x', '"with" does not say what $x is.'),
-                ('http://$at:$port/?$', 'A "$" stands before what is no '
+                ('http://$at:$port/?$', 'A "$" stands before what is not a '
                  'name; write "$$" for a dollar.'),
                 ('javascript:$at:$port', 'A url begins with http:// or '
                  'https://.'),
