@@ -20,10 +20,14 @@ import pathlib
 import re
 import shlex
 
+import sqlalchemy as sa
 import testtools
 
+from hpcdirect import states
 from hpcdirect.blueprints import export
 from hpcdirect.blueprints import validate
+from hpcdirect.db import columns
+from hpcdirect.db import models
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 PAGES = sorted([*ROOT.glob('*.rst'), *ROOT.glob('doc/source/**/*.rst'),
@@ -177,3 +181,17 @@ class DocumentsTest(testtools.TestCase):
             for name in re.findall(r'--parameter ([\w]+)=', page.read_text())
             if name not in known]
         self.assertEqual([], wrong)
+
+    def test_states_and_tables(self):
+        """Each word of a state, each table and each JSON column is told of."""
+        page = (ROOT / 'doc/source/contributor/states.rst').read_text()
+        words = {word.value for kind in (
+            states.ClusterStatus, states.DeploymentStatus, states.WorkStatus,
+            states.NodeStatus, states.LayerState) for word in kind}
+        for table in models.Base.metadata.sorted_tables:
+            words.add(table.name)
+            words |= {f'{table.name}.{column.name}' for column in table.columns
+                      if isinstance(column.type, (sa.JSON, columns.Desired))}
+        # What has been reverted has no row.
+        self.assertEqual({states.LayerState.REVERTED.value}, {
+            word for word in words if word not in page})
