@@ -38,6 +38,7 @@ from hpcdirect.backends.local import LocalBackend
 from hpcdirect.backends.local import network
 from hpcdirect.conf import local as options
 from hpcdirect.planning import reserved
+from hpcdirect.planning.state import State
 from hpcdirect.tests.functional import local_bed
 from hpcdirect.tests.functional import soak
 from hpcdirect.trials import difference
@@ -105,7 +106,7 @@ class Case(unittest.TestCase):
                 'ansible-playbook')))
         ident = str(uuid.uuid4())
         self.backend.ensure(request.build(
-            cluster.blueprint, {'parameters': cluster.parameters}, 'local',
+            cluster.blueprint, State(parameters=cluster.parameters), 'local',
             [base.Slot(slot, slot.partition('-')[0]) for slot in self.slots],
             cluster_id=ident, cluster_name='elements', project_id='none',
             public_key=public))
