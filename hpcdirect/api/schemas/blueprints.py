@@ -84,7 +84,7 @@ SHOW = common.closed({
                             'tells people as titled_outputs.'),
     'readme': common.text('What the author says, reStructuredText.'),
     'login': common.text('Node group whose first node people log in to.'),
-    'digest': common.text('sha256 of all its files, hexadecimal.'),
+    'digest': common.text('sha256 of all that it is made of, hexadecimal.'),
     'allowed': common.ALLOWED,
 })
 

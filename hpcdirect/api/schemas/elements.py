@@ -35,7 +35,7 @@ _BRIEF = {
     'needs': common.text('node or cluster: what has to answer first.'),
     'roles': common.words('The parts nodes play in it.'),
     'verbs': common.words('What can be done with it.'),
-    'digest': common.text('sha256 of all its files, hexadecimal.'),
+    'digest': common.text('sha256 of all that it is made of, hexadecimal.'),
     'grade': common.text(
         'What a revert leaves, as a trial of these very files found: A '
         'nothing, C some things, D it fails; "" when nobody tried.',
