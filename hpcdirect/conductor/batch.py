@@ -16,103 +16,30 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable
-from collections.abc import Mapping
 import dataclasses
-import threading
-import time
 from typing import Any
 
-from hpcdirect.blueprints.model import Element
 from hpcdirect.conductor import failures
+from hpcdirect.conductor.batch_order import BatchOrder
+from hpcdirect.conductor.batch_order import Line
+from hpcdirect.conductor.journal import BAD
+from hpcdirect.conductor.journal import Journal
 from hpcdirect.db import models
 from hpcdirect.db.held_layers import Closing
-from hpcdirect.db.held_layers import Layer
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.run_writer import RunEnd
 from hpcdirect.failpoints import failpoint
-from hpcdirect.planning.batches import Portion
-from hpcdirect.planning.plan import SeenLayer
 from hpcdirect.planning.wanted import LayerKey
-from hpcdirect.planning.wanted import WantedLayer
 from hpcdirect.runners import base
-from hpcdirect.signing import Notes
 from hpcdirect.states import LayerState
 from hpcdirect.states import NodeStatus
 from hpcdirect.states import StepKind
 from hpcdirect.states import WorkStatus
-from hpcdirect.wishes import Wish
 
-_VERBS = {
-    StepKind.APPLY: base.Verb.APPLY, StepKind.REVERT: base.Verb.REVERT,
-    StepKind.VERIFY: base.Verb.VERIFY, StepKind.DRAIN: base.Verb.DRAIN,
-    StepKind.RESUME: base.Verb.RESUME,
-}
 _DURING = {StepKind.APPLY: LayerState.APPLYING,
            StepKind.REVERT: LayerState.REVERTING}
-_BAD = (base.Result.FAILED, base.Result.UNREACHABLE)
-_FLUSH_SECONDS, _FLUSH_EVENTS = 0.25, 200
-#: So many characters are written at a time; a database takes no statement of
-#: any length.
-_FLUSH_TEXT = 1 << 20
 #: So many lines of the log are kept with a failure, each so long at most.
 _LOG_LINES, _LOG_WIDTH = 5, 300
-
-
-@dataclasses.dataclass(frozen=True)
-class Line:
-    """One portion of a batch with all that carrying it out takes.
-
-    :param variables: as they are kept, secrets in their boxes.
-    :param given: as the runner takes them.
-    :param hidden: what was in the boxes.
-    """
-
-    portion: Portion
-    step_id: str
-    element: Element
-    variables: Mapping[str, Any]
-    facts: Mapping[str, Any]
-    secrets: Mapping[str, str]
-    assistants: Mapping[str, tuple[str, ...]]
-    given: Mapping[str, Any]
-    hidden: tuple[str, ...] = ()
-    run_id: str = dataclasses.field(default_factory=models.new_id)
-
-    @property
-    def verb(self) -> base.Verb:
-        """What the element is asked to do."""
-        return _VERBS[self.portion.step.kind]
-
-    def task(self) -> base.Task:
-        """The line as the runner takes it."""
-        roles: dict[str, list[str]] = {
-            role: list(nodes) for role, nodes in self.assistants.items()}
-        for node, _, role in self.portion.layers:
-            if node not in roles.setdefault(role, []):
-                roles[role].append(node)
-        return base.Task(
-            self.run_id, self.verb, self.element,
-            {role: tuple(nodes) for role, nodes in roles.items()},
-            self.given, self.facts, self.secrets, self.hidden)
-
-
-@dataclasses.dataclass(frozen=True)
-class BatchOrder:
-    """A whole batch: the lines in order and what they share.
-
-    :param rows: the layers as they were written down before.
-    """
-
-    deployment_id: str
-    project_id: str
-    lines: tuple[Line, ...]
-    hosts: tuple[base.Host, ...]
-    private_key: str
-    notes: Notes
-    wanted: Mapping[LayerKey, WantedLayer]
-    seen: Mapping[LayerKey, SeenLayer]
-    rows: Mapping[LayerKey, Layer]
-    wish: Wish
 
 
 class BatchWork(base.Listener):
@@ -130,7 +57,7 @@ class BatchWork(base.Listener):
         self._runner = runner
         self._order = order
         self._lines = {line.run_id: line for line in order.lines}
-        self._journal = _Journal(ledger, order, self._lines)
+        self._journal = Journal(ledger, order, self._lines)
         self.name = order.lines[0].run_id[:8]
         self.nodes = frozenset(host.name for host in order.hosts)
         self.failures: list[dict[str, Any]] = []
@@ -198,7 +125,7 @@ class BatchWork(base.Listener):
             progress.run_id, collections.deque(maxlen=_LOG_LINES))
         tail.extend(line[:_LOG_WIDTH] for line
                     in progress.output.splitlines() if line.strip())
-        if progress.result in _BAD:
+        if progress.result in BAD:
             self._around[progress.run_id, progress.node,
                          progress.task] = list(tail)
 
@@ -340,63 +267,3 @@ class BatchWork(base.Listener):
         return {} if after is None or outcome.failed else {
             key[0]: after for key in line.portion.layers
             if key[0] in outcome.succeeded}
-
-
-class _Journal:
-    """Collects events and log text, and writes them in batches."""
-
-    def __init__(self, ledger: Ledger, order: BatchOrder,
-                 lines: Mapping[str, Line]) -> None:
-        self._ledger = ledger
-        self._order = order
-        self._lines = lines
-        self._lock = threading.Lock()
-        self._events: list[dict[str, Any]] = []
-        self._logs: dict[str, str] = {}
-        self._summaries: dict[str, dict[str, dict[str, int]]] = {}
-        self._last = 0.0
-        self._size = 0
-
-    def add(self, progress: base.TaskEvent) -> None:
-        """Keep one thing for the next write."""
-        with self._lock:
-            if progress.output:
-                self._logs[progress.run_id] = self._logs.get(
-                    progress.run_id, '') + progress.output
-            if progress.result is not None:
-                self._events.append(self._event(progress))
-                counts = self._summaries.setdefault(
-                    progress.run_id, {}).setdefault(progress.node, {})
-                counts[progress.result] = counts.get(progress.result, 0) + 1
-                self._size += len(progress.message)
-            self._size += len(progress.output)
-            full = (len(self._events) >= _FLUSH_EVENTS
-                    or self._size >= _FLUSH_TEXT)
-        self.flush(due_only=not full)
-
-    def flush(self, due_only: bool = False) -> None:
-        """Write what is there; with *due_only* not more often than needed."""
-        with self._lock:
-            now = time.monotonic()
-            if not (self._events or self._logs) or (
-                    due_only and now - self._last < _FLUSH_SECONDS):
-                return
-            events, logs = self._events, self._logs
-            touched = {*logs, *(event['run_id'] for event in events)}
-            self._events, self._logs, self._last = [], {}, now
-            self._size = 0
-            self._ledger.journal(events, logs, {
-                run: summary for run, summary in self._summaries.items()
-                if run in touched})
-
-    def _event(self, progress: base.TaskEvent) -> dict[str, Any]:
-        line = self._lines[progress.run_id]
-        bad = progress.result in _BAD
-        return {
-            'deployment_id': self._order.deployment_id,
-            'step_id': line.step_id, 'run_id': progress.run_id,
-            'at': models.now(), 'kind': 'task', 'node': progress.node,
-            'element': line.element.name, 'verb': line.verb,
-            'task': progress.task, 'result': progress.result,
-            'seconds': progress.seconds, 'message': progress.message,
-            'level': 'error' if bad and not progress.ignored else 'info'}

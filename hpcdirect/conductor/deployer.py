@@ -35,9 +35,9 @@ from hpcdirect.conductor import check
 from hpcdirect.conductor import facts
 from hpcdirect.conductor import failures
 from hpcdirect.conductor import retreat
-from hpcdirect.conductor.batch import BatchOrder
 from hpcdirect.conductor.batch import BatchWork
-from hpcdirect.conductor.batch import Line
+from hpcdirect.conductor.batch_order import BatchOrder
+from hpcdirect.conductor.batch_order import Line
 from hpcdirect.conductor.draft import Draft
 from hpcdirect.conductor.holds import Held
 from hpcdirect.conductor.machines import Limits

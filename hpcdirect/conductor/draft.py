@@ -19,7 +19,7 @@ from typing import Any
 
 from hpcdirect.blueprints.model import Element
 from hpcdirect.conductor import facts
-from hpcdirect.conductor.batch import Line
+from hpcdirect.conductor.batch_order import Line
 from hpcdirect.conductor.situation import Situation
 from hpcdirect.conductor.vault import Vault
 from hpcdirect.db import recorded as records
