@@ -28,10 +28,9 @@ import os
 import pathlib
 import sys
 
-import yaml
-
 from hpcdirect.backends.local import images
 from hpcdirect.backends.local import mirror
+from hpcdirect.blueprints import validate
 
 _CACHE = pathlib.Path('/var/cache/hpcdirect')
 #: What makes it a cloud's image.
@@ -80,8 +79,8 @@ def _has_nfs() -> bool:
 def _named() -> Iterator[str]:
     """The packages that blueprints want of local machines."""
     for path in pathlib.Path('blueprints').glob('*/blueprint.yaml'):
-        document = yaml.safe_load(path.read_text())
-        for values in document['infrastructure'].get(
+        blueprint = validate.read_blueprint(path.parent)
+        for values in blueprint.infrastructure.get(
                 'local', {}).get('groups', {}).values():
             yield from values.get('packages', ())
 
