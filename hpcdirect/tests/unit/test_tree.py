@@ -12,6 +12,8 @@
 
 """What lies in the source tree."""
 
+import contextlib
+import importlib.util
 import pathlib
 import subprocess
 import unittest
@@ -29,3 +31,13 @@ class TreeTest(unittest.TestCase):
         self.assertEqual({'.ci', '.gitignore', '.stestr.conf'}, {
             part for path in kept for part in pathlib.PurePath(path).parts
             if part.startswith('.')})
+
+    def test_the_bed_installs_what_blueprints_name(self):
+        """Of those that are made from others as well."""
+        spec = importlib.util.spec_from_file_location(
+            'image', ROOT / 'devstack/bed/lib/image.py')
+        image = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(image)
+        with contextlib.chdir(ROOT):
+            named = set(image._named())
+        self.assertLessEqual({'gcc', 'openmpi-bin', 'slurmd'}, named)
