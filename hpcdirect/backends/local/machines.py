@@ -231,9 +231,11 @@ class LocalMachine:
             'etc/systemd/system.conf.d/50-limits.conf': (
                 '[Manager]\nDefaultLimitMEMLOCK=8M:infinity\n'
                 'DefaultLimitNOFILE=1024:infinity\n', 0o644),
+            # Of several services that serve packages here, one that ends
+            # takes connections with it that nobody has answered yet.
             'etc/apt/apt.conf.d/91mirror': (
                 f'Acquire::http::Proxy "http://{network.MIRROR}:'
-                f'{self.mirror_port}";\n', 0o644),
+                f'{self.mirror_port}";\nAcquire::Retries "3";\n', 0o644),
         }
         for name, mode in (('root/.ssh', 0o700),
                            ('etc/systemd/system.conf.d', 0o755)):
