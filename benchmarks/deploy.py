@@ -263,14 +263,14 @@ class Site(plain_ansible.Plain):
         site.write_text(yaml.safe_dump([*apply, {
             'name': MARK, 'hosts': 'all', 'gather_facts': False,
             'tasks': []}, *verify]))
-        conf = options()
+        conf, modules = options(), plain_ansible.library(self.uses)
         (self.work / 'ansible.cfg').write_text(
             runner_folder._CONFIG.format(
                 folder=self.work, forks=self.forks,
                 task_timeout=conf.ansible.task_timeout,
                 connect_timeout=conf.ansible.connect_timeout)
             .replace('[defaults]', '[defaults]\ninventory = inventory.ini\n'
-                     f'library = {plain_ansible.library(self.uses)}')
+                     f'library = {modules}')
             .replace('enable_plugins = yaml', 'enable_plugins = ini'))
         (self.work / 'c').mkdir(exist_ok=True)
         (self.work / 'ssh_config').write_text(

@@ -98,9 +98,12 @@ class Allowed:
         for word, (rules, operation) in _ASKED.items():
             sentences[word] = next(filter(None, (
                 self._forbidden(rule, project_id) for rule in rules)), '')
-            refusal = refusals.going if word == 'protect' and leaving else \
-                operation and refusals.refused_for(
-                    operation, status, protected, leaving)
+            refusal: refusals.Refusal | None = None
+            if operation is not None:
+                refusal = refusals.refused_for(operation, status, protected,
+                                               leaving)
+            elif word == 'protect' and leaving:
+                refusal = refusals.going
             if refusal and not sentences[word]:
                 refused[word] = refusal
         return sentences, refused

@@ -12,7 +12,7 @@
 
 """From what somebody asks for to what is wanted of a cluster, signed.
 
-API and conductor give orders by the same functions. What is pure about them
-is in :mod:`hpcdirect.planning`, how they are written down in
-:mod:`hpcdirect.db.clusters`.
+What is pure about it is in :mod:`hpcdirect.planning`. How orders are written
+down is in :mod:`hpcdirect.db.orders`, which the conductor uses as well, for
+what it orders by itself: the ends of clusters and of accounts.
 """

@@ -162,7 +162,7 @@ def with_replaced(state: State, blueprint: Blueprint, group_name: str,
     if lost and wanted and not site.force:
         findings.append(Finding(
             f'{", ".join(lost)} of group {group_name} is on no volume and '
-            'would be lost with the machine; use force to lose it',
+            'would be lost with the machine; give force if that may be lost',
             where))
     findings.check()
     return _with(state, group_name, (

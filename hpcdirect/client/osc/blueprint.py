@@ -132,12 +132,7 @@ class ValidateBlueprint(base.Lister):
         parser = super(base.Lister, self).get_parser(prog_name)
         parser.add_argument('folder', metavar='<folder>',
                             help='It holds blueprint.yaml or element.yaml')
-        parser.add_argument(
-            '--elements', metavar='<folder>', action='append', default=[],
-            help='Look for elements here first (repeat for several); '
-                 'default: beside the blueprint, then what is installed')
-        _add_blueprints(parser)
-        return parser
+        return _with_folders(parser)
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """All findings; exit code 1 when there is one."""
@@ -155,12 +150,18 @@ class ValidateBlueprint(base.Lister):
             for one in found]
 
 
-def _add_blueprints(parser: argparse.ArgumentParser) -> None:
+def _with_folders(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """The parser, told where the parts of a blueprint are looked for."""
+    parser.add_argument(
+        '--elements', metavar='<folder>', action='append', default=[],
+        help='Look for elements here first (repeat for several); '
+             'default: beside the blueprint, then what is installed')
     parser.add_argument(
         '--blueprints', metavar='<folder>', action='append', default=[],
         help='Look here first for blueprints that others are made from '
              '(repeat for several); default: beside the blueprint, then what '
              'is installed')
+    return parser
 
 
 class ExportBlueprint(base.Base):
@@ -182,12 +183,7 @@ class ExportBlueprint(base.Base):
                                  'installed or in ./blueprints')
         parser.add_argument('folder', metavar='<folder>',
                             help='Made, with blueprints/ and elements/ in it')
-        parser.add_argument(
-            '--elements', metavar='<folder>', action='append', default=[],
-            help='Look for elements here first (repeat for several); '
-                 'default: beside the blueprint, then what is installed')
-        _add_blueprints(parser)
-        return parser
+        return _with_folders(parser)
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """Say where it is; exit code 1 with all that is wrong with it."""
