@@ -98,7 +98,7 @@ def similar(name: str, known: Iterable[str]) -> str:
         return f'; did you mean "{close[0]}"?'
     if not names:
         return ''
-    rest = ', ...' if len(names) > 12 else ''
+    rest = f' and {len(names) - 12} more' if len(names) > 12 else ''
     return f'; there is: {", ".join(names[:12])}{rest}'
 
 
