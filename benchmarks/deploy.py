@@ -68,7 +68,7 @@ MARK = 'deploy.py: verify begins'
 DEFAULTS = {
     'DEFAULT': {'debug': False},
     'api': {'response_validation': 'ignore'},
-    'conductor': {'scan_interval': 1.0, 'gather_seconds': 0.5,
+    'conductor': {'scan_interval': 1.0, 'gather_seconds': 1.0,
                   'lease_seconds': 10.0},
 }
 

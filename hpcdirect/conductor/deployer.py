@@ -220,7 +220,7 @@ class Deployer:
             while self._start(ident, situation, steps, busy):
                 pass
         if gathering:
-            return gathering
+            return min(gathering, self._pause())
         awaited = any(step.kind in _MACHINES for step in steps)
         if busy or self._works:
             # One that ends, or has ended since, wakes the cluster.

@@ -42,6 +42,8 @@ _MACHINES = (StepKind.PROVISION, StepKind.RELEASE)
 _DONE = {StepKind.PROVISION: 'up', StepKind.RELEASE: 'gone'}
 #: Seconds until it is asked again for what is to go.
 _AGAIN = 10.0
+#: How many times as long as for one machine is waited for all together.
+_LONGEST = 10
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Limits:
     """How long a deployment waits, in seconds.
 
     :param provision: for a machine to answer, or to go.
-    :param gather: after the first machine answers, for the others to be
+    :param gather: after a machine answers, for the next one to be
         configured in the same run.
     :param order: after a cluster was ordered, for its making to begin.
     """
@@ -76,7 +78,11 @@ class Machines:
         # Digest of what was asked for last; '' before anything was.
         self._asked_for = ''
         self._asked_at = 0.0
-        self._first_up: float | None = None
+        # Nodes that were up at the last look; since when some are waited
+        # for, and when the last of them came up, by the monotonic clock.
+        self._up: frozenset[str] | None = None
+        self._gathering_since: float | None = None
+        self._came_at = 0.0
         # Step -> by when, by the monotonic clock, it has to be over.
         self._deadlines: dict[str, float] = {}
 
@@ -138,17 +144,26 @@ class Machines:
         return found or self._late(situation, steps)
 
     def gathering(self, situation: Situation) -> float:
-        """Seconds to wait for machines that are nearly up."""
-        nodes = [situation.observed.nodes.get(name)
-                 for name in situation.wanted.members]
-        up = [node for node in nodes if node and node.status != (
-            NodeStatus.BUILDING)]
-        if not up or len(up) == len(nodes):
+        """Seconds to wait, since another machine may come up by then."""
+        nodes = situation.observed.nodes
+        up = frozenset(name for name in situation.wanted.members if (
+            name in nodes and nodes[name].status != NodeStatus.BUILDING))
+        # Those of the first look were there before.
+        came, self._up = self._up is not None and up - self._up, up
+        now = time.monotonic()
+        if came:
+            self._came_at = now
+            if self._gathering_since is None:
+                self._gathering_since = now
+        if self._gathering_since is None:
             return 0.0
-        if self._first_up is None:
-            self._first_up = time.monotonic()
-        return max(0.0, self._first_up + self._limits.gather
-                   - time.monotonic())
+        left = min(self._came_at + self._limits.gather,
+                   self._gathering_since + _LONGEST * self._limits.gather
+                   ) - now
+        if left > 0 and len(up) < len(situation.wanted.members):
+            return left
+        self._gathering_since = None
+        return 0.0
 
     def patience(self) -> float:
         """Seconds until the next step is late; unlimited without one."""

@@ -86,10 +86,11 @@ OPTIONS: list[cfg.Opt] = [
              'what came of them. A key that comes again later is a new '
              'one.'),
     cfg.FloatOpt(
-        'gather_seconds', default=0.5, min=0.0, max=60.0,
-        help='Seconds to wait, once a machine is up, for others to come up '
-             'so that one run configures them together. Longer saves work '
-             'of the conductor, shorter starts sooner.'),
+        'gather_seconds', default=1.0, min=0.0, max=60.0,
+        help='Seconds to wait, once a machine is up, for another one to come '
+             'up, so that one run configures them together; for all of them '
+             'ten times as long at most. Longer saves work of the conductor, '
+             'shorter starts sooner.'),
 ]
 
 

@@ -213,7 +213,7 @@ class State:
             blueprint=rest.pop('blueprint'), version=rest.pop('version'),
             blueprint_digest=rest.pop('digest', ''),
             parameters=dict(rest.pop('parameters')),
-            groups={group: tuple(Slot(**slot) for slot in slots)
+            groups={group: tuple([Slot(**slot) for slot in slots])
                     for group, slots in rest.pop('groups').items()},
             elements=tuple(map(ElementChoice.from_json,
                                rest.pop('elements', ()))),
