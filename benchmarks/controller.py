@@ -47,12 +47,12 @@ from oslo_config import cfg
 import plain_ansible
 import yaml
 
+from hpcdirect import conf as options
 from hpcdirect.blueprints import load
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints import validate
 from hpcdirect.conductor import facts
 from hpcdirect.conductor.vault import Vault
-from hpcdirect.conf import ansible as options
 from hpcdirect.db import models
 from hpcdirect.db import recorded
 from hpcdirect.keys import KeyRing
@@ -152,7 +152,7 @@ def ours(count: int, work: pathlib.Path) -> Round:
                     (), ()),
                 vault.values(there.element)))
     conf = cfg.ConfigOpts()
-    options.register_opts(conf)
+    options.register_group(conf, 'ansible')
     conf([], default_config_files=[])
     conf.set_override('work_path', str(work / 'w'), 'ansible')
     conf.set_override('forks', 16, 'ansible')

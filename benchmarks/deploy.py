@@ -50,8 +50,7 @@ import usage
 from hpcdirect.backends import base
 from hpcdirect.backends import request
 from hpcdirect.backends.local import LocalBackend
-from hpcdirect.conf import ansible as ansible_options
-from hpcdirect.conf import local as local_options
+import hpcdirect.conf
 from hpcdirect.planning.state import State
 from hpcdirect.runners.ansible import family
 from hpcdirect.runners.ansible import folder as runner_folder
@@ -395,8 +394,8 @@ class Plain:
 def options() -> cfg.ConfigOpts:
     """A configuration of defaults."""
     conf = cfg.ConfigOpts()
-    local_options.register_opts(conf)
-    ansible_options.register_opts(conf)
+    hpcdirect.conf.register_group(conf, 'local')
+    hpcdirect.conf.register_group(conf, 'ansible')
     conf([])
     return conf
 

@@ -35,13 +35,14 @@ from keystoneauth1.identity.base import BaseIdentityPlugin
 from oslo_config import cfg
 import requests
 
+from hpcdirect import conf as options
 from hpcdirect import failpoints
 from hpcdirect import transport
-from hpcdirect.conf import service_auth as options
 from hpcdirect.exception import Unavailable
 
 #: Seconds for which "may act there" is believed without asking again.
 _BELIEVED = 60.0
+_GROUP = 'service_auth'
 #: Projects whose token is kept.
 _SESSIONS = 256
 
@@ -66,7 +67,8 @@ class Keystone:
     """
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
-        options.register_opts(conf)
+        options.register_group(conf, _GROUP)
+        loading.register_auth_conf_options(conf, _GROUP)
         self._conf = conf
         self._lock = threading.Lock()
         # One pool of connections for all sessions.
@@ -100,11 +102,11 @@ class Keystone:
                 'project_id': project_id, 'project_name': None,
                 'project_domain_id': None, 'project_domain_name': None}
             auth = loading.load_auth_from_conf_options(
-                self._conf, options.GROUP, **scope)
+                self._conf, _GROUP, **scope)
             if self._connections is None:
                 self._connections = self._connected()
             return transport.Loader().load_from_conf_options(
-                self._conf, options.GROUP, auth=auth,
+                self._conf, _GROUP, auth=auth,
                 session=self._connections)
         except exceptions.ClientException as exc:
             raise Unavailable(reason=f'[service_auth]: {exc}') from exc

@@ -14,8 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
+from keystoneauth1 import loading
 from oslo_config import cfg
 from oslo_db import options as database
 
@@ -31,18 +30,30 @@ from hpcdirect.conf import monitoring
 from hpcdirect.conf import paths
 from hpcdirect.conf import service_auth
 
-_MODULES = (paths, api, blueprints, conductor, heartbeat, local, heat,
-            ansible, metrics, monitoring, service_auth)
+_GROUPS: dict[str, list[cfg.Opt]] = {
+    'DEFAULT': paths.OPTIONS, 'api': api.OPTIONS,
+    'blueprints': blueprints.OPTIONS, 'conductor': conductor.OPTIONS,
+    'heartbeat': heartbeat.OPTIONS, 'local': local.OPTIONS,
+    'heat': heat.OPTIONS, 'ansible': ansible.OPTIONS,
+    'metrics': metrics.OPTIONS, 'monitoring': monitoring.OPTIONS,
+    'service_auth': service_auth.OPTIONS}
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Register every option of ours with *conf*; may be called again."""
-    for module in _MODULES:
-        module.register_opts(conf)
+    for name in _GROUPS:
+        register_group(conf, name)
     database.set_defaults(
         conf, connection='sqlite:///$state_path/hpcdirect.sqlite')
 
 
-def list_opts() -> list[tuple[cfg.OptGroup | str, Iterable[cfg.Opt]]]:
+def register_group(conf: cfg.ConfigOpts, name: str) -> None:
+    """Register the options of one group; may be called again."""
+    conf.register_opts(_GROUPS[name], None if name == 'DEFAULT' else name)
+
+
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """What oslo-config-generator makes the sample configuration from."""
-    return [entry for module in _MODULES for entry in module.list_opts()]
+    return [*_GROUPS.items(), (
+        # Which these are is known only when the kind of login is.
+        'service_auth', loading.get_auth_plugin_conf_options('password'))]

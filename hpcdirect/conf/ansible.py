@@ -14,11 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from oslo_config import cfg
-
-GROUP = cfg.OptGroup('ansible', title='The ansible runner')
 
 OPTIONS: list[cfg.Opt] = [
     cfg.StrOpt(
@@ -94,16 +90,3 @@ OPTIONS: list[cfg.Opt] = [
              'jump hosts. Not needed when clusters are reached directly or '
              'through their own head node.'),
 ]
-
-
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Register the group with *conf*; may be called again."""
-    # A group object keeps values: two configurations must not share one.
-    group = cfg.OptGroup(GROUP.name, title=GROUP.title)
-    conf.register_group(group)
-    conf.register_opts(OPTIONS, group=group)
-
-
-def list_opts() -> list[tuple[cfg.OptGroup, Iterable[cfg.Opt]]]:
-    """What the sample configuration is made from."""
-    return [(GROUP, OPTIONS)]

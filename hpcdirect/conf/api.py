@@ -14,11 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from oslo_config import cfg
-
-GROUP = cfg.OptGroup('api', title='The REST API')
 
 OPTIONS: list[cfg.Opt] = [
     cfg.HostAddressOpt(
@@ -97,16 +93,3 @@ OPTIONS: list[cfg.Opt] = [
              'costs about as much again as making them; tests use '
              '"error".'),
 ]
-
-
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Register the group with *conf*; may be called again."""
-    # One object in two configurations would share its values.
-    group = cfg.OptGroup(GROUP.name, title=GROUP.title)
-    conf.register_group(group)
-    conf.register_opts(OPTIONS, group=group)
-
-
-def list_opts() -> list[tuple[cfg.OptGroup, Iterable[cfg.Opt]]]:
-    """What the sample configuration is made from."""
-    return [(GROUP, OPTIONS)]

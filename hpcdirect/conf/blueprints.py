@@ -14,13 +14,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 import pathlib
 import sys
 
 from oslo_config import cfg
-
-GROUP = cfg.OptGroup('blueprints', title='Blueprints and elements')
 
 
 def _directories() -> list[str]:
@@ -50,16 +47,3 @@ OPTIONS: list[cfg.Opt] = [
              'which it is not a valid value cannot be used, and the log says '
              'why.'),
 ]
-
-
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Register the group with *conf*; may be called again."""
-    # A group of its own: two ConfigOpts that share one share its values.
-    group = cfg.OptGroup(GROUP.name, title=GROUP.title)
-    conf.register_group(group)
-    conf.register_opts(OPTIONS, group=group)
-
-
-def list_opts() -> list[tuple[cfg.OptGroup, Iterable[cfg.Opt]]]:
-    """What the sample configuration is made from."""
-    return [(GROUP, OPTIONS)]

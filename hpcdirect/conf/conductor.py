@@ -14,12 +14,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from oslo_config import cfg
 from oslo_config import types
-
-GROUP = cfg.OptGroup('conductor', title='The conductor')
 
 OPTIONS: list[cfg.Opt] = [
     cfg.IntOpt(
@@ -92,16 +88,3 @@ OPTIONS: list[cfg.Opt] = [
              'ten times as long at most. Longer saves work of the conductor, '
              'shorter starts sooner.'),
 ]
-
-
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Register the group with *conf*; may be called again."""
-    # One object in two configurations would share its values.
-    group = cfg.OptGroup(GROUP.name, title=GROUP.title)
-    conf.register_group(group)
-    conf.register_opts(OPTIONS, group=group)
-
-
-def list_opts() -> list[tuple[cfg.OptGroup, Iterable[cfg.Opt]]]:
-    """What the sample configuration is made from."""
-    return [(GROUP, OPTIONS)]

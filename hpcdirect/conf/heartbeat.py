@@ -13,11 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from oslo_config import cfg
-
-GROUP = 'heartbeat'
 
 OPTIONS: list[cfg.Opt] = [
     cfg.FloatOpt(
@@ -27,14 +23,3 @@ OPTIONS: list[cfg.Opt] = [
              '"down" in "openstack hpc service list" when it has missed '
              'three of them.'),
 ]
-
-
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Register the group with *conf*; may be called again."""
-    conf.register_group(cfg.OptGroup(GROUP, title='The table of services'))
-    conf.register_opts(OPTIONS, group=GROUP)
-
-
-def list_opts() -> list[tuple[str, Iterable[cfg.Opt]]]:
-    """What the sample configuration is made from."""
-    return [(GROUP, OPTIONS)]

@@ -15,11 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from oslo_config import cfg
-
-GROUP = 'heat'
 
 OPTIONS: list[cfg.Opt] = [
     cfg.IntOpt(
@@ -36,14 +32,3 @@ OPTIONS: list[cfg.Opt] = [
              'this be longer than anything else in a template takes, a '
              'volume made from an image for example.'),
 ]
-
-
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Register the group with *conf*; may be called again."""
-    conf.register_group(cfg.OptGroup(GROUP, title='The heat backend'))
-    conf.register_opts(OPTIONS, group=GROUP)
-
-
-def list_opts() -> list[tuple[str, Iterable[cfg.Opt]]]:
-    """What the sample configuration is made from."""
-    return [(GROUP, OPTIONS)]

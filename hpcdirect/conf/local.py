@@ -14,11 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from oslo_config import cfg
-
-GROUP = 'local'
 
 OPTIONS: list[cfg.Opt] = [
     cfg.StrOpt(
@@ -70,14 +66,3 @@ OPTIONS: list[cfg.Opt] = [
         'boot_timeout', default=60, min=1, max=3600,
         help='Seconds a machine may take from its start until ssh answers.'),
 ]
-
-
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Register the group with *conf*; may be called again."""
-    conf.register_group(cfg.OptGroup(GROUP, title='The local backend'))
-    conf.register_opts(OPTIONS, group=GROUP)
-
-
-def list_opts() -> list[tuple[str, Iterable[cfg.Opt]]]:
-    """What the sample configuration is made from."""
-    return [(GROUP, OPTIONS)]

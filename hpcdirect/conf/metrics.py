@@ -13,11 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from oslo_config import cfg
-
-GROUP = 'metrics'
 
 OPTIONS: list[cfg.Opt] = [
     cfg.HostAddressOpt(
@@ -33,14 +29,3 @@ OPTIONS: list[cfg.Opt] = [
              'PROMETHEUS_MULTIPROC_DIR has to be in their environment: a '
              'folder that is empty when the server starts.'),
 ]
-
-
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Register the group with *conf*; may be called again."""
-    conf.register_group(cfg.OptGroup(GROUP, title='Numbers for Prometheus'))
-    conf.register_opts(OPTIONS, group=GROUP)
-
-
-def list_opts() -> list[tuple[str, Iterable[cfg.Opt]]]:
-    """What the sample configuration is made from."""
-    return [(GROUP, OPTIONS)]

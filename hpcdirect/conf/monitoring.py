@@ -15,11 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from oslo_config import cfg
-
-GROUP = 'monitoring'
 
 OPTIONS: list[cfg.Opt] = [
     cfg.HostAddressOpt(
@@ -46,14 +42,3 @@ OPTIONS: list[cfg.Opt] = [
         help='Requests that are answered at the same time. Those to one '
              'cluster take eight of them at most.'),
 ]
-
-
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Register the group with *conf*; may be called again."""
-    conf.register_group(cfg.OptGroup(GROUP, title='Numbers of clusters'))
-    conf.register_opts(OPTIONS, group=GROUP)
-
-
-def list_opts() -> list[tuple[str, Iterable[cfg.Opt]]]:
-    """What the sample configuration is made from."""
-    return [(GROUP, OPTIONS)]

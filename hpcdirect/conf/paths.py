@@ -14,8 +14,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from oslo_config import cfg
 
 OPTIONS: list[cfg.Opt] = [
@@ -51,13 +49,3 @@ OPTIONS: list[cfg.Opt] = [
              'elements, in this order; the first that has a version of a '
              'name wins.'),
 ]
-
-
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Register the options with *conf*; may be called again."""
-    conf.register_opts(OPTIONS)
-
-
-def list_opts() -> list[tuple[str, Iterable[cfg.Opt]]]:
-    """What the sample configuration is made from."""
-    return [('DEFAULT', OPTIONS)]

@@ -15,12 +15,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from keystoneauth1 import loading
 from oslo_config import cfg
-
-GROUP = 'service_auth'
 
 #: Without these keystoneauth would wait for ever.
 _TIMEOUT = cfg.FloatOpt(
@@ -52,26 +48,7 @@ OPTIONS: list[cfg.Opt] = [
              'with the token of the person who enables. It must be enough '
              'for stacks, servers, networks and ports, and never be one '
              'that may grant roles.'),
+    *loading.get_auth_common_conf_options(),
+    *(_TIMEOUT if option.name == _TIMEOUT.name else option
+      for option in loading.get_session_conf_options()),
 ]
-
-
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Register the group with *conf*; may be called again."""
-    conf.register_group(cfg.OptGroup(
-        GROUP, title="The service's own user in the cloud"))
-    conf.register_opts(OPTIONS, group=GROUP)
-    loading.register_auth_conf_options(conf, GROUP)
-    conf.register_opts(_session_options(), group=GROUP)
-
-
-def _session_options() -> list[cfg.Opt]:
-    """keystoneauth's, with a timeout."""
-    return [_TIMEOUT if option.name == _TIMEOUT.name else option
-            for option in loading.get_session_conf_options()]
-
-
-def list_opts() -> list[tuple[str, Iterable[cfg.Opt]]]:
-    """What the sample configuration is made from."""
-    return [(GROUP, [*OPTIONS, *loading.get_auth_common_conf_options(),
-                     *_session_options(),
-                     *loading.get_auth_plugin_conf_options('password')])]

@@ -18,7 +18,7 @@ import pathlib
 
 from oslo_config import cfg
 
-from hpcdirect.conf import blueprints
+from hpcdirect import conf as options
 from hpcdirect.sources import base
 
 
@@ -26,7 +26,7 @@ class DirectorySource(base.FolderSource):
     """What lies in the folders of ``[blueprints] directories``."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
-        blueprints.register_opts(conf)
+        options.register_group(conf, 'blueprints')
         self._conf = conf
 
     def roots(self) -> list[pathlib.Path]:

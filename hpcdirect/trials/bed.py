@@ -24,13 +24,12 @@ import uuid
 
 from oslo_config import cfg
 
+from hpcdirect import conf as options
 from hpcdirect import owned
 from hpcdirect.backends import base
 from hpcdirect.backends.local import LocalBackend
 from hpcdirect.backends.local import checks
 from hpcdirect.blueprints.model import VolumeUse
-from hpcdirect.conf import ansible as ansible_options
-from hpcdirect.conf import local as local_options
 from hpcdirect.db import models
 from hpcdirect.exception import BackendError
 from hpcdirect.states import NodeStatus
@@ -129,8 +128,8 @@ class Bed:
 def configuration(state: str, keys: str) -> cfg.ConfigOpts:
     """What the local backend and the ansible runner are to know."""
     conf = cfg.ConfigOpts()
-    local_options.register_opts(conf)
-    ansible_options.register_opts(conf)
+    options.register_group(conf, 'local')
+    options.register_group(conf, 'ansible')
     conf([], default_config_files=[], default_config_dirs=[])
     conf.set_override('state_path', state, 'local')
     conf.set_override('work_path', keys, 'ansible')

@@ -33,6 +33,7 @@ from typing import TypeVar
 
 from oslo_config import cfg
 
+from hpcdirect import conf as options
 from hpcdirect.backends import base
 from hpcdirect.backends.heat import cloud as clouds
 from hpcdirect.backends.heat import leftovers
@@ -46,7 +47,6 @@ from hpcdirect.backends.heat.shared import Shared
 from hpcdirect.backends.heat.stacks import Stack
 from hpcdirect.backends.heat.stacks import Stacks
 from hpcdirect.backends.heat.stacks import moment
-from hpcdirect.conf import heat as options
 from hpcdirect.exception import BackendError
 from hpcdirect.exception import BackendUnavailable
 from hpcdirect.exception import Finding
@@ -83,7 +83,7 @@ class HeatBackend(base.Backend):
     offers_volumes = False
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
-        options.register_opts(conf)
+        options.register_group(conf, 'heat')
         self._conf = conf.heat
         self._keystone = Keystone(conf)
         self._shared = Shared(lambda: self._metal())

@@ -32,9 +32,9 @@ import time
 
 from oslo_config import cfg
 
+from hpcdirect import conf as options
 from hpcdirect.backends import base
 from hpcdirect.backends.local import LocalBackend
-from hpcdirect.conf import local as options
 from hpcdirect.exception import BackendError
 
 
@@ -53,7 +53,7 @@ def main() -> int:
     parser.add_argument('--cache', default='/var/cache/hpcdirect')
     given = parser.parse_args()
     conf = cfg.ConfigOpts()
-    options.register_opts(conf)
+    options.register_group(conf, 'local')
     conf([])
     conf.set_override('state_path', given.state, 'local')
     conf.set_override('cache_path', given.cache, 'local')

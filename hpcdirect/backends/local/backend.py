@@ -29,6 +29,7 @@ import time
 
 from oslo_config import cfg
 
+from hpcdirect import conf as options
 from hpcdirect.backends import base
 from hpcdirect.backends.local import alone
 from hpcdirect.backends.local import cgroups
@@ -42,7 +43,6 @@ from hpcdirect.backends.local.machines import of
 from hpcdirect.backends.local.mirror import Mirror
 from hpcdirect.backends.local.records import Record
 from hpcdirect.backends.local.records import Records
-from hpcdirect.conf import local as options
 from hpcdirect.exception import BackendError
 from hpcdirect.exception import Finding
 from hpcdirect.wishes import Wish
@@ -66,7 +66,7 @@ class LocalBackend(base.Backend):
     keeps_addresses = True
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
-        options.register_opts(conf)
+        options.register_group(conf, 'local')
         self._conf = conf.local
         if checks.of_a_cloud(conf) and not self._conf.allow_with_keystone:
             raise BackendError(plugin='local', reason=(

@@ -33,9 +33,9 @@ from typing import IO
 
 from oslo_config import cfg
 
+from hpcdirect import conf as options
 from hpcdirect import processes
 from hpcdirect.blueprints import hiding
-from hpcdirect.conf import ansible as options
 from hpcdirect.exception import RunnerError
 from hpcdirect.runners import base
 from hpcdirect.runners.ansible import family
@@ -64,7 +64,7 @@ class AnsibleRunner(base.ElementRunner):
     name = 'ansible'
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
-        options.register_opts(conf)
+        options.register_group(conf, 'ansible')
         self._conf = conf
         # Batches that are over although a node was not told, by cluster.
         self._unclosed: dict[str, set[str]] = {}

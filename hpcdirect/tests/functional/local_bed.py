@@ -24,9 +24,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 import fixtures
 from oslo_config import cfg
 
+from hpcdirect import conf as options
 from hpcdirect.backends import base
 from hpcdirect.backends.local import LocalBackend
-from hpcdirect.conf import local as options
 
 #: Seconds a first base file system may take on a busy machine.
 FIRST = 300
@@ -117,7 +117,7 @@ class Bed(fixtures.Fixture):
     def backend(self, **values):
         """A new backend object, as after a restart of the service."""
         conf = cfg.ConfigOpts()
-        options.register_opts(conf)
+        options.register_group(conf, 'local')
         conf([], default_config_files=[])
         given = {'state_path': str(self.state), 'cache_path': CACHE} | values
         for name, value in given.items():

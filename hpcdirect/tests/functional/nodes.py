@@ -19,9 +19,9 @@ import subprocess
 import fixtures
 from oslo_config import cfg
 
+from hpcdirect import conf as options
 from hpcdirect.backends.local import LocalBackend
 from hpcdirect.backends.local import cgroups
-from hpcdirect.conf import local as options
 
 
 class Machine:
@@ -107,7 +107,7 @@ class Leftovers(fixtures.Fixture):
         if not left(self.service):
             return
         conf = cfg.ConfigOpts()
-        options.register_opts(conf)
+        options.register_group(conf, 'local')
         conf([])
         conf.set_override('state_path', str(self.service.folder / 'local'),
                           'local')

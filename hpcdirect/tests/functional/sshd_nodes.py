@@ -34,10 +34,10 @@ import uuid
 
 from oslo_config import cfg
 
+from hpcdirect import conf as options
 from hpcdirect.blueprints import content
 from hpcdirect.blueprints.model import Element
 from hpcdirect.blueprints.model import Role
-from hpcdirect.conf import ansible as options
 from hpcdirect.runners import base
 from hpcdirect.runners.ansible import family
 
@@ -178,7 +178,7 @@ class NodesCase(unittest.TestCase):
     def configured(self, **values):
         conf = cfg.ConfigOpts()
         conf([], project='hpcdirect', default_config_files=[])
-        options.register_opts(conf)
+        options.register_group(conf, 'ansible')
         defaults = {'work_path': f'{self.folder}/w',
                     'fence_path': f'{self.marks}/fence/{{node}}',
                     'connect_timeout': 3, 'fence_wait': 5,

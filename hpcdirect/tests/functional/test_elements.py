@@ -32,11 +32,11 @@ import uuid
 from oslo_config import cfg
 import yaml
 
+from hpcdirect import conf as options
 from hpcdirect.backends import base
 from hpcdirect.backends import request
 from hpcdirect.backends.local import LocalBackend
 from hpcdirect.backends.local import network
-from hpcdirect.conf import local as options
 from hpcdirect.planning import reserved
 from hpcdirect.planning.state import State
 from hpcdirect.tests.functional import local_bed
@@ -86,7 +86,7 @@ class Case(unittest.TestCase):
                                                     dir='/var/tmp'))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         conf = cfg.ConfigOpts()
-        options.register_opts(conf)
+        options.register_group(conf, 'local')
         conf([])
         conf.set_override('state_path', str(self.folder / 'state'), 'local')
         self.backend = LocalBackend(conf)

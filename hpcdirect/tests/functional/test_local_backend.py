@@ -31,6 +31,7 @@ import fixtures
 from oslo_config import cfg
 import testtools
 
+from hpcdirect import conf as options
 from hpcdirect.backends import base
 from hpcdirect.backends.local import LocalBackend
 from hpcdirect.backends.local import boot
@@ -40,7 +41,6 @@ from hpcdirect.backends.local import mirror
 from hpcdirect.backends.local import mounts
 from hpcdirect.backends.local import network
 from hpcdirect.backends.local.images import Images
-from hpcdirect.conf import api
 from hpcdirect.exception import BackendError
 from hpcdirect.tests.functional import local_bed as bed
 
@@ -193,7 +193,7 @@ class LimitTest(LocalTest):
 
     def test_not_for_people_of_a_cloud(self):
         conf = cfg.ConfigOpts()
-        api.register_opts(conf)
+        options.register_group(conf, 'api')
         conf([], default_config_files=[])
         self.assertRaises(BackendError, LocalBackend, conf)
         conf.set_override('allow_with_keystone', True, 'local')

@@ -66,10 +66,10 @@ class Cloud(stand_in.Keystone):
 def configured(url, **values):
     """A configuration with our user of a Keystone."""
     conf = cfg.ConfigOpts()
-    keystone.options.register_opts(conf)
+    keystone.options.register_group(conf, 'service_auth')
     conf([], default_config_files=[])
     # What the kind of login takes is known once there is one.
-    conf.register_opts(keystone.options.loading.get_auth_plugin_conf_options(
+    conf.register_opts(keystone.loading.get_auth_plugin_conf_options(
         'password'), group='service_auth')
     for name, value in {
             'auth_type': 'password', 'auth_url': url,

@@ -22,9 +22,9 @@ import fixtures
 from oslo_config import cfg
 import testtools
 
+from hpcdirect import conf as options
 from hpcdirect import exception
 from hpcdirect.blueprints import document
-from hpcdirect.conf import blueprints as blueprints_conf
 from hpcdirect.sources import base
 from hpcdirect.sources import catalogue
 from hpcdirect.sources import defaults
@@ -96,8 +96,8 @@ class DirectorySourceTest(SourceTest):
 
     def test_defaults_hold_a_checkout(self):
         conf = cfg.ConfigOpts()
-        blueprints_conf.register_opts(conf)
-        blueprints_conf.register_opts(conf)
+        options.register_group(conf, 'blueprints')
+        options.register_group(conf, 'blueprints')
         conf([])
         top = pathlib.Path(__file__).resolve().parents[4]
         self.assertIn(str(top), conf.blueprints.directories)
