@@ -19,12 +19,12 @@ from collections.abc import Mapping
 import functools
 from typing import Any
 
+from hpcdirect import states
 from hpcdirect.api.services import Services
 from hpcdirect.context import RequestContext
 from hpcdirect.exception import Forbidden
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import Unread
-from hpcdirect.planning import refusals
 from hpcdirect.planning import revisions
 from hpcdirect.planning.state import State
 from hpcdirect.policies import Target
@@ -65,10 +65,10 @@ class Allowed:
     def of(self, cluster: Any) -> dict[str, str]:
         """What is done -> why it would be refused, a sentence; or ''.
 
-        :param cluster: a row with what :func:`refusals.refusal` reads.
+        :param cluster: a row with what :func:`states.refusal` reads.
         """
         sentences, refused = self._alike(
-            cluster.project_id, *refusals.standing(cluster))
+            cluster.project_id, *states.standing(cluster))
         return {**sentences,
                 **{word: str(refusal(cluster.name))
                    for word, refusal in refused.items()},
@@ -89,7 +89,7 @@ class Allowed:
 
     def _of(self, project_id: str, status: str, protected: bool,
             leaving: bool) -> tuple[
-                dict[str, str], dict[str, refusals.Refusal]]:
+                dict[str, str], dict[str, states.Refusal]]:
         """Of all clusters of a project that stand alike.
 
         :returns: sentences, and what makes those that name the cluster.
@@ -98,12 +98,12 @@ class Allowed:
         for word, (rules, operation) in _ASKED.items():
             sentences[word] = next(filter(None, (
                 self._forbidden(rule, project_id) for rule in rules)), '')
-            refusal: refusals.Refusal | None = None
+            refusal: states.Refusal | None = None
             if operation is not None:
-                refusal = refusals.refused_for(operation, status, protected,
+                refusal = states.refused_for(operation, status, protected,
                                                leaving)
             elif word == 'protect' and leaving:
-                refusal = refusals.going
+                refusal = states.going
             if refusal and not sentences[word]:
                 refused[word] = refusal
         return sentences, refused

@@ -32,9 +32,7 @@ import webob
 from hpcdirect import metrics
 from hpcdirect.api import auth
 from hpcdirect.api import errors
-from hpcdirect.api import matching
-from hpcdirect.api import microversion
-from hpcdirect.api import payload
+from hpcdirect.api import request
 from hpcdirect.api import resource
 from hpcdirect.api.controllers import root
 from hpcdirect.api.services import NullConductor
@@ -78,20 +76,20 @@ class Edge:
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]
                  ) -> Iterable[bytes]:
         """Answer a request, whatever becomes of it."""
-        version, began = microversion.VERSIONS[0], time.monotonic()
+        version, began = request.VERSIONS[0], time.monotonic()
         try:
             self._prepare(environ)
-            version = microversion.extract(environ, self._conf.service_type)
-            request = webob.Request(environ)
-            response = matching.conditional(
-                request, request.get_response(self._app))
+            version = request.extract(environ, self._conf.service_type)
+            given = webob.Request(environ)
+            response = resource.conditional(
+                given, given.get_response(self._app))
         except Exception as exc:
             response = errors.render(exc, _request_id(environ))
         if (response.status_int >= 400
                 and response.content_type != 'application/json'):
             response = _restated(response, _request_id(environ))
         response.headers.update(
-            microversion.headers(version, self._conf.service_type))
+            request.headers(version, self._conf.service_type))
         metrics.observe_request(environ, response.status_int,
                                 time.monotonic() - began)
         answer: Iterable[bytes] = response(environ, start)
@@ -106,14 +104,14 @@ class Edge:
                 414, f'The URL is longer than {_LONGEST_URL} bytes.')
         try:
             path.encode('latin-1').decode()
-            payload.fields(query)
+            request.fields(query)
         except ValueError as exc:
             raise errors.ProtocolError(
                 400, 'The URL is not UTF-8, or its query has more than '
-                f'{payload.MAX_FIELDS} fields.') from exc
+                f'{request.MAX_FIELDS} fields.') from exc
         self._locate(environ)
-        environ['hpcdirect.body'] = payload.Raw(
-            environ['wsgi.input'], payload.length(environ),
+        environ['hpcdirect.body'] = request.Raw(
+            environ['wsgi.input'], request.length(environ),
             environ.get('CONTENT_TYPE', ''))
         # pecan parses what it finds, and hands it to methods as arguments.
         environ['wsgi.input'] = io.BytesIO()

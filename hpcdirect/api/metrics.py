@@ -30,7 +30,7 @@ from hpcdirect.db import exporters
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import now
 from hpcdirect.exception import Unavailable
-from hpcdirect.orders import expiry
+from hpcdirect.orders import parts
 
 #: Deployments that are told of with charts, at most.
 _MARKS = 50
@@ -92,7 +92,7 @@ def _deployments(services: Services, cluster: Cluster,
 
 def _end(query: Mapping[str, Any]) -> datetime.datetime | None:
     end = query.get('end')
-    return end and expiry.moment(end, '$.end')
+    return end and parts.moment_of(end, '$.end')
 
 
 def _seconds(query: Mapping[str, Any]) -> int:

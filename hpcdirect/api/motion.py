@@ -21,7 +21,6 @@ from typing import Any
 
 from sqlalchemy import orm
 
-from hpcdirect.api import remedies
 from hpcdirect.api.schemas import deployments as deployment_schema
 from hpcdirect.api.schemas import events as event_schema
 from hpcdirect.api.schemas import motion as schema
@@ -68,7 +67,7 @@ def show(session: orm.Session, row: Deployment, query: Mapping[str, Any]
         **{name: getattr(row, name) for name in (
             'id', 'cluster_id', 'operation', 'generation', 'status',
             'reason')},
-        'failures': remedies.told(row.failures, row.operation),
+        'failures': deployment_schema.failures(row.failures, row.operation),
         'progress': deployment_schema.progress(row, progress),
         'started_at': when(row.started_at),
         'finished_at': when(row.finished_at),

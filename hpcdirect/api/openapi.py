@@ -20,10 +20,10 @@ import inspect
 import re
 from typing import Any
 
-from hpcdirect.api import matching
-from hpcdirect.api import microversion
+from hpcdirect.api import request
+from hpcdirect.api import resource
+from hpcdirect.api.request import Schemas
 from hpcdirect.api.schemas import common
-from hpcdirect.api.validation import Schemas
 from hpcdirect.orders import creation
 
 Described = Iterable[tuple[str, str, Callable[..., Any]]]
@@ -71,7 +71,7 @@ _MATCH = {
     'name': 'If-Match', 'in': 'header', 'required': False,
     'description': 'The ETag that GET gave: done only when nobody has '
                    'changed the cluster since.',
-    'schema': {'type': 'string', 'pattern': matching.PATTERN},
+    'schema': {'type': 'string', 'pattern': resource.PATTERN},
 }
 _NONE_MATCH = {
     'name': 'If-None-Match', 'in': 'header', 'required': False,
@@ -93,7 +93,7 @@ def document(described: Described, service_type: str) -> dict[str, Any]:
     return {
         'openapi': '3.1.0',
         'info': {
-            'title': 'hpcdirect', 'version': microversion.VERSIONS[-1],
+            'title': 'hpcdirect', 'version': request.VERSIONS[-1],
             'summary': 'HPC clusters as a service on bare metal.',
             'description': 'Send the header OpenStack-API-Version: '
                            f'{service_type} X.Y to ask for a version.',

@@ -21,25 +21,36 @@ made once; what it looks like is what the OpenAPI document says.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import functools
+import hashlib
+import re
 from typing import Any
 import urllib.parse
 
 import pecan
+from sqlalchemy import orm
+import webob
 
-from hpcdirect.api import matching
 from hpcdirect.api.allowed import Allowed
 from hpcdirect.api.errors import ProtocolError
 from hpcdirect.api.schemas.common import Fields
+from hpcdirect.api.schemas.common import when
 from hpcdirect.api.services import Services
 from hpcdirect.context import RequestContext
 from hpcdirect.db import clusters
 from hpcdirect.db import models
+from hpcdirect.db.models import LABELS
+from hpcdirect.db.models import Cluster
 from hpcdirect.db.paging import Listing
 from hpcdirect.db.paging import Page
+from hpcdirect.digests import digest
+from hpcdirect.exception import ChangedSince
+from hpcdirect.exception import Finding
+from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
 from hpcdirect.orders.wishes import Unless
 from hpcdirect.policies import Target
@@ -154,11 +165,11 @@ class Resource:
 
         It is asked for again where the change is written.
         """
-        check = functools.partial(matching.check,
-                                  pecan.request.headers.get('If-Match'))
+        matches = functools.partial(
+            check_match, pecan.request.headers.get('If-Match'))
         with self.services.database.read() as session:
-            check(session, found)
-        return check
+            matches(session, found)
+        return matches
 
     def page(self, query: Mapping[str, Any], filters: Mapping[str, str],
              sort: str, fields: Fields | None = None) -> Page:
@@ -237,3 +248,74 @@ def _links(listing: Listing) -> list[dict[str, str]]:
                 *pairs, ('marker', marker), *more.items()])
             links.append({'rel': rel, 'href': f'{request.path_url}?{rest}'})
     return links
+
+
+# -- conditions -----------------------------------------------------------
+#
+# If-Match looks at what people can change about a cluster; If-None-Match at
+# the whole answer, of which the last part of every ETag is a digest.
+
+#: What If-Match may say: anything; an ETag, with the digest of the answer or
+#: without; or a generation, whatever is said of the cluster besides.
+PATTERN = r'^(\*|"[0-9]{1,18}(-[0-9a-f]{12}(-[0-9a-f]{16})?)?")$'
+
+
+def tag(cluster: Cluster, tags: Iterable[str]) -> str:
+    """What the ETag of a cluster begins with: all people can change of it.
+
+    What the service changes (its status, its nodes) is not in it, or nobody
+    could change a cluster that is being made.
+
+    :returns: the generation and a digest of the labels, in quotes.
+    """
+    labels = digest({
+        **{name: getattr(cluster, name) for name in LABELS},
+        'tags': sorted(tags), 'expires_at': when(cluster.expires_at)})
+    return f'"{cluster.generation}-{labels[:12]}"'
+
+
+def check_match(said: str | None, session: orm.Session, cluster: Cluster
+                ) -> None:
+    """Go on only when the cluster is as *said*.
+
+    :param said: the header If-Match, None without one.
+    :param cluster: read in this session, which holds its row when the change
+        is to be of just this one.
+    :raises ChangedSince: it is at another generation, or has other labels.
+    :raises Invalid: it says nothing of the kind.
+    """
+    if said is None:
+        return
+    said = said.strip()
+    if not re.fullmatch(PATTERN, said):
+        raise Invalid([Finding(
+            'it takes the ETag that GET gave, with its quotes; a generation '
+            'such as "3"; or *', 'If-Match')])
+    if said in ('*', f'"{cluster.generation}"'):
+        return
+    tags = clusters.tags_of(session, [cluster.id]).get(cluster.id, ())
+    if '-'.join(said.strip('"').split('-')[:2]) != tag(
+            cluster, tags).strip('"'):
+        raise ChangedSince(ident=cluster.name, generation=cluster.generation)
+
+
+def conditional(request: webob.Request, response: webob.Response
+                ) -> webob.Response:
+    """A response with its ETag; 304 without a body when the caller has it.
+
+    An answer is made of many rows of many tables: nothing tells sooner than
+    the answer itself whether it is another one. What is spared is bytes, and
+    reading them.
+    """
+    if (request.method != 'GET' or response.status_int != 200
+            or response.content_type != 'application/json'):
+        return response
+    whole = hashlib.sha256(response.body).hexdigest()[:16]
+    response.etag = f'{response.etag}-{whole}' if response.etag else whole
+    # It is the caller's alone, and asked for anew each time.
+    response.headers['Cache-Control'] = 'private, no-cache'
+    if response.etag not in request.if_none_match:
+        return response
+    return webob.Response(status=304, headerlist=[
+        (name, value) for name, value in response.headerlist
+        if name not in ('Content-Length', 'Content-Type')])

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What is shown of clusters and lies elsewhere.
+"""What is shown of clusters and lies elsewhere; what a change answers with.
 
 A constant number of queries, however many clusters there are; none for
 fields that are not shown.
@@ -22,15 +22,21 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+import pecan
 from sqlalchemy import orm
 
 from hpcdirect.api.allowed import Allowed
+from hpcdirect.api.resource import Resource
+from hpcdirect.api.schemas import clusters as schema
 from hpcdirect.api.schemas.clusters import Around
 from hpcdirect.api.schemas.common import Fields
 from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.db import models
 from hpcdirect.db import surroundings
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import Unread
+from hpcdirect.orders import wishes
+from hpcdirect.orders.wishes import Unless
 from hpcdirect.sources.catalogue import Catalogue
 
 
@@ -88,3 +94,30 @@ def _logins(rows: Sequence[Any], known: Mapping[str, Blueprint | None]
         if slots:
             found[row.id] = slots[0].name
     return found
+
+
+def carry_out(resource: Resource, found: models.Cluster,
+              body: dict[str, Any], unless: Unless = wishes.whatever
+              ) -> dict[str, Any]:
+    """Want what a PATCH of this body wants; the cluster as it is then.
+
+    :param unless: of the cluster as it is just before.
+
+    The answer's status is 200 when nothing is to be done for it.
+    """
+    services = resource.services
+    if wishes.want(services, resource.context, found, body, unless):
+        services.conductor.advance(found.id)
+    else:
+        pecan.response.status = 200
+    return show(resource, found.id)
+
+
+def show(resource: Resource, ident: str) -> dict[str, Any]:
+    """The cluster's view as it is now, even if it was deleted meanwhile."""
+    with resource.services.database.read() as session:
+        row = session.get_one(models.Cluster, ident)
+        around = of(session, resource.services.catalogue,
+                                 resource.allowed(), [row], schema.FIELDS)
+    return schema.FIELDS.view(row, around[row.id],
+                              pecan.request.application_url)

@@ -31,8 +31,8 @@ from hpcdirect.exception import NotFound
 from hpcdirect.keys import CONDUCTOR
 from hpcdirect.keys import KeyRing
 from hpcdirect.planning import accounts
-from hpcdirect.planning.pins import Pins
 from hpcdirect.planning.state import OFF
+from hpcdirect.planning.state import Pins
 from hpcdirect.policies import Enforcer
 from hpcdirect.states import ClusterStatus
 from hpcdirect.states import Operation

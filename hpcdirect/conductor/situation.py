@@ -45,9 +45,9 @@ from hpcdirect.exception import Unread
 from hpcdirect.planning import composition
 from hpcdirect.planning import wanted as wanting
 from hpcdirect.planning.composition import ElementOf
-from hpcdirect.planning.pins import Pins
 from hpcdirect.planning.plan import Observed
 from hpcdirect.planning.plan import Plan
+from hpcdirect.planning.state import Pins
 from hpcdirect.planning.state import State
 from hpcdirect.planning.wanted import Wanted
 from hpcdirect.runners import base as runners

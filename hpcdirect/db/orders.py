@@ -29,21 +29,24 @@ from oslo_db import exception as db_exc
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from hpcdirect import states
 from hpcdirect.context import Asker
 from hpcdirect.db import measures
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Deployment
 from hpcdirect.db.models import Event
 from hpcdirect.db.models import Generation
+from hpcdirect.db.models import IdempotencyKey
 from hpcdirect.db.models import Layer
 from hpcdirect.db.models import Tag
 from hpcdirect.db.models import new_id
 from hpcdirect.db.models import now
+from hpcdirect.db.session import Database
 from hpcdirect.exception import ClusterBusy
 from hpcdirect.exception import DuplicateName
+from hpcdirect.exception import KeyReused
 from hpcdirect.exception import NotAsSigned
 from hpcdirect.exception import NotFound
-from hpcdirect.planning import refusals
 from hpcdirect.planning.state import NOTHING
 from hpcdirect.planning.state import State
 from hpcdirect.states import ClusterStatus
@@ -81,7 +84,6 @@ class Order:
     pen: Pen
     operation: Operation
     desired: State = NOTHING
-
 
 
 def create(session: orm.Session, cluster: Cluster, order: Order,
@@ -127,7 +129,7 @@ def delete(session: orm.Session, cluster_id: str, order: Order) -> Cluster:
     :raises ClusterProtected: its owner wants it to stay.
     """
     cluster = locked(session, cluster_id)
-    refusals.check(cluster, order.operation)
+    states.check_allowed(cluster, order.operation)
     if cluster.status != ClusterStatus.DELETING:
         try:
             _approve(session, cluster, order)
@@ -183,7 +185,7 @@ def cancel(session: orm.Session, seen: Cluster, order: Order) -> Deployment:
     :raises NotAsSigned: nobody signed what is wanted.
     """
     cluster = locked(session, seen.id)
-    refusals.check(cluster, Operation.CANCEL)
+    states.check_allowed(cluster, Operation.CANCEL)
     _approve(session, cluster, order)
     return _want(session, cluster, dataclasses.replace(
         order, desired=cluster.desired), ClusterStatus(cluster.status))
@@ -199,7 +201,7 @@ def catch_up(session: orm.Session, cluster_id: str, past: int, order: Order
     :raises NotAsSigned: nobody signed what is recorded.
     """
     cluster = locked(session, cluster_id)
-    refusals.check(cluster, Operation.UPDATE)
+    states.check_allowed(cluster, Operation.UPDATE)
     _approve(session, cluster, order)
     cluster.generation = max(cluster.generation, past)
     # Leases were taken, too, of which the database does not know any more.
@@ -218,7 +220,7 @@ def label(session: orm.Session, cluster_id: str, labels: Mapping[str, Any]
     """
     cluster = locked(session, cluster_id)
     if labels.get('protected'):
-        refused = refusals.leaving(cluster)
+        refused = states.leaving(cluster)
         if refused is not None:
             raise refused
     for name in labels.keys() - {'tags'}:
@@ -253,7 +255,7 @@ def _at_rest(session: orm.Session, seen: Cluster, operation: Operation
              ) -> Cluster:
     """The cluster, locked; as it was seen, and nothing is under way."""
     cluster = locked(session, seen.id)
-    refusals.check(cluster, operation)
+    states.check_allowed(cluster, operation)
     if cluster.generation != seen.generation:
         raise ClusterBusy(ident=cluster.name, status=cluster.status)
     return cluster
@@ -318,3 +320,60 @@ def _deploy(session: orm.Session, cluster: Cluster, order: Order
         deployment_id=deployment.id, kind='cluster', message=cluster.status))
     session.flush()
     return deployment
+
+
+# -- a POST with an Idempotency-Key is carried out once ---------------------
+
+@dataclasses.dataclass(frozen=True)
+class RequestKey:
+    """A key as it came with a request; ``text`` is '' when none did."""
+
+    project_id: str
+    text: str
+    body_digest: str
+
+
+class _TakenError(Exception):
+    """Another request with the key was faster."""
+
+
+def answered(session: orm.Session, key: RequestKey) -> str:
+    """Id of the cluster an earlier request with this key made, or ''.
+
+    :raises KeyReused: that was another request.
+    """
+    if not key.text:
+        return ''
+    row = session.get(IdempotencyKey, (key.project_id, key.text))
+    if row is None:
+        return ''
+    if row.body_digest != key.body_digest:
+        raise KeyReused()
+    return row.cluster_id
+
+
+def once(database: Database, key: RequestKey,
+         write: Callable[[orm.Session], str]) -> str:
+    """Create a cluster unless a request with the same key did already.
+
+    :param write: takes the key and creates it; its id.
+    :returns: the id of the one cluster there is for the key.
+    """
+    try:
+        return database.change(write)
+    except _TakenError:
+        with database.read() as session:
+            return answered(session, key)
+
+
+def take_key(session: orm.Session, key: RequestKey, cluster_id: str) -> None:
+    """Hold the key until this transaction ends; one more waits for it."""
+    if not key.text:
+        return
+    session.add(IdempotencyKey(
+        project_id=key.project_id, key=key.text, cluster_id=cluster_id,
+        body_digest=key.body_digest))
+    try:
+        session.flush()
+    except db_exc.DBDuplicateEntry as exc:
+        raise _TakenError from exc

@@ -28,7 +28,6 @@ from hpcdirect.backends.base import Assessment
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.context import Asker
 from hpcdirect.context import RequestContext
-from hpcdirect.db import idempotency
 from hpcdirect.db import orders
 from hpcdirect.db.models import LABELS
 from hpcdirect.db.models import Cluster
@@ -40,7 +39,6 @@ from hpcdirect.exception import Findings
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import Unavailable
 from hpcdirect.exception import found_at
-from hpcdirect.orders import expiry
 from hpcdirect.orders import past
 from hpcdirect.orders import sealing
 from hpcdirect.orders.parts import Parts
@@ -87,7 +85,7 @@ def create(parts: Parts, context: RequestContext,
     body, wrong = asked
     key = _key(context, body, key_text)
     with parts.database.read() as session:
-        earlier = None if wrong else idempotency.answered(session, key)
+        earlier = None if wrong else orders.answered(session, key)
     if earlier:
         return earlier
     made = draft(parts, context, body, wrong)
@@ -98,11 +96,11 @@ def create(parts: Parts, context: RequestContext,
         parts, dataclasses.replace(made.state, name=body['name'])))
 
     def write(session: orm.Session) -> str:
-        idempotency.take(session, key, cluster.id)
+        orders.take_key(session, key, cluster.id)
         orders.create(session, cluster, order, body.get('tags', ()))
         return cluster.id
 
-    return idempotency.once(parts.database, key, write)
+    return orders.once(parts.database, key, write)
 
 
 def draft(parts: Parts, context: RequestContext,
@@ -117,8 +115,7 @@ def draft(parts: Parts, context: RequestContext,
     body = _without(body, findings)
     cluster = _row(context, body)
     with findings.gather():
-        for name, value in expiry.columns(parts, context, cluster, body
-                                          ).items():
+        for name, value in parts.expiry(context, cluster, body).items():
             setattr(cluster, name, value)
     try:
         blueprint, state, more = _modelled(parts, context, cluster, body)
@@ -216,11 +213,11 @@ def rendered(parts: Parts, context: RequestContext, ref: str,
 
 
 def _key(context: RequestContext, body: Mapping[str, Any], text: str | None
-         ) -> idempotency.Key:
+         ) -> orders.RequestKey:
     if text is not None and not re.fullmatch(KEY_PATTERN, text):
         raise Invalid([Finding(
             'it takes 1 to 255 visible ASCII characters', 'Idempotency-Key')])
-    return idempotency.Key(str(context.project_id), text or '',
+    return orders.RequestKey(str(context.project_id), text or '',
                            digest(body))
 
 

@@ -16,18 +16,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
+import datetime
+from typing import Any
 
 from oslo_config import cfg
 
 from hpcdirect import signing
 from hpcdirect.backends.base import Backend
 from hpcdirect.context import Asker
+from hpcdirect.context import RequestContext
+from hpcdirect.db import expiry
 from hpcdirect.db import orders
+from hpcdirect.db.models import Cluster
+from hpcdirect.db.models import now
 from hpcdirect.db.session import Database
+from hpcdirect.exception import Finding
+from hpcdirect.exception import Invalid
 from hpcdirect.keys import KeyRing
-from hpcdirect.planning.pins import Pins
+from hpcdirect.planning.state import Pins
 from hpcdirect.planning.state import State
 from hpcdirect.policies import Enforcer
+from hpcdirect.policies import Target
+from hpcdirect.policies import clusters as policies
 from hpcdirect.sources.catalogue import Catalogue
 from hpcdirect.states import Operation
 
@@ -52,4 +62,41 @@ class Parts:
               ) -> orders.Order:
         """An order in somebody's name, of the catalogue as it is now."""
         return orders.Order(asker, signing.Pen(self.keys), operation,
-                              self.pins.pinned(desired))
+                            self.pins.pinned(desired))
+
+    def expiry(self, context: RequestContext, cluster: Cluster,
+               body: Mapping[str, Any]) -> dict[str, Any]:
+        """When a cluster is to go by itself, and who wants that.
+
+        :returns: columns of its row; {} when a request does not speak of it.
+        :raises Invalid: it is not a time, or not one to come.
+        :raises Forbidden: who may not delete the cluster may not have it
+            deleted later.
+        """
+        if 'expires_at' not in body:
+            return {}
+        self.policy.authorize(context, policies.DELETE,
+                              Target(project_id=cluster.project_id))
+        asked = body['expires_at']
+        until = None if asked is None else moment_of(asked, '$.expires_at')
+        if until is not None and until <= now():
+            raise Invalid([Finding('that time is past', '$.expires_at')])
+        by = None if until is None else expiry.signed(
+            self.keys.sign, cluster, until, Asker.of(context))
+        return {'expires_at': until, 'expires_by': by, 'expiry_told': None}
+
+
+def moment_of(text: str, where: str) -> datetime.datetime:
+    """A time that somebody wrote, as the database has it: UTC.
+
+    :param where: JSON path of it.
+    :raises Invalid: it is not a time.
+    """
+    try:
+        found = datetime.datetime.fromisoformat(text)
+        if found.tzinfo is not None:
+            found = found.astimezone(datetime.UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError) as exc:
+        raise Invalid([Finding(
+            'it takes a time such as 2026-12-01T00:00:00Z', where)]) from exc
+    return found

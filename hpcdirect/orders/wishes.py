@@ -31,7 +31,6 @@ from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import found_at
 from hpcdirect.orders import change
-from hpcdirect.orders import expiry
 from hpcdirect.orders import plans
 from hpcdirect.orders.parts import Parts
 from hpcdirect.states import Operation
@@ -56,7 +55,7 @@ def want(parts: Parts, context: RequestContext, found: Cluster,
         body = _planned(parts, found, body)
     labels = {**{name: body[name] for name in (*LABELS, 'tags')
                  if name in body},
-              **expiry.columns(parts, context, found, body)}
+              **parts.expiry(context, found, body)}
     wanted = change.wanted(parts, found, body)
     if wanted != found.desired or 'name' in labels:
         # Of clusters made by an earlier release the name is kept only now.

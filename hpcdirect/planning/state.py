@@ -37,12 +37,16 @@ the next release may have written them, and they are signed as well.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
 from typing import Any
 from typing import Self
 
 from hpcdirect.blueprints import hiding
+from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.blueprints.model import Element
+from hpcdirect.exception import NotFound
 
 #: States of an account. ``off`` is one that nobody gets in with.
 ON, OFF, GONE = 'on', 'off', 'gone'
@@ -274,3 +278,53 @@ NOTHING = State()
 def _filled(**members: Any) -> dict[str, Any]:
     """Those members that say something."""
     return {name: value for name, value in members.items() if value}
+
+
+# -- what a state is made from ---------------------------------------------
+#
+# A version of a blueprint or an element should never change; nothing enforces
+# that, and what elements share changes with a release. So an order names what
+# it was made from. Who gives one takes what is in the catalogue then, which is
+# what a plan shows; who carries it out does so with just that, or not at all.
+
+@dataclasses.dataclass(frozen=True)
+class Pins:
+    """Names and compares what states are made from.
+
+    :param blueprint_of: ``name@version`` -> blueprint; raises NotFound.
+    """
+
+    blueprint_of: Callable[[str], Blueprint]
+    element_of: Callable[[str], Element]
+
+    def pinned(self, state: State) -> State:
+        """The state, made from what is in the catalogue now.
+
+        It is as it was where that is not all there; whoever carries it out
+        will say so.
+        """
+        if state.deleted:
+            return state
+        try:
+            return dataclasses.replace(
+                state, blueprint_digest=self.blueprint_of(
+                    state.blueprint_ref).digest,
+                element_digests={one.ref: self.element_of(one.ref).digest
+                                 for one in state.elements if one.version})
+        except NotFound:
+            return state
+
+    def moved(self, state: State, blueprint: Blueprint) -> str:
+        """What is not as it was ordered, a clause; '' when all is.
+
+        :param blueprint: the one of the state as it is here.
+        :raises NotFound: an element is not here at all.
+        """
+        found = [] if state.blueprint_digest in ('', blueprint.digest) \
+            else [f'blueprint {state.blueprint_ref}']
+        found += [f'element {ref}' for ref, digest
+                  in state.element_digests.items()
+                  if self.element_of(ref).digest != digest]
+        return f'{" and ".join(found)} ' + (
+            'is not what it was' if len(found) == 1
+            else 'are not what they were') if found else ''

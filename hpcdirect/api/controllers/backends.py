@@ -18,7 +18,7 @@ from typing import Any
 
 from hpcdirect.api import capacity
 from hpcdirect.api import catalogued
-from hpcdirect.api import validation
+from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import backends as schema
 from hpcdirect.api.schemas.capacity import Told
@@ -33,7 +33,7 @@ class Backends(Resource):
     def __init__(self, services: Services) -> None:
         super().__init__(services, item=Backend(services))
 
-    @validation.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List the backends that are enabled.
 
@@ -54,7 +54,7 @@ class Backend(Resource):
 
     param = 'backend'
 
-    @validation.schemas(response=schema.SHOW)
+    @request.schemas(response=schema.SHOW)
     def get(self, backend: str) -> dict[str, Any]:
         """Show a backend and what the project could have of it."""
         self.authorize(policies.BACKENDS)

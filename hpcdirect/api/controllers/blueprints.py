@@ -17,8 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from hpcdirect.api import catalogued
-from hpcdirect.api import payload
-from hpcdirect.api import validation
+from hpcdirect.api import request
 from hpcdirect.api.experience import Experience
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import blueprints as schema
@@ -35,7 +34,7 @@ class Blueprints(Resource):
         self._experience = Experience(services)
         super().__init__(services, item=Blueprint(services, self._experience))
 
-    @validation.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List blueprints, the highest version of each."""
         self.authorize(policies.BLUEPRINTS)
@@ -70,7 +69,7 @@ class Blueprint(Resource):
         self._experience = told
         super().__init__(services, {'template': Template(services)})
 
-    @validation.schemas(response=schema.SHOW)
+    @request.schemas(response=schema.SHOW)
     def get(self, blueprint: str) -> dict[str, Any]:
         """Show a blueprint with its parameters."""
         self.authorize(policies.BLUEPRINTS)
@@ -84,11 +83,11 @@ class Blueprint(Resource):
 class Template(Resource):
     """What a cloud would be asked for."""
 
-    @validation.schemas(query=schema.TEMPLATE_QUERY, response=schema.TEMPLATE)
+    @request.schemas(query=schema.TEMPLATE_QUERY, response=schema.TEMPLATE)
     def get(self, blueprint: str, query: dict[str, Any]) -> dict[str, Any]:
         """Show what a backend makes of a blueprint's template."""
         self.authorize(policies.BLUEPRINTS)
         backend, text = creation.rendered(
             self.services, self.context, blueprint, query.get('backend'),
-            payload.mapping(query.get('parameters', '{}'), '$.parameters'))
+            request.mapping(query.get('parameters', '{}'), '$.parameters'))
         return {'backend': backend, 'template': text}

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpcdirect.api import validation
+from hpcdirect.api import request
 from hpcdirect.api.experience import Experience
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import candidates as schema
@@ -34,7 +34,7 @@ class Candidates(Resource):
         super().__init__(services)
         self._experience = Experience(services, experience.applied)
 
-    @validation.schemas(query=schema.QUERY, response=schema.LIST)
+    @request.schemas(query=schema.QUERY, response=schema.LIST)
     def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
         """List which elements could be put on a cluster, and why not others.
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from hpcdirect.api import capacity
-from hpcdirect.api import validation
+from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import capacity as schema
 from hpcdirect.policies import projects as policies
@@ -26,7 +26,7 @@ from hpcdirect.policies import projects as policies
 class Capacity(Resource):
     """What a project could have."""
 
-    @validation.schemas(query=schema.QUERY, response=schema.SHOW)
+    @request.schemas(query=schema.QUERY, response=schema.SHOW)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """Show what a project could have now, of every backend.
 

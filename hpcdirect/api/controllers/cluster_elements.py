@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpcdirect.api import validation
+from hpcdirect.api import request
 from hpcdirect.api.controllers.candidates import Candidates
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import cluster_elements as schema
@@ -34,7 +34,7 @@ class ClusterElements(Resource):
         super().__init__(services)
         self._candidates = Candidates(services)
 
-    @validation.schemas(query=schema.QUERY, response=schema.LIST)
+    @request.schemas(query=schema.QUERY, response=schema.LIST)
     def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
         """List the elements of a cluster, in the order they are put on."""
         found = self.cluster(cluster, policies.SHOW)

@@ -19,9 +19,9 @@ from typing import Any
 
 import pecan
 
-from hpcdirect.api import matching
+from hpcdirect.api import request
+from hpcdirect.api import resource
 from hpcdirect.api import surroundings
-from hpcdirect.api import validation
 from hpcdirect.api.controllers import candidates
 from hpcdirect.api.controllers import cluster_elements
 from hpcdirect.api.controllers import deployments
@@ -33,16 +33,15 @@ from hpcdirect.api.controllers import nodes
 from hpcdirect.api.controllers import runs
 from hpcdirect.api.controllers import topology
 from hpcdirect.api.controllers import users
-from hpcdirect.api.controllers import wishes
+from hpcdirect.api.request import Body
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import clusters as schema
 from hpcdirect.api.services import Services
-from hpcdirect.api.validation import Body
 from hpcdirect.api.waiting import Waiting
 from hpcdirect.context import Asker
 from hpcdirect.db import clusters
 from hpcdirect.orders import creation
-from hpcdirect.orders import expiry
+from hpcdirect.orders import parts
 from hpcdirect.orders import wishes as orders
 from hpcdirect.policies import clusters as policies
 
@@ -55,7 +54,7 @@ class Clusters(Resource):
     def __init__(self, services: Services, waiting: Waiting) -> None:
         super().__init__(services, item=Cluster(services, waiting))
 
-    @validation.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List the project's clusters."""
         self.authorize(policies.LIST)
@@ -77,7 +76,7 @@ class Clusters(Resource):
                 row, around[row.id], base), query),
                 'allowed': {'create': may.create(project)}}
 
-    @validation.schemas(body=schema.CREATE, response=schema.SHOW,
+    @request.schemas(body=schema.CREATE, response=schema.SHOW,
                         status=(202,))
     def post(self, body: Body) -> dict[str, Any]:
         """Make a cluster.
@@ -93,7 +92,7 @@ class Clusters(Resource):
         self.services.conductor.advance(ident)
         pecan.response.headers['Location'] = (
             f'{pecan.request.application_url}/v1/clusters/{ident}')
-        return wishes.show(self, ident)
+        return surroundings.show(self, ident)
 
     def _wanted(self, query: dict[str, Any]) -> clusters.Filters:
         """Which clusters are asked for."""
@@ -106,7 +105,7 @@ class Clusters(Resource):
             tags=words('tags'), statuses=words('status'),
             part=query.get('q', ''),
             user=str(self.context.user_id) if user == 'me' else user,
-            expiring=before and expiry.moment(before, '$.expires_before'))
+            expiring=before and parts.moment_of(before, '$.expires_before'))
 
 
 class Cluster(Resource):
@@ -128,7 +127,7 @@ class Cluster(Resource):
             'topology': topology.Topology(services),
             'users': users.Users(services)})
 
-    @validation.schemas(response=schema.SHOW)
+    @request.schemas(response=schema.SHOW)
     def get(self, cluster: str) -> dict[str, Any]:
         """Show a cluster."""
         with self.services.database.read() as session:
@@ -138,12 +137,12 @@ class Cluster(Resource):
                                      self.allowed(), [row], schema.FIELDS)
         self.context.resource_uuid = row.id
         self.authorize(policies.SHOW, row.project_id)
-        pecan.response.headers['ETag'] = matching.tag(
+        pecan.response.headers['ETag'] = resource.tag(
             row, around[row.id].found.tags)
         return schema.FIELDS.view(row, around[row.id],
                                   pecan.request.application_url)
 
-    @validation.schemas(body=schema.UPDATE, response=schema.SHOW,
+    @request.schemas(body=schema.UPDATE, response=schema.SHOW,
                         status=(202, 200))
     def patch(self, cluster: str, body: Body) -> dict[str, Any]:
         """Change what is wanted of a cluster: parameters, sizes, elements.
@@ -157,13 +156,14 @@ class Cluster(Resource):
         200 when nothing is to be done for it, 202 otherwise.
         """
         found = self.cluster(cluster, policies.UPDATE)
-        return wishes.carry_out(self, found, body(), self.matching(found))
+        return surroundings.carry_out(self, found, body(),
+                                      self.matching(found))
 
-    @validation.schemas(response=schema.SHOW, status=(202,))
+    @request.schemas(response=schema.SHOW, status=(202,))
     def delete(self, cluster: str) -> dict[str, Any]:
         """Take a cluster away, whatever goes on with it."""
         found = self.cluster(cluster, policies.DELETE)
         orders.delete(self.services, Asker.of(self.context), found,
                       self.matching(found))
         self.services.conductor.advance(found.id)
-        return wishes.show(self, found.id)
+        return surroundings.show(self, found.id)

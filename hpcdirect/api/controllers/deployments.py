@@ -19,12 +19,12 @@ from typing import Any
 
 from hpcdirect.api import motion
 from hpcdirect.api import related
-from hpcdirect.api import validation
+from hpcdirect.api import request
+from hpcdirect.api.request import Body
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import deployments as schema
 from hpcdirect.api.schemas import motion as motion_schema
 from hpcdirect.api.services import Services
-from hpcdirect.api.validation import Body
 from hpcdirect.context import Asker
 from hpcdirect.db import deployments
 from hpcdirect.db.deployments import Progress
@@ -65,7 +65,7 @@ class Deployments(_Listed):
     def __init__(self, services: Services) -> None:
         super().__init__(services, item=Deployment(services))
 
-    @validation.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List deployments, also of clusters that are gone."""
         self.authorize(policies.DEPLOYMENTS)
@@ -81,7 +81,7 @@ class Deployment(Resource):
     def __init__(self, services: Services) -> None:
         super().__init__(services, {'progress': Motion(services)})
 
-    @validation.schemas(response=schema.SHOW)
+    @request.schemas(response=schema.SHOW)
     def get(self, deployment: str) -> dict[str, Any]:
         """Show a deployment with its plan and its steps."""
         self.authorize(policies.DEPLOYMENTS)
@@ -95,7 +95,7 @@ class Deployment(Resource):
 class Motion(Resource):
     """How one deployment goes on."""
 
-    @validation.schemas(query=motion_schema.QUERY,
+    @request.schemas(query=motion_schema.QUERY,
                         response=motion_schema.SHOW)
     def get(self, deployment: str, query: dict[str, Any]) -> dict[str, Any]:
         """Show what has moved since the last look, in one answer.
@@ -114,13 +114,13 @@ class Motion(Resource):
 class ClusterDeployments(_Listed):
     """The deployments of one cluster."""
 
-    @validation.schemas(query=schema.CLUSTER_QUERY, response=schema.LIST)
+    @request.schemas(query=schema.CLUSTER_QUERY, response=schema.LIST)
     def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
         """List the deployments of a cluster."""
         found = self.cluster(cluster, policies.DEPLOYMENTS)
         return self.listed(self.reach, query, {'cluster': found.id})
 
-    @validation.schemas(body=schema.AGAIN, response=schema.SHOW,
+    @request.schemas(body=schema.AGAIN, response=schema.SHOW,
                         status=(202,))
     def post(self, cluster: str, body: Body) -> dict[str, Any]:
         """Try again, check, repair or cancel: nothing else is wanted."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from hpcdirect.api import catalogued
-from hpcdirect.api import validation
+from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import elements as schema
 from hpcdirect.api.services import Services
@@ -30,7 +30,7 @@ class Elements(Resource):
     def __init__(self, services: Services) -> None:
         super().__init__(services, item=Element(services))
 
-    @validation.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List elements, the highest version of each."""
         self.authorize(policies.ELEMENTS)
@@ -45,7 +45,7 @@ class Element(Resource):
 
     param = 'element'
 
-    @validation.schemas(response=schema.SHOW)
+    @request.schemas(response=schema.SHOW)
     def get(self, element: str) -> dict[str, Any]:
         """Show an element with its parameters."""
         self.authorize(policies.ELEMENTS)

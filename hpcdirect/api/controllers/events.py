@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpcdirect.api import related
-from hpcdirect.api import validation
+from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import events as schema
 from hpcdirect.api.services import Services
@@ -58,7 +58,7 @@ class _Listed(Resource):
 class Events(_Listed):
     """What happened to the project's clusters."""
 
-    @validation.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List what happened, also to clusters that are gone.
 
@@ -72,7 +72,7 @@ class Events(_Listed):
 class ClusterEvents(_Listed):
     """What happened to one cluster."""
 
-    @validation.schemas(query=schema.CLUSTER_QUERY, response=schema.LIST)
+    @request.schemas(query=schema.CLUSTER_QUERY, response=schema.LIST)
     def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
         """List what happened to a cluster.
 

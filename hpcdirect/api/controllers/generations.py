@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpcdirect.api import validation
+from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import generations as schema
 from hpcdirect.api.services import Services
@@ -36,7 +36,7 @@ class Generations(Resource):
     def __init__(self, services: Services) -> None:
         super().__init__(services, item=Generation(services))
 
-    @validation.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
     def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
         """List the generations of a cluster, the newest first.
 
@@ -67,7 +67,7 @@ class Generation(Resource):
 
     param = 'generation'
 
-    @validation.schemas(query=schema.QUERY, response=schema.SHOW)
+    @request.schemas(query=schema.QUERY, response=schema.SHOW)
     def get(self, cluster: str, generation: str, query: dict[str, Any]
             ) -> dict[str, Any]:
         """Show a generation, and how it differs from another one.

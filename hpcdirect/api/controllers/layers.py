@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpcdirect.api import validation
+from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import layers as schema
 from hpcdirect.db import layers
@@ -28,7 +28,7 @@ _FILTERS = {name: name for name in schema.FILTERS}
 class Layers(Resource):
     """Elements as they stand on the nodes of a cluster."""
 
-    @validation.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
     def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
         """List the layers of a cluster."""
         found = self.cluster(cluster, policies.SHOW)

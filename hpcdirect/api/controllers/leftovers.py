@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hpcdirect import leftovers
-from hpcdirect.api import validation
+from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import leftovers as schema
 from hpcdirect.exception import Finding
@@ -29,7 +29,7 @@ from hpcdirect.policies import services as policies
 class Leftovers(Resource):
     """What clusters left behind."""
 
-    @validation.schemas(query=schema.QUERY, response=schema.SHOW)
+    @request.schemas(query=schema.QUERY, response=schema.SHOW)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List what clouds have of clusters that are no more.
 

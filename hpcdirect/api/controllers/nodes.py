@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpcdirect.api import validation
+from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import nodes as schema
 from hpcdirect.api.services import Services
@@ -33,7 +33,7 @@ class Nodes(Resource):
     def __init__(self, services: Services) -> None:
         super().__init__(services, item=Node(services))
 
-    @validation.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
     def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
         """List the nodes of a cluster."""
         found = self.cluster(cluster, policies.SHOW)
@@ -55,7 +55,7 @@ class Node(Resource):
 
     param = 'node'
 
-    @validation.schemas(response=schema.SHOW)
+    @request.schemas(response=schema.SHOW)
     def get(self, cluster: str, node: str) -> dict[str, Any]:
         """Show a node of a cluster."""
         found = self.cluster(cluster, policies.SHOW)

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpcdirect.api import validation
+from hpcdirect.api import request
+from hpcdirect.api.request import Body
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import plans as schema
 from hpcdirect.api.services import Services
-from hpcdirect.api.validation import Body
 from hpcdirect.db import plans as stored
 from hpcdirect.orders import plans
 from hpcdirect.policies import plans as policies
@@ -33,7 +33,7 @@ class Plans(Resource):
     def __init__(self, services: Services) -> None:
         super().__init__(services, item=Plan(services))
 
-    @validation.schemas(body=schema.CREATE, response=schema.SHOW)
+    @request.schemas(body=schema.CREATE, response=schema.SHOW)
     def post(self, body: Body) -> dict[str, Any]:
         """Show what a wish would do; nothing is done.
 
@@ -59,7 +59,7 @@ class Plan(Resource):
 
     param = 'plan'
 
-    @validation.schemas(response=schema.SHOW)
+    @request.schemas(response=schema.SHOW)
     def get(self, plan: str) -> dict[str, Any]:
         """Show a plan again, and whether it still holds."""
         self.authorize(policies.SHOW)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from hpcdirect.api import projects
-from hpcdirect.api import validation
+from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import projects as schema
 from hpcdirect.api.services import Services
@@ -36,7 +36,7 @@ class Project(Resource):
 
     param = 'project'
 
-    @validation.schemas(response=schema.SHOW)
+    @request.schemas(response=schema.SHOW)
     def get(self, project: str) -> dict[str, Any]:
         """Show whether the service may act in a project.
 

@@ -20,7 +20,7 @@ from typing import Any
 import pecan
 
 from hpcdirect.api import openapi
-from hpcdirect.api import validation
+from hpcdirect.api import request
 from hpcdirect.api.controllers import backends
 from hpcdirect.api.controllers import blueprints
 from hpcdirect.api.controllers import capacity
@@ -48,7 +48,7 @@ class Root(Resource):
         super().__init__(services, {
             'v1': V1(services, self), 'healthcheck': Healthcheck(services)})
 
-    @validation.schemas(response=schema.ALL, public=True)
+    @request.schemas(response=schema.ALL, public=True)
     def get(self) -> dict[str, Any]:
         """Which versions of the API there are."""
         return {'versions': [schema.view(pecan.request.application_url)]}
@@ -76,7 +76,7 @@ class V1(Resource):
             'stalls': stalls.Stalls(services),
             'summary': summary.Summary(services)})
 
-    @validation.schemas(response=schema.ONE, public=True)
+    @request.schemas(response=schema.ONE, public=True)
     def get(self) -> dict[str, Any]:
         """Which versions of this major version are spoken."""
         return {'version': schema.view(pecan.request.application_url)}
@@ -94,7 +94,7 @@ class Document(Resource):
         return openapi.document(self._root.walk(),
                                 self.services.conf.api.service_type)
 
-    @validation.schemas(response=schema.DOCUMENT, public=True)
+    @request.schemas(response=schema.DOCUMENT, public=True)
     def get(self) -> dict[str, Any]:
         """The OpenAPI document of this API."""
         return self._document
@@ -103,7 +103,7 @@ class Document(Resource):
 class Healthcheck(Resource):
     """Whether this process answers."""
 
-    @validation.schemas(response=schema.HEALTH, public=True)
+    @request.schemas(response=schema.HEALTH, public=True)
     def get(self) -> dict[str, Any]:
         """Whether this process answers."""
         return {'status': 'ok'}

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from hpcdirect.api import related
-from hpcdirect.api import validation
+from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import runs as schema
 from hpcdirect.api.services import Services
@@ -35,7 +35,7 @@ class Runs(Resource):
     def __init__(self, services: Services) -> None:
         super().__init__(services, item=Run(services))
 
-    @validation.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List runs, also of clusters that are gone."""
         self.authorize(policies.RUNS)
@@ -50,7 +50,7 @@ class Runs(Resource):
 class ClusterRuns(Resource):
     """The runs of one cluster."""
 
-    @validation.schemas(query=schema.CLUSTER_QUERY, response=schema.LIST)
+    @request.schemas(query=schema.CLUSTER_QUERY, response=schema.LIST)
     def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
         """List the runs of a cluster."""
         found = self.cluster(cluster, policies.RUNS)
@@ -70,7 +70,7 @@ class Run(Resource):
     def __init__(self, services: Services) -> None:
         super().__init__(services, {'log': Log(services)})
 
-    @validation.schemas(response=schema.SHOW)
+    @request.schemas(response=schema.SHOW)
     def get(self, run: str) -> dict[str, Any]:
         """Show a run."""
         self.authorize(policies.RUNS)
@@ -81,7 +81,7 @@ class Run(Resource):
 class Log(Resource):
     """What a run said."""
 
-    @validation.schemas(query=schema.LOG_QUERY, response=schema.LOG)
+    @request.schemas(query=schema.LOG_QUERY, response=schema.LOG)
     def get(self, run: str, query: dict[str, Any]) -> dict[str, Any]:
         """Show a stretch of a run's log."""
         self.authorize(policies.RUNS)

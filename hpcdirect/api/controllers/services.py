@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpcdirect.api import validation
+from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import services as schema
 from hpcdirect.db import services
@@ -27,7 +27,7 @@ _FILTERS = {'binary': 'binary', 'host': 'host', 'state': 'state'}
 class Processes(Resource):
     """The processes of the service."""
 
-    @validation.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List the processes of the service, and which are up.
 

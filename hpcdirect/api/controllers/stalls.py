@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpcdirect.api import validation
+from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import stalls as schema
 from hpcdirect.db import stalls
@@ -27,7 +27,7 @@ from hpcdirect.policies import services as policies
 class Stalls(Resource):
     """Work that does not go on."""
 
-    @validation.schemas(query=schema.QUERY, response=schema.LIST)
+    @request.schemas(query=schema.QUERY, response=schema.LIST)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List clusters of all projects in whose work nothing moves.
 

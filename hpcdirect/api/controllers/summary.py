@@ -20,8 +20,8 @@ from typing import Any
 
 import pecan
 
+from hpcdirect.api import request
 from hpcdirect.api import surroundings
-from hpcdirect.api import validation
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import summary as schema
 from hpcdirect.db import clusters
@@ -44,7 +44,7 @@ _FAILING = (ClusterStatus.ERROR.value, ClusterStatus.DEGRADED.value)
 class Summary(Resource):
     """How a project's clusters stand, at a glance."""
 
-    @validation.schemas(query=schema.QUERY, response=schema.SHOW)
+    @request.schemas(query=schema.QUERY, response=schema.SHOW)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """Show how many clusters stand how, and those that need somebody."""
         self.authorize(policies.LIST)

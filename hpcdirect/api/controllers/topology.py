@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hpcdirect.api import request
 from hpcdirect.api import topology
-from hpcdirect.api import validation
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import topology as schema
 from hpcdirect.policies import clusters as policies
@@ -26,7 +26,7 @@ from hpcdirect.policies import clusters as policies
 class Topology(Resource):
     """What a cluster consists of, and what stands on what."""
 
-    @validation.schemas(response=schema.SHOW)
+    @request.schemas(response=schema.SHOW)
     def get(self, cluster: str) -> dict[str, Any]:
         """Show all nodes of a cluster with their layers, in few bytes."""
         found = self.cluster(cluster, policies.SHOW)

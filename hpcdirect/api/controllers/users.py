@@ -19,13 +19,13 @@ from __future__ import annotations
 from typing import Any
 
 from hpcdirect.api import people
-from hpcdirect.api import validation
-from hpcdirect.api.controllers import wishes
+from hpcdirect.api import request
+from hpcdirect.api import surroundings
+from hpcdirect.api.request import Body
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import clusters as cluster_schema
 from hpcdirect.api.schemas import users as schema
 from hpcdirect.api.services import Services
-from hpcdirect.api.validation import Body
 from hpcdirect.db.models import Cluster
 from hpcdirect.exception import Conflict
 from hpcdirect.exception import NotFound
@@ -40,7 +40,7 @@ class Users(Resource):
     def __init__(self, services: Services) -> None:
         super().__init__(services, item=User(services))
 
-    @validation.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
     def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
         """List the users of a cluster."""
         found = self.cluster(cluster, policies.SHOW)
@@ -50,7 +50,7 @@ class Users(Resource):
             for one in people.listed(self.services, found)
             if query.get('gone') or one.there]}
 
-    @validation.schemas(body=schema.CREATE, response=cluster_schema.SHOW,
+    @request.schemas(body=schema.CREATE, response=cluster_schema.SHOW,
                         status=(202,))
     def post(self, cluster: str, body: Body) -> dict[str, Any]:
         """Make an account on every node of a cluster that is there.
@@ -66,7 +66,7 @@ class Users(Resource):
             raise Conflict(reason=f'Cluster {found.name} has a user {name} '
                            'already.')
         said = {key: value for key, value in asked.items() if key != 'name'}
-        return wishes.carry_out(self, found, {'users': {name: said}})
+        return surroundings.carry_out(self, found, {'users': {name: said}})
 
 
 class User(Resource):
@@ -74,7 +74,7 @@ class User(Resource):
 
     param = 'user'
 
-    @validation.schemas(response=schema.SHOW)
+    @request.schemas(response=schema.SHOW)
     def get(self, cluster: str, user: str) -> dict[str, Any]:
         """Show a user."""
         found = self.cluster(cluster, policies.SHOW)
@@ -82,22 +82,22 @@ class User(Resource):
         return schema.view(person, people.presences(
             self.services, found).of(person.name))
 
-    @validation.schemas(body=schema.UPDATE, response=cluster_schema.SHOW,
+    @request.schemas(body=schema.UPDATE, response=cluster_schema.SHOW,
                         status=(202, 200))
     def patch(self, cluster: str, user: str, body: Body) -> dict[str, Any]:
         """Change an account; what is not said stays."""
         found = self.cluster(cluster, policies.UPDATE)
         self._user(found, user)
-        return wishes.carry_out(self, found, {'users': {user: body()}})
+        return surroundings.carry_out(self, found, {'users': {user: body()}})
 
-    @validation.schemas(query=schema.DELETE_QUERY,
+    @request.schemas(query=schema.DELETE_QUERY,
                         response=cluster_schema.SHOW, status=(202,))
     def delete(self, cluster: str, user: str, query: dict[str, Any]
                ) -> dict[str, Any]:
         """Take an account off every node; sessions end at once."""
         found = self.cluster(cluster, policies.UPDATE)
         self._user(found, user)
-        return wishes.carry_out(self, found, {'users': {user: {
+        return surroundings.carry_out(self, found, {'users': {user: {
             'state': GONE, **query}}})
 
     def _user(self, found: Cluster, name: str) -> Person:

@@ -19,7 +19,6 @@ import dataclasses
 from typing import Any
 
 from hpcdirect.api import allowed
-from hpcdirect.api import remedies
 from hpcdirect.api.schemas import common
 from hpcdirect.api.schemas import deployments
 from hpcdirect.api.schemas.common import Field
@@ -28,7 +27,7 @@ from hpcdirect.blueprints import hiding
 from hpcdirect.blueprints import outputs
 from hpcdirect.blueprints.model import Output
 from hpcdirect.db.surroundings import Found
-from hpcdirect.planning.refusals import STANDING
+from hpcdirect.states import STANDING
 from hpcdirect.states import ClusterStatus
 
 _NAME = common.text('The name, unique among the project\'s clusters.',
@@ -304,7 +303,8 @@ def _deployment(row: Any, around: Around, base: str) -> dict[str, Any] | None:
 
 def _failures(row: Any, around: Around, base: str) -> Any:
     latest = around.found.deployment
-    return remedies.told(latest.failures, latest.operation) if latest else []
+    return deployments.failures(latest.failures, latest.operation) \
+        if latest else []
 
 
 _BLUEPRINT = ('blueprint', 'blueprint_version')

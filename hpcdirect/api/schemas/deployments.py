@@ -10,23 +10,108 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The schemas and the views of deployments."""
+"""The schemas and the views of deployments, and of what failed in them.
+
+What can be done about a failure is told as data, for a button or a command:
+``hint`` says the same to people, and like it nothing here asks for what data
+could be lost by, but for a deletion where nothing else may be left. Whether
+the caller may do it just now is ``allowed`` of the cluster.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Mapping
+import enum
 from typing import Any
 
-from hpcdirect.api import remedies
 from hpcdirect.api.schemas import common
 from hpcdirect.api.schemas.common import when
 from hpcdirect.db.deployments import Progress
 from hpcdirect.db.models import Step
 from hpcdirect.db.models import now
 from hpcdirect.states import DeploymentStatus
+from hpcdirect.states import FailureCode
 from hpcdirect.states import Operation
 from hpcdirect.states import StepKind
 from hpcdirect.states import WorkStatus
+
+Remedy = dict[str, Any]
+
+
+class Need(enum.StrEnum):
+    """What somebody has to do or to say first."""
+
+    #: Mend what is wrong outside of the service, as the hint says.
+    CAUSE = 'cause'
+    #: Give other parameters of the cluster.
+    PARAMETERS = 'parameters'
+    #: Say which generation to go back to.
+    GENERATION = 'generation'
+
+
+#: Words of ``allowed`` that ``operation`` may be.
+OPERATIONS = ('retry', 'repair', 'update', 'delete')
+
+
+def _do(operation: str, *needs: Need) -> Remedy:
+    return {'operation': operation, 'needs': list(needs)}
+
+
+_AGAIN = _do('retry')
+_MENDED = _do('retry', Need.CAUSE)
+_OTHERWISE = _do('update', Need.PARAMETERS)
+_DELETE = _do('delete')
+
+#: Code -> what helps, the best first; ELEMENT_FAILED is told by its class.
+BY_CODE: Mapping[str, tuple[Remedy, ...]] = {
+    FailureCode.PLUGIN_FAILED: (_MENDED, _DELETE),
+    FailureCode.NODE_FAILED: (_AGAIN,),
+    FailureCode.DISAGREES: (_do('repair'), _AGAIN),
+    FailureCode.CATALOGUE_CHANGED: (_AGAIN,),
+    # A retry is refused when nobody signed what is recorded.
+    FailureCode.REFUSED: (_AGAIN, _do('update', Need.GENERATION), _DELETE),
+    # Only an operator can put the database in order.
+    FailureCode.REPLAYED: (),
+    FailureCode.INTERNAL: (_AGAIN, _DELETE),
+}
+#: The same of an element, by the class of the cause.
+BY_CLASS: Mapping[str, tuple[Remedy, ...]] = {
+    'stopped': (_AGAIN,),
+    **dict.fromkeys((
+        'hidden', 'node_unreachable', 'read_only', 'signature',
+        'package_conflict', 'timeout', 'network', 'syntax_error',
+        'missing_user', 'service_failed', 'permission_denied', 'missing',
+        'unknown'), (_MENDED,)),
+    **dict.fromkeys((
+        'disk_full', 'checksum', 'package_not_found', 'port_in_use',
+        'undefined_variable'), (_MENDED, _OTHERWISE)),
+    **dict.fromkeys((
+        'out_of_memory', 'kernel', 'bad_parameter'), (_OTHERWISE, _MENDED)),
+}
+
+
+def failures(failures: Iterable[Mapping[str, Any]], operation: str
+         ) -> list[dict[str, Any]]:
+    """Failures as they are kept, each with what helps against it.
+
+    :param operation: of the deployment that failed.
+    """
+    return [{**failure, 'next': _next(failure, operation)}
+            for failure in failures]
+
+
+def _next(failure: Mapping[str, Any], operation: str) -> list[Remedy]:
+    code, kind = failure.get('code'), failure.get('class') or ''
+    # One that this release does not know yet: a retry harms nothing.
+    found = BY_CLASS.get(kind, (_MENDED,)) \
+        if code == FailureCode.ELEMENT_FAILED \
+        else BY_CODE.get(code or '', (_MENDED,))
+    if operation == Operation.DELETE:
+        # What is to go takes no other wish.
+        found = tuple(one for one in found if one['operation'] != 'update')
+    return list(found)
+
 
 FAILURES = common.items(common.closed({
     **{name: common.maybe(common.text(description))
@@ -47,12 +132,12 @@ FAILURES = common.items(common.closed({
                          'first failure of a run.'),
     'next': common.items(common.closed({
         'operation': common.text('A word of what a cluster says is allowed.',
-                                 enum=list(remedies.OPERATIONS)),
+                                 enum=list(OPERATIONS)),
         'needs': {**common.words(
             'What comes first: cause, somebody mends what the hint says; '
             'parameters, somebody gives other ones; generation, somebody '
             'says which to go back to.'), 'items': {
-                'enum': list(remedies.Need)}},
+                'enum': list(Need)}},
     }), 'What helps, the best first; empty when only the operator can.'),
 }, ()), 'Why it failed; empty when it did not.')
 
@@ -149,7 +234,7 @@ FIELDS = common.Fields({
         'id', 'cluster_id', 'project_id', 'operation', 'generation',
         'status', 'reason', 'user_id', 'user_name')},
     'failures': common.Field(
-        lambda row, *given: remedies.told(row.failures, row.operation),
+        lambda row, *given: failures(row.failures, row.operation),
         ('failures', 'operation')),
     'progress': common.Field(progress, ('id', 'status', 'started_at'),
                              ('progress',)),

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpcdirect.api import microversion
+from hpcdirect.api import request
 from hpcdirect.api.schemas import common
 
 _VERSION = common.closed({
@@ -40,6 +40,6 @@ def view(base: str) -> dict[str, Any]:
     :param base: URL of the service.
     """
     return {'id': 'v1.0', 'status': 'CURRENT',
-            'version': microversion.VERSIONS[-1],
-            'min_version': microversion.VERSIONS[0],
+            'version': request.VERSIONS[-1],
+            'min_version': request.VERSIONS[0],
             'links': [{'rel': 'self', 'href': f'{base}/v1'}]}

@@ -17,7 +17,7 @@ import shlex
 
 from hpcdirect import exception
 from hpcdirect.api import allowed
-from hpcdirect.api import remedies
+from hpcdirect.api.schemas import deployments
 from hpcdirect.conductor import diagnosis
 from hpcdirect.db import models
 from hpcdirect.states import FailureCode
@@ -79,9 +79,9 @@ class RemediesTest(served.ServedTest):
             self.assertEqual(len(set(words)), len(words), kind)
 
     def test_nothing_is_left_out_or_unheard_of(self):
-        self.assertEqual(set(diagnosis.NAMES), set(remedies.BY_CLASS))
+        self.assertEqual(set(diagnosis.NAMES), set(deployments.BY_CLASS))
         self.assertEqual(set(FailureCode) - {FailureCode.ELEMENT_FAILED},
-                         set(remedies.BY_CODE))
+                         set(deployments.BY_CODE))
         # What ends a deployment as an exception.
         ends = [exception.Refused, exception.NotAsOrdered]
         for kind in ends:

@@ -10,27 +10,50 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Reading a request's body and query: strictly, and never more than allowed.
+"""What a request says: the API's version, its query and its body.
 
-What the JSON module takes and JSON does not know (NaN, keys that come twice,
-half characters) is refused here, and so is text that would lie to whoever
-reads it on a screen; nothing behind has to think of either.
+What may come in and what goes out is said beside each method::
+
+    @request.schemas(query=schema.query, body=schema.create,
+                     response=schema.show, status=(202,))
+    def post(self, query, body):
+        self.authorize(...)
+        wanted = body()
+
+The decorator hands ``query`` to the method once it fits, and ``body`` as
+something to call: the body is read from the connection and looked at then,
+after the method has found that the caller may do what it is about. All that
+is wrong with both is one answer. A method that declares no query or no body
+accepts none.
+
+JSON is read strictly, and never more than allowed. What the JSON module takes
+and JSON does not know (NaN, keys that come twice, half characters) is refused
+here, and so is text that would lie to whoever reads it on a screen; nothing
+behind has to think of either.
 """
 
 from __future__ import annotations
 
 import collections
+from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
+import functools
 import json
+import logging
 import math
 import re
 from typing import Any
 from typing import BinaryIO
 import urllib.parse
 
+import microversion_parse
+import pecan
+
 from hpcdirect.api.errors import ProtocolError
+from hpcdirect.blueprints import wording
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 
@@ -129,7 +152,7 @@ def mapping(text: str, where: str) -> tuple[dict[str, Any], list[Finding]]:
     return {}, [Finding(f'it is not a JSON object{reason}', where)]
 
 
-def query(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+def read_query(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     """The query's values, as the types its schema gives them.
 
     :raises Invalid: a key comes twice.
@@ -217,3 +240,153 @@ def _check_text(text: str) -> None:
         raise ValueError(
             f'a text holds the character U+{ord(harmful[0]):04X}, which '
             'controls how it is shown')
+
+
+# -- the version of the API --------------------------------------------
+
+VERSIONS = ['1.0']
+HEADER = 'OpenStack-API-Version'
+
+
+def extract(environ: Mapping[str, Any], service_type: str) -> str:
+    """The version asked for; the lowest when none is.
+
+    :raises ProtocolError: 406, with the versions there are.
+    """
+    try:
+        return str(microversion_parse.extract_version(
+            dict(environ), service_type, VERSIONS))
+    except (ValueError, TypeError) as exc:
+        raise ProtocolError(
+            406, f'Versions {VERSIONS[0]} to {VERSIONS[-1]} are spoken here; '
+            f'ask for one of them, or for "latest", in {HEADER}.',
+            extra={'min_version': VERSIONS[0],
+                   'max_version': VERSIONS[-1]}) from exc
+
+
+def headers(version: str, service_type: str) -> dict[str, str]:
+    """What every response says about it."""
+    return {HEADER: f'{service_type} {version}', 'Vary': HEADER}
+
+
+# -- what fits its schema ----------------------------------------------
+
+LOG = logging.getLogger(__name__)
+
+Schema = Mapping[str, Any]
+
+
+class Body:
+    """The body of a request, which is read when it is asked for.
+
+    :param check: reads it; gives it with all that is wrong with the request.
+    """
+
+    def __init__(self, check: Callable[[], tuple[Any, list[Finding]]]
+                 ) -> None:
+        self._check = check
+
+    def __call__(self) -> dict[str, Any]:
+        """What it says.
+
+        :raises Invalid: with all that is wrong.
+        """
+        given, wrong = self._check()
+        if wrong:
+            raise Invalid(wrong)
+        found: dict[str, Any] = given
+        return found
+
+    def looked_at(self) -> tuple[dict[str, Any], list[Finding]]:
+        """What it says, also when it is wrong, and all that is wrong.
+
+        For those who find more in what is right, and tell all at once.
+
+        :raises Invalid: nothing of it can be understood.
+        """
+        given, wrong = self._check()
+        if not isinstance(given, dict):
+            raise Invalid(wrong)
+        return given, wrong
+
+EMPTY: Schema = {'type': 'object', 'properties': {},
+                 'additionalProperties': False}
+
+
+@dataclasses.dataclass(frozen=True)
+class Schemas:
+    """What a method takes and gives.
+
+    :param status: of a good answer, the usual one first.
+    :param public: answered without authentication.
+    """
+
+    query: Schema
+    body: Schema | None
+    response: Schema
+    status: tuple[int, ...]
+    public: bool
+
+
+def schemas(*, response: Schema, query: Schema | None = None,
+            body: Schema | None = None, status: tuple[int, ...] = (200,),
+            public: bool = False) -> Callable[[Callable[..., Any]],
+                                              Callable[..., Any]]:
+    """Check the request before, and the response after a method."""
+    said = Schemas(query or EMPTY, body, response, status, public)
+    checkers = {name: wording.validator(schema) for name, schema in (
+        ('query', said.query), ('body', body or EMPTY),
+        ('response', response))}
+
+    def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def checked(self: Any, *idents: str) -> Any:
+            conf = self.services.conf.api
+            given = read_query(
+                pecan.request.environ.get('QUERY_STRING', ''), said.query)
+            wrong = list(_findings(checkers['query'], given))
+            if wrong and body is None:
+                raise Invalid(wrong)
+            taken: dict[str, Any] = {} if query is None else {'query': given}
+            if body is not None:
+                most = conf.max_body if body.get('x-large') else min(
+                    SMALL, conf.max_body)
+                taken['body'] = Body(functools.partial(
+                    _body, checkers['body'], wrong, most))
+            pecan.response.status = status[0]
+            answer = method(self, *idents, **taken)
+            _verify(checkers['response'], answer, conf.response_validation)
+            return answer
+
+        checked.schemas = said  # type: ignore[attr-defined]
+        return checked
+    return decorate
+
+
+def _body(checker: Any, wrong: list[Finding], most: int
+          ) -> tuple[Any, list[Finding]]:
+    """The body of this request, and all that is wrong.
+
+    :param wrong: what is wrong with the query.
+    """
+    given = parse(pecan.request.environ['hpcdirect.body'], most)
+    return given, [*wrong, *_findings(checker, given)]
+
+
+def _findings(against: Any, value: Any) -> Iterator[Finding]:
+    for path, message in wording.first(
+            found for error in against.iter_errors(value)
+            for found in wording.explain(error)):
+        where = ''.join(f'[{part}]' if isinstance(part, int)
+                        else f'.{part[:80]}' for part in path)
+        yield Finding(message, f'${where}')
+
+
+def _verify(against: Any, answer: Any, strictness: str) -> None:
+    if strictness == 'ignore':
+        return
+    found = '; '.join(map(str, _findings(against, answer)))
+    if found and strictness == 'error':
+        raise RuntimeError(f'The response breaks its schema: {found}')
+    if found:
+        LOG.warning('A response breaks its schema: %s', found)
