@@ -24,72 +24,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping
-import contextlib
 from typing import Any
 import uuid
 
-from openstack import exceptions
-from openstack import proxy
 from openstack import service_description
-import requests
 
-from hpcdirect.client import errors
 from hpcdirect.client import resources
 from hpcdirect.client import watch
+from hpcdirect.client.caller import Caller
 
 SERVICE_TYPE = 'hpc-cluster'
-VERSION = '1.0'
 
 
-class Proxy(proxy.Proxy):
+class Proxy(Caller):
     """What the service can do. Clusters go by name or id everywhere."""
-
-    # Our paths are /v1/... below the endpoint: there is nothing to discover,
-    # and every command is spared a request.
-    skip_discovery = True
-
-    def request(self, url: str, method: str, *args: Any, **kwargs: Any
-                ) -> requests.Response:
-        """A request to a path of ours, or to a whole URL (a next link).
-
-        :raises openstack.exceptions.HttpException: the API refuses. Its text
-            (``details``) has every finding: where, and what is wrong.
-        """
-        if '://' not in url:
-            endpoint = str(self.get_endpoint() or '').rstrip('/')
-            prefix = '' if endpoint.endswith('/v1') else '/v1'
-            url = f'{prefix}/{url.lstrip("/")}'
-        kwargs['microversion'] = kwargs.get('microversion') or VERSION
-        # keystoneauth's own one sleeps until the wall clock is past the time
-        # at which it was made: an hour, when the clock is put back by one.
-        kwargs.setdefault('rate_semaphore', contextlib.nullcontext())
-        response: requests.Response = super().request(
-            url, method, *args, **kwargs)
-        _raise_for(response)
-        return response
-
-    def read(self, path: str, **query: Any) -> dict[str, Any]:
-        """The JSON of a GET; parameters that are None are left out.
-
-        :raises openstack.exceptions.HttpException: with the API's errors.
-        """
-        timeout = query.pop('timeout', None)
-        response = self.get(path, params=_said(query),
-                            **({'timeout': timeout} if timeout else {}))
-        found: dict[str, Any] = response.json()
-        return found
-
-    def read_news(self, path: str, tag: str = '', **query: Any
-                  ) -> tuple[dict[str, Any] | None, str]:
-        """The same for what is asked again and again, and seldom changes.
-
-        :param tag: what came with the last answer to just this; '' at first.
-        :returns: the JSON, None when it is as it was; and its tag.
-        """
-        response = self.get(path, params=_said(query), headers={
-            'If-None-Match': tag} if tag else {})
-        return (None if response.status_code == 304 else response.json(),
-                response.headers.get('ETag', ''))
 
     def blueprints(self, **query: Any) -> Iterator[resources.Blueprint]:
         """What clusters can be made from."""
@@ -104,9 +52,7 @@ class Proxy(proxy.Proxy):
 
         :param query: ``backend``; ``parameters``, a JSON object.
         """
-        response = self.get(f'/blueprints/{name}/template', params=query)
-        found: dict[str, str] = response.json()
-        return found
+        return self.read(f'/blueprints/{name}/template', **query)
 
     def elements(self, **query: Any) -> Iterator[resources.Element]:
         """What can be put on clusters."""
@@ -155,8 +101,8 @@ class Proxy(proxy.Proxy):
         makes one cluster.
         """
         key = idempotency_key or str(uuid.uuid4())
-        return self._send('POST', '/clusters', body, connect_retries=3,
-                          headers={'Idempotency-Key': key})
+        return self.send('POST', '/clusters', body, connect_retries=3,
+                         headers={'Idempotency-Key': key})
 
     def change_cluster(self, cluster: str, /, **body: Any
                        ) -> resources.Cluster:
@@ -165,7 +111,7 @@ class Proxy(proxy.Proxy):
         :param body: also ``version`` or ``generation``, to upgrade and to
             go back.
         """
-        return self._send('PATCH', f'/clusters/{cluster}', body)
+        return self.send('PATCH', f'/clusters/{cluster}', body)
 
     def generations(self, **query: Any) -> Iterator[resources.Generation]:
         """What was wanted of a cluster, with ``cluster=``."""
@@ -196,9 +142,7 @@ class Proxy(proxy.Proxy):
 
     def cluster_elements(self, cluster: str) -> list[dict[str, Any]]:
         """What is to be on a cluster, in the order it is put on."""
-        found: list[dict[str, Any]] = self.read(
-            f'/clusters/{cluster}/elements')['elements']
-        return found
+        return self.read_list(f'/clusters/{cluster}/elements', 'elements')
 
     def element_choices(self, cluster: str) -> dict[str, Any]:
         """What is to be on a cluster, and what fits beside it, at once.
@@ -213,11 +157,9 @@ class Proxy(proxy.Proxy):
 
         :param query: ``fits``, only those that do, or (False) do not.
         """
-        found: list[dict[str, Any]] = self.read(
-            f'/clusters/{cluster}/candidates', **{
-                name: str(value).lower() for name, value in query.items()}
-        )['candidates']
-        return found
+        said = {name: str(value).lower() for name, value in query.items()}
+        return self.read_list(f'/clusters/{cluster}/candidates', 'candidates',
+                              **said)
 
     def users(self, cluster: str, gone: bool = False
               ) -> list[dict[str, Any]]:
@@ -225,10 +167,8 @@ class Proxy(proxy.Proxy):
 
         :param gone: those that were taken off as well.
         """
-        found: list[dict[str, Any]] = self.read(
-            f'/clusters/{cluster}/users',
-            gone='true' if gone else None)['users']
-        return found
+        return self.read_list(f'/clusters/{cluster}/users', 'users',
+                              gone='true' if gone else None)
 
     def get_user(self, cluster: str, name: str) -> dict[str, Any]:
         """A user of a cluster."""
@@ -241,14 +181,14 @@ class Proxy(proxy.Proxy):
         :param account: keys, groups, sudo and so on. Many users at once are
             one change of the cluster: ``change_cluster(users={...})``.
         """
-        return self._send('POST', f'/clusters/{cluster}/users',
-                          {'name': name, **account})
+        return self.send('POST', f'/clusters/{cluster}/users',
+                         {'name': name, **account})
 
     def change_user(self, cluster: str, name: str, **account: Any
                     ) -> resources.Cluster:
         """Ask for another account; what is not said stays."""
-        return self._send('PATCH', f'/clusters/{cluster}/users/{name}',
-                          account)
+        return self.send('PATCH', f'/clusters/{cluster}/users/{name}',
+                         account)
 
     def delete_user(self, cluster: str, name: str, **how: Any
                     ) -> resources.Cluster:
@@ -256,13 +196,13 @@ class Proxy(proxy.Proxy):
 
         :param how: ``home``, keep, archive or purge; ``end_jobs``.
         """
-        return self._send('DELETE', f'/clusters/{cluster}/users/{name}',
-                          params={key: str(value).lower()
-                                  for key, value in how.items()})
+        return self.send('DELETE', f'/clusters/{cluster}/users/{name}',
+                         params={key: str(value).lower()
+                                 for key, value in how.items()})
 
     def delete_cluster(self, name: str) -> resources.Cluster:
         """Ask for a cluster to go."""
-        return self._send('DELETE', f'/clusters/{name}')
+        return self.send('DELETE', f'/clusters/{name}')
 
     def retry_cluster(self, name: str, operation: str = 'retry'
                       ) -> resources.Deployment:
@@ -355,18 +295,14 @@ class Proxy(proxy.Proxy):
 
     def leftovers(self, backend: str | None = None) -> list[dict[str, Any]]:
         """What clouds have of clusters that are no more (admin only)."""
-        found: list[dict[str, Any]] = self.read(
-            '/leftovers', backend=backend)['backends']
-        return found
+        return self.read_list('/leftovers', 'backends', backend=backend)
 
     def stalls(self, seconds: float | None = None) -> list[dict[str, Any]]:
         """Clusters in whose work nothing moves (admin only).
 
         :param seconds: for how long at least; 300 when it is not said.
         """
-        found: list[dict[str, Any]] = self.read(
-            '/stalls', seconds=seconds)['stalls']
-        return found
+        return self.read_list('/stalls', 'stalls', seconds=seconds)
 
     def wait(self, cluster: resources.Cluster, timeout: float = 0
              ) -> resources.Cluster:
@@ -379,26 +315,6 @@ class Proxy(proxy.Proxy):
             for _ in watch.Follower(self, ident, timeout=timeout).follow():
                 pass
         return self.get_cluster(cluster.id)
-
-    def _send(self, method: str, path: str,
-              body: Mapping[str, Any] | None = None, **kwargs: Any
-              ) -> resources.Cluster:
-        response = self.request(path, method, json=body, **kwargs)
-        return resources.Cluster.existing(**response.json())
-
-
-def _said(query: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in query.items()
-            if value is not None}
-
-
-def _raise_for(response: requests.Response) -> None:
-    """Raise what openstacksdk raises, with all that the API says in it."""
-    try:
-        exceptions.raise_from_response(response)
-    except exceptions.HttpException as exc:
-        exc.details = errors.said(response) or exc.details
-        raise
 
 
 SERVICE: service_description.ServiceDescription[Proxy] = (
