@@ -18,10 +18,8 @@ clusters.
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Mapping
 import errno
 import functools
 import importlib.metadata
@@ -107,28 +105,6 @@ WAYS = prometheus_client.Gauge(
 _BUILD = prometheus_client.Gauge(
     'hpcdirect_build_info', 'The release that runs.', ['binary', 'version'],
     multiprocess_mode='max')
-
-_METHODS = ('GET', 'HEAD', 'POST', 'PATCH', 'DELETE', 'OPTIONS', 'PUT')
-
-
-def count_events(events: Iterable[tuple[str, str]]) -> None:
-    """Events were written, each a kind and a level."""
-    for (kind, level), number in collections.Counter(events).items():
-        EVENTS.labels(kind, level).inc(number)
-
-
-def observe_request(environ: Mapping[str, Any], status: int, seconds: float
-                    ) -> None:
-    """A request was answered.
-
-    :param environ: ``hpcdirect.route`` is the template of its path, when
-        there is something at that path.
-    """
-    method = str(environ['REQUEST_METHOD'])
-    REQUEST_SECONDS.labels(
-        method if method in _METHODS else 'other',
-        environ.get('hpcdirect.route', 'none'), status).observe(seconds)
-
 
 def watch(backend: T, name: str, methods: Iterable[str]) -> T:
     """Measure each call of a backend's methods that asks its cloud.

@@ -33,6 +33,7 @@ from hpcdirect.blueprints import hiding
 from hpcdirect.db import expiry
 from hpcdirect.db import models
 from hpcdirect.db import orders
+from hpcdirect.db.plans import Plan
 from hpcdirect.exception import HPCDirectError
 from hpcdirect.exception import NotForUs
 from hpcdirect.exception import Refused
@@ -77,7 +78,7 @@ class Resealer:
         for row in _all(session, models.Secret, cluster_id):
             row.sealed = self._sealed(row.sealed, row.about(), 'secrets',
                                       counts)
-        for plan in _all(session, models.Plan, cluster_id):
+        for plan in _all(session, Plan, cluster_id):
             box = plan.change.get(hiding.SEALED)
             if isinstance(box, str):
                 plan.change = {hiding.SEALED: self._sealed(

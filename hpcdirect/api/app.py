@@ -65,6 +65,8 @@ def make_app(services: Services) -> WSGIApp:
     app = http_proxy_to_wsgi.HTTPProxyToWSGI(app, services.conf)
     return request_id.RequestId(app)
 
+_METHODS = ('GET', 'HEAD', 'POST', 'PATCH', 'DELETE', 'OPTIONS', 'PUT')
+
 
 class Edge:
     """Takes any request; lets nothing but proper responses out."""
@@ -90,8 +92,12 @@ class Edge:
             response = _restated(response, _request_id(environ))
         response.headers.update(
             request.headers(version, self._conf.service_type))
-        metrics.observe_request(environ, response.status_int,
-                                time.monotonic() - began)
+        # At what is no path of ours there is no route.
+        method = environ['REQUEST_METHOD']
+        metrics.REQUEST_SECONDS.labels(
+            method if method in _METHODS else 'other',
+            environ.get('hpcdirect.route', 'none'), response.status_int,
+        ).observe(time.monotonic() - began)
         answer: Iterable[bytes] = response(environ, start)
         return answer
 

@@ -30,10 +30,10 @@ from hpcdirect.db import deployments
 from hpcdirect.db import events
 from hpcdirect.db import motion
 from hpcdirect.db import runs
-from hpcdirect.db.deployments import Progress
 from hpcdirect.db.models import Deployment
 from hpcdirect.db.models import now
 from hpcdirect.db.paging import Page
+from hpcdirect.db.surroundings import Progress
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound

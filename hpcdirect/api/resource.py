@@ -35,7 +35,6 @@ import pecan
 from sqlalchemy import orm
 import webob
 
-from hpcdirect.api.allowed import Allowed
 from hpcdirect.api.errors import ProtocolError
 from hpcdirect.api.schemas.common import Fields
 from hpcdirect.api.schemas.common import when
@@ -141,10 +140,6 @@ class Resource:
         """
         self.services.policy.authorize(self.context, rule, Target(
             project_id=project_id or self.project))
-
-    def allowed(self) -> Allowed:
-        """What the caller may do; one for each answer."""
-        return Allowed(self.services, self.context)
 
     def cluster(self, ident: str, rule: str, gone: bool = False
                 ) -> models.Cluster:

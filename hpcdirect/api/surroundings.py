@@ -20,12 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+import functools
 from typing import Any
 
 import pecan
 from sqlalchemy import orm
 
-from hpcdirect.api.allowed import Allowed
+from hpcdirect import states
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import clusters as schema
 from hpcdirect.api.schemas.clusters import Around
@@ -33,22 +34,123 @@ from hpcdirect.api.schemas.common import Fields
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.db import models
 from hpcdirect.db import surroundings
+from hpcdirect.exception import Forbidden
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import Unread
 from hpcdirect.orders import wishes
 from hpcdirect.orders.wishes import Unless
+from hpcdirect.planning import revisions
+from hpcdirect.planning.state import State
+from hpcdirect.policies import Target
+from hpcdirect.policies import clusters as policies
 from hpcdirect.sources.catalogue import Catalogue
+from hpcdirect.states import Operation
+
+#: What is done -> the rules that are asked, and what the cluster is asked for.
+_ASKED: Mapping[str, tuple[tuple[str, ...], Operation | None]] = {
+    'update': ((policies.UPDATE,), Operation.UPDATE),
+    'retry': ((policies.UPDATE,), Operation.RETRY),
+    'check': ((policies.UPDATE,), Operation.CHECK),
+    'repair': ((policies.UPDATE,), Operation.REPAIR),
+    'cancel': ((policies.UPDATE,), Operation.CANCEL),
+    'label': ((policies.UPDATE,), None),
+    'protect': ((policies.UPDATE,), None),
+    'expire': ((policies.UPDATE, policies.DELETE), None),
+    'delete': ((policies.DELETE,), Operation.DELETE),
+}
 
 
-def of(session: orm.Session, catalogue: Catalogue, caller: Allowed,
-       rows: Sequence[Any], fields: Fields) -> dict[str, Around]:
+class Allowed:
+    """What one caller may do, of any number of clusters.
+
+    Nothing is asked twice in a list: rules look at the project at most, and
+    clusters that stand alike allow the same.
+
+    :param asked: what the caller asks, now.
+    """
+
+    def __init__(self, asked: Resource) -> None:
+        self.services, self._context = asked.services, asked.context
+        self._everywhere: dict[str, str] = {}
+        self._forbidden = functools.cache(self._refused)
+        self._missing = functools.cache(self._not_found)
+        self._alike = functools.cache(self._of)
+
+    def of(self, cluster: Any) -> dict[str, str]:
+        """What is done -> why it would be refused, a sentence; or ''.
+
+        :param cluster: a row with what :func:`states.refusal` reads.
+        """
+        sentences, refused = self._alike(
+            cluster.project_id, *states.standing(cluster))
+        return {**sentences,
+                **{word: str(refusal(cluster.name))
+                   for word, refusal in refused.items()},
+                'clone': self.clone(cluster.project_id, cluster.desired)}
+
+    def clone(self, project_id: str | None, state: State) -> str:
+        """Why no cluster may be made as one was wanted, a sentence; or ''.
+
+        :param project_id: in which it would be made.
+        """
+        return self.create(project_id) or (
+            revisions.GOING if state.deleted else
+            self._missing(state.blueprint_ref))
+
+    def create(self, project_id: str | None) -> str:
+        """Why no cluster may be made in a project, a sentence; or ''."""
+        return self._forbidden(policies.CREATE, project_id or '')
+
+    def _of(self, project_id: str, status: str, protected: bool,
+            leaving: bool) -> tuple[
+                dict[str, str], dict[str, states.Refusal]]:
+        """Of all clusters of a project that stand alike.
+
+        :returns: sentences, and what makes those that name the cluster.
+        """
+        sentences, refused = {}, {}
+        for word, (rules, operation) in _ASKED.items():
+            sentences[word] = next(filter(None, (
+                self._forbidden(rule, project_id) for rule in rules)), '')
+            refusal: states.Refusal | None = None
+            if operation is not None:
+                refusal = states.refused_for(operation, status, protected,
+                                               leaving)
+            elif word == 'protect' and leaving:
+                refusal = states.going
+            if refusal and not sentences[word]:
+                refused[word] = refusal
+        return sentences, refused
+
+    def _refused(self, rule: str, project_id: str) -> str:
+        if rule in self._everywhere:
+            return self._everywhere[rule]
+        target, sentence = Target(project_id=project_id), ''
+        try:
+            self.services.policy.authorize(self._context, rule, target)
+        except Forbidden as exc:
+            sentence = str(exc)
+        if not target.looked_at:
+            self._everywhere[rule] = sentence
+        return sentence
+
+    def _not_found(self, blueprint: str) -> str:
+        try:
+            self.services.catalogue.blueprint(blueprint)
+        except (NotFound, Unread) as exc:
+            return str(exc)
+        return ''
+
+
+def of(session: orm.Session, caller: Allowed, rows: Sequence[Any],
+       fields: Fields) -> dict[str, Around]:
     """The surroundings of each of these clusters, by id.
 
     :param caller: who they are shown to.
     :param fields: those of the clusters that are shown.
     """
     wanted = fields.around
-    known = _blueprints(catalogue, rows) \
+    known = _blueprints(caller.services.catalogue, rows) \
         if wanted & {'mask', 'login', 'titled'} else {}
     logins = _logins(rows, known) if 'login' in wanted else {}
     found = surroundings.of(
@@ -117,7 +219,6 @@ def show(resource: Resource, ident: str) -> dict[str, Any]:
     """The cluster's view as it is now, even if it was deleted meanwhile."""
     with resource.services.database.read() as session:
         row = session.get_one(models.Cluster, ident)
-        around = of(session, resource.services.catalogue,
-                                 resource.allowed(), [row], schema.FIELDS)
+        around = of(session, Allowed(resource), [row], schema.FIELDS)
     return schema.FIELDS.view(row, around[row.id],
                               pecan.request.application_url)

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Annotated
 from typing import Any
 import uuid
 
@@ -130,11 +131,30 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
+Key = Annotated[str, orm.mapped_column(ID, primary_key=True, default=new_id)]
+Id = Annotated[str, orm.mapped_column(ID)]
+OfCluster = Annotated[str, orm.mapped_column(ID,
+                                             sa.ForeignKey('clusters.id'))]
+OfDeployment = Annotated[
+    str, orm.mapped_column(ID, sa.ForeignKey('deployments.id'))]
+Name = Annotated[str, orm.mapped_column(NAME)]
+Word16 = Annotated[str, orm.mapped_column(sa.String(16))]
+Word64 = Annotated[str, orm.mapped_column(sa.String(64))]
+Said = Annotated[str, orm.mapped_column(Sentence, default='')]
+#: What somebody was called then; '' when nobody noted it.
+CalledThen = Annotated[str, orm.mapped_column(Called, default='')]
+Created = Annotated[datetime.datetime, orm.mapped_column(Moment, default=now)]
+Updated = Annotated[datetime.datetime, orm.mapped_column(
+    Moment, default=now, onupdate=now)]
+
+
 class Base(orm.DeclarativeBase):
     """Types every model shares."""
 
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it as it is
         datetime.datetime: Moment,
+        float: sa.Double,
+        State: Desired,
         dict[str, Any]: sa.JSON,
         list[Any]: sa.JSON,
     }

@@ -21,16 +21,11 @@ told up to the first one that may be under way still: see horizon.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-import functools
-
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from hpcdirect import metrics
 from hpcdirect.db import paging
 from hpcdirect.db.models import Event
-from hpcdirect.db.session import afterwards
 
 #: Filters by which only events of one cluster are seen.
 _ONE = frozenset(('cluster_id', 'deployment_id', 'run_id'))
@@ -43,19 +38,6 @@ _BEFORE = Event.id < sa.bindparam('before')
 def in_order(page: paging.Page) -> bool:
     """Whether only one cluster's events are asked for."""
     return bool(_ONE & page.filters.keys())
-
-
-def count(session: orm.Session, events: Iterable[tuple[str, str]]) -> None:
-    """Count events, each a kind and a level, once they are committed."""
-    afterwards(session, functools.partial(
-        metrics.count_events, list(events)))
-
-
-@sa.event.listens_for(Event, 'after_insert')
-def _counted(mapper: object, connection: object, event: Event) -> None:
-    session = orm.object_session(event)
-    if session is not None:
-        count(session, [(event.kind, event.level)])
 
 
 def newest_first(page: paging.Page) -> bool:

@@ -27,7 +27,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from hpcdirect.db import deployment_writer
-from hpcdirect.db import events as journal
 from hpcdirect.db import fence
 from hpcdirect.db import models
 from hpcdirect.db import node_writer
@@ -141,7 +140,7 @@ class Ledger:
                     for event in events]
             if rows:
                 session.execute(sa.insert(models.Event), rows)
-                journal.count(session, (
+                models.count_events(session, (
                     (row['kind'], row['level']) for row in rows))
             for run_id in {*logs, *summaries}:
                 run = session.get_one(models.Run, run_id)

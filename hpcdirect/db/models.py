@@ -14,27 +14,24 @@
 
 from __future__ import annotations
 
+import collections
+from collections.abc import Iterable
 import datetime
+import functools
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from hpcdirect import metrics
 from hpcdirect.context import Asker
-from hpcdirect.db.columns import ID
-from hpcdirect.db.columns import NAME
-from hpcdirect.db.columns import WORD
+from hpcdirect.db import columns
 from hpcdirect.db.columns import Base
-from hpcdirect.db.columns import Called
-from hpcdirect.db.columns import Desired
 from hpcdirect.db.columns import Moment
-from hpcdirect.db.columns import Sentence
-from hpcdirect.db.columns import Serial
-from hpcdirect.db.columns import Text
-from hpcdirect.db.columns import Words
 from hpcdirect.db.columns import new_id
 from hpcdirect.db.columns import now
 from hpcdirect.db.services import Service
+from hpcdirect.db.session import afterwards
 from hpcdirect.planning.state import State
 
 __all__ = ['Base', 'Moment', 'Service', 'new_id', 'now']
@@ -70,25 +67,24 @@ class Cluster(Base):
                  'protected'),
     )
 
-    id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
-                                            default=new_id)
-    project_id: orm.Mapped[str] = orm.mapped_column(NAME)
-    user_id: orm.Mapped[str] = orm.mapped_column(NAME)
+    id: orm.Mapped[columns.Key]
+    project_id: orm.Mapped[columns.Name]
+    user_id: orm.Mapped[columns.Name]
     # What they were called then; '' when nobody noted it.
-    project_name: orm.Mapped[str] = orm.mapped_column(Called, default='')
-    user_name: orm.Mapped[str] = orm.mapped_column(Called, default='')
-    name: orm.Mapped[str] = orm.mapped_column(NAME, info=_LABEL)
-    deleted: orm.Mapped[str] = orm.mapped_column(ID, default='')
+    project_name: orm.Mapped[columns.CalledThen]
+    user_name: orm.Mapped[columns.CalledThen]
+    name: orm.Mapped[columns.Name] = orm.mapped_column(info=_LABEL)
+    deleted: orm.Mapped[columns.Id] = orm.mapped_column(default='')
     description: orm.Mapped[str] = orm.mapped_column(sa.Text, default='',
                                                      info=_LABEL)
-    status: orm.Mapped[str] = orm.mapped_column(sa.String(16))
-    status_reason: orm.Mapped[str] = orm.mapped_column(Sentence, default='')
-    blueprint: orm.Mapped[str] = orm.mapped_column(NAME)
-    blueprint_version: orm.Mapped[str] = orm.mapped_column(sa.String(64))
-    backend: orm.Mapped[str] = orm.mapped_column(sa.String(64))
-    backend_ref: orm.Mapped[str] = orm.mapped_column(NAME, default='')
+    status: orm.Mapped[columns.Word16]
+    status_reason: orm.Mapped[columns.Said]
+    blueprint: orm.Mapped[columns.Name]
+    blueprint_version: orm.Mapped[columns.Word64]
+    backend: orm.Mapped[columns.Word64]
+    backend_ref: orm.Mapped[columns.Name] = orm.mapped_column(default='')
     generation: orm.Mapped[int] = orm.mapped_column(default=1)
-    desired: orm.Mapped[State] = orm.mapped_column(Desired)
+    desired: orm.Mapped[State]
     outputs: orm.Mapped[dict[str, Any]] = orm.mapped_column(default=dict)
     protected: orm.Mapped[bool] = orm.mapped_column(default=False,
                                                     info=_LABEL)
@@ -97,17 +93,16 @@ class Cluster(Base):
     expires_at: orm.Mapped[datetime.datetime | None]
     expires_by: orm.Mapped[dict[str, Any] | None] = orm.mapped_column(
         sa.JSON(none_as_null=True), default=None)
-    expiry_told: orm.Mapped[float | None] = orm.mapped_column(sa.Double)
+    expiry_told: orm.Mapped[float | None]
     # The lease: seconds since 1970 by the database's clock; see leases.py.
-    owner: orm.Mapped[str] = orm.mapped_column(NAME, default='')
+    owner: orm.Mapped[columns.Name] = orm.mapped_column(default='')
     epoch: orm.Mapped[int] = orm.mapped_column(default=0)
     lease_until: orm.Mapped[float] = orm.mapped_column(sa.Double, default=0.0)
     lease_seconds: orm.Mapped[float] = orm.mapped_column(
         sa.Double, default=0.0, server_default='0')
-    due_at: orm.Mapped[float | None] = orm.mapped_column(sa.Double)
-    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
-    updated_at: orm.Mapped[datetime.datetime] = orm.mapped_column(
-        default=now, onupdate=now)
+    due_at: orm.Mapped[float | None]
+    created_at: orm.Mapped[columns.Created]
+    updated_at: orm.Mapped[columns.Updated]
 
 
 #: Columns of what its owner says of a cluster, by which nothing becomes of it.
@@ -125,8 +120,8 @@ class Tag(Base):
     )
 
     cluster_id: orm.Mapped[str] = orm.mapped_column(
-        ID, sa.ForeignKey('clusters.id'), primary_key=True)
-    tag: orm.Mapped[str] = orm.mapped_column(WORD, primary_key=True)
+        columns.ID, sa.ForeignKey('clusters.id'), primary_key=True)
+    tag: orm.Mapped[str] = orm.mapped_column(columns.WORD, primary_key=True)
 
 
 class Generation(Base):
@@ -138,16 +133,14 @@ class Generation(Base):
                             name='uniq_generations_generation'),
     )
 
-    id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
-                                            default=new_id)
-    cluster_id: orm.Mapped[str] = orm.mapped_column(
-        ID, sa.ForeignKey('clusters.id'))
+    id: orm.Mapped[columns.Key]
+    cluster_id: orm.Mapped[columns.OfCluster]
     generation: orm.Mapped[int]
-    user_id: orm.Mapped[str] = orm.mapped_column(NAME)
-    user_name: orm.Mapped[str] = orm.mapped_column(Called, default='')
-    operation: orm.Mapped[str] = orm.mapped_column(sa.String(16))
-    desired: orm.Mapped[State] = orm.mapped_column(Desired)
-    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
+    user_id: orm.Mapped[columns.Name]
+    user_name: orm.Mapped[columns.CalledThen]
+    operation: orm.Mapped[columns.Word16]
+    desired: orm.Mapped[State]
+    created_at: orm.Mapped[columns.Created]
 
 
 class Deployment(Base):
@@ -160,26 +153,24 @@ class Deployment(Base):
         sa.Index('ix_deployments_all', 'created_at', 'id'),
     )
 
-    id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
-                                            default=new_id)
-    cluster_id: orm.Mapped[str] = orm.mapped_column(
-        ID, sa.ForeignKey('clusters.id'))
-    project_id: orm.Mapped[str] = orm.mapped_column(NAME)
-    user_id: orm.Mapped[str] = orm.mapped_column(NAME)
+    id: orm.Mapped[columns.Key]
+    cluster_id: orm.Mapped[columns.OfCluster]
+    project_id: orm.Mapped[columns.Name]
+    user_id: orm.Mapped[columns.Name]
     # Not signed: releases that know no names judge the same signature.
-    user_name: orm.Mapped[str] = orm.mapped_column(Called, default='')
+    user_name: orm.Mapped[columns.CalledThen]
     roles: orm.Mapped[list[Any]]
-    service: orm.Mapped[str] = orm.mapped_column(NAME, default='')
-    request_id: orm.Mapped[str] = orm.mapped_column(NAME, default='')
-    operation: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    service: orm.Mapped[columns.Name] = orm.mapped_column(default='')
+    request_id: orm.Mapped[columns.Name] = orm.mapped_column(default='')
+    operation: orm.Mapped[columns.Word16]
     generation: orm.Mapped[int]
-    desired_digest: orm.Mapped[str] = orm.mapped_column(sa.String(64))
-    signature: orm.Mapped[str] = orm.mapped_column(sa.String(64))
-    status: orm.Mapped[str] = orm.mapped_column(sa.String(16))
-    reason: orm.Mapped[str] = orm.mapped_column(Sentence, default='')
+    desired_digest: orm.Mapped[columns.Word64]
+    signature: orm.Mapped[columns.Word64]
+    status: orm.Mapped[columns.Word16]
+    reason: orm.Mapped[columns.Said]
     plan: orm.Mapped[list[Any]] = orm.mapped_column(default=list)
     failures: orm.Mapped[list[Any]] = orm.mapped_column(default=list)
-    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
+    created_at: orm.Mapped[columns.Created]
     started_at: orm.Mapped[datetime.datetime | None]
     finished_at: orm.Mapped[datetime.datetime | None]
 
@@ -213,18 +204,16 @@ class Step(Base):
                             name='uniq_steps_position'),
     )
 
-    id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
-                                            default=new_id)
-    deployment_id: orm.Mapped[str] = orm.mapped_column(
-        ID, sa.ForeignKey('deployments.id'))
+    id: orm.Mapped[columns.Key]
+    deployment_id: orm.Mapped[columns.OfDeployment]
     position: orm.Mapped[int]
-    kind: orm.Mapped[str] = orm.mapped_column(sa.String(16))
-    element: orm.Mapped[str] = orm.mapped_column(NAME, default='')
+    kind: orm.Mapped[columns.Word16]
+    element: orm.Mapped[columns.Name] = orm.mapped_column(default='')
     nodes: orm.Mapped[list[Any]]
-    status: orm.Mapped[str] = orm.mapped_column(sa.String(16))
-    reason: orm.Mapped[str] = orm.mapped_column(Sentence, default='')
+    status: orm.Mapped[columns.Word16]
+    reason: orm.Mapped[columns.Said]
     # Seconds; None when none of its kind has ever ended well.
-    expected: orm.Mapped[float | None] = orm.mapped_column(sa.Double)
+    expected: orm.Mapped[float | None]
     started_at: orm.Mapped[datetime.datetime | None]
     finished_at: orm.Mapped[datetime.datetime | None]
 
@@ -242,23 +231,20 @@ class Node(Base):
         sa.Index('ix_nodes_up', 'cluster_id', 'status', 'node_group'),
     )
 
-    id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
-                                            default=new_id)
-    cluster_id: orm.Mapped[str] = orm.mapped_column(
-        ID, sa.ForeignKey('clusters.id'))
-    name: orm.Mapped[str] = orm.mapped_column(NAME)
-    group: orm.Mapped[str] = orm.mapped_column('node_group', NAME)
+    id: orm.Mapped[columns.Key]
+    cluster_id: orm.Mapped[columns.OfCluster]
+    name: orm.Mapped[columns.Name]
+    group: orm.Mapped[columns.Name] = orm.mapped_column('node_group')
     incarnation: orm.Mapped[int] = orm.mapped_column(default=1)
-    status: orm.Mapped[str] = orm.mapped_column(sa.String(16))
-    ref: orm.Mapped[str] = orm.mapped_column(NAME, default='')
+    status: orm.Mapped[columns.Word16]
+    ref: orm.Mapped[columns.Name] = orm.mapped_column(default='')
     address: orm.Mapped[str] = orm.mapped_column(sa.String(64), default='')
     ssh: orm.Mapped[dict[str, Any]] = orm.mapped_column(default=dict)
-    fault: orm.Mapped[str] = orm.mapped_column(Sentence, default='')
+    fault: orm.Mapped[columns.Said]
     before: orm.Mapped[list[Any] | None] = orm.mapped_column(
         sa.JSON(none_as_null=True), default=None)
-    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
-    updated_at: orm.Mapped[datetime.datetime] = orm.mapped_column(
-        default=now, onupdate=now)
+    created_at: orm.Mapped[columns.Created]
+    updated_at: orm.Mapped[columns.Updated]
 
 
 class Layer(Base):
@@ -270,27 +256,24 @@ class Layer(Base):
                             name='uniq_layers_node_element'),
     )
 
-    id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
-                                            default=new_id)
-    cluster_id: orm.Mapped[str] = orm.mapped_column(
-        ID, sa.ForeignKey('clusters.id'))
-    node: orm.Mapped[str] = orm.mapped_column(NAME)
+    id: orm.Mapped[columns.Key]
+    cluster_id: orm.Mapped[columns.OfCluster]
+    node: orm.Mapped[columns.Name]
     incarnation: orm.Mapped[int]
     element: orm.Mapped[str] = orm.mapped_column(sa.String(128))
-    role: orm.Mapped[str] = orm.mapped_column(sa.String(64))
-    version: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    role: orm.Mapped[columns.Word64]
+    version: orm.Mapped[columns.Word64]
     position: orm.Mapped[int]
-    digest: orm.Mapped[str] = orm.mapped_column(sa.String(64))
-    state: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    digest: orm.Mapped[columns.Word64]
+    state: orm.Mapped[columns.Word16]
     verified: orm.Mapped[bool] = orm.mapped_column(default=False)
     # What it was applied with, so that it can be reverted when the blueprint
     # no longer knows of it.
     inputs: orm.Mapped[dict[str, Any]] = orm.mapped_column(default=dict)
-    run_id: orm.Mapped[str] = orm.mapped_column(ID, default='')
+    run_id: orm.Mapped[columns.Id] = orm.mapped_column(default='')
     # What its element told when it was verified last: no fault, good to know.
     note: orm.Mapped[str] = orm.mapped_column(sa.String(500), default='')
-    updated_at: orm.Mapped[datetime.datetime] = orm.mapped_column(
-        default=now, onupdate=now)
+    updated_at: orm.Mapped[columns.Updated]
 
 
 class Run(Base):
@@ -305,28 +288,25 @@ class Run(Base):
         sa.Index('ix_runs_step', 'step_id'),
     )
 
-    id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
-                                            default=new_id)
-    cluster_id: orm.Mapped[str] = orm.mapped_column(
-        ID, sa.ForeignKey('clusters.id'))
-    project_id: orm.Mapped[str] = orm.mapped_column(NAME)
-    deployment_id: orm.Mapped[str] = orm.mapped_column(
-        ID, sa.ForeignKey('deployments.id'))
-    step_id: orm.Mapped[str] = orm.mapped_column(ID)
-    verb: orm.Mapped[str] = orm.mapped_column(sa.String(16))
-    element: orm.Mapped[str] = orm.mapped_column(NAME)
+    id: orm.Mapped[columns.Key]
+    cluster_id: orm.Mapped[columns.OfCluster]
+    project_id: orm.Mapped[columns.Name]
+    deployment_id: orm.Mapped[columns.OfDeployment]
+    step_id: orm.Mapped[columns.Id]
+    verb: orm.Mapped[columns.Word16]
+    element: orm.Mapped[columns.Name]
     nodes: orm.Mapped[list[Any]]
-    status: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    status: orm.Mapped[columns.Word16]
     cause: orm.Mapped[dict[str, Any] | None] = orm.mapped_column(sa.JSON)
     summary: orm.Mapped[dict[str, Any]] = orm.mapped_column(default=dict)
-    log_size: orm.Mapped[int] = orm.mapped_column(Serial, default=0)
+    log_size: orm.Mapped[int] = orm.mapped_column(columns.Serial, default=0)
     # What went wrong, as the API shows it, so that a successor knows.
     failures: orm.Mapped[list[Any] | None] = orm.mapped_column(
         sa.JSON(none_as_null=True), default=None)
     # The runner and its process, so that a successor can end it.
-    runner: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    runner: orm.Mapped[columns.Word64]
     process: orm.Mapped[dict[str, Any] | None] = orm.mapped_column(sa.JSON)
-    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
+    created_at: orm.Mapped[columns.Created]
     started_at: orm.Mapped[datetime.datetime | None]
     finished_at: orm.Mapped[datetime.datetime | None]
 
@@ -337,10 +317,10 @@ class LogChunk(Base):
     __tablename__ = 'log_chunks'
 
     run_id: orm.Mapped[str] = orm.mapped_column(
-        ID, sa.ForeignKey('runs.id'), primary_key=True)
+        columns.ID, sa.ForeignKey('runs.id'), primary_key=True)
     start: orm.Mapped[int] = orm.mapped_column(
         sa.BigInteger, primary_key=True, autoincrement=False)
-    text: orm.Mapped[str] = orm.mapped_column(Words)
+    text: orm.Mapped[str] = orm.mapped_column(columns.Words)
 
 
 class Event(Base):
@@ -355,23 +335,38 @@ class Event(Base):
         sa.Index('ix_events_run', 'run_id', 'id'),
     )
 
-    id: orm.Mapped[int] = orm.mapped_column(Serial, primary_key=True,
+    id: orm.Mapped[int] = orm.mapped_column(columns.Serial, primary_key=True,
                                             autoincrement=True)
-    cluster_id: orm.Mapped[str] = orm.mapped_column(ID)
-    project_id: orm.Mapped[str] = orm.mapped_column(NAME)
-    deployment_id: orm.Mapped[str] = orm.mapped_column(ID, default='')
-    step_id: orm.Mapped[str] = orm.mapped_column(ID, default='')
-    run_id: orm.Mapped[str] = orm.mapped_column(ID, default='')
-    kind: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    cluster_id: orm.Mapped[columns.Id]
+    project_id: orm.Mapped[columns.Name]
+    deployment_id: orm.Mapped[columns.Id] = orm.mapped_column(default='')
+    step_id: orm.Mapped[columns.Id] = orm.mapped_column(default='')
+    run_id: orm.Mapped[columns.Id] = orm.mapped_column(default='')
+    kind: orm.Mapped[columns.Word16]
     level: orm.Mapped[str] = orm.mapped_column(sa.String(8), default='info')
-    node: orm.Mapped[str] = orm.mapped_column(NAME, default='')
-    element: orm.Mapped[str] = orm.mapped_column(NAME, default='')
+    node: orm.Mapped[columns.Name] = orm.mapped_column(default='')
+    element: orm.Mapped[columns.Name] = orm.mapped_column(default='')
     verb: orm.Mapped[str] = orm.mapped_column(sa.String(16), default='')
-    task: orm.Mapped[str] = orm.mapped_column(Sentence, default='')
+    task: orm.Mapped[columns.Said]
     result: orm.Mapped[str | None] = orm.mapped_column(sa.String(16))
-    seconds: orm.Mapped[float | None] = orm.mapped_column(sa.Double)
-    message: orm.Mapped[str] = orm.mapped_column(Sentence, default='')
-    at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
+    seconds: orm.Mapped[float | None]
+    message: orm.Mapped[columns.Said]
+    at: orm.Mapped[columns.Created]
+
+
+def count_events(session: orm.Session, events: Iterable[tuple[str, str]]
+                 ) -> None:
+    """Count events, each a kind and a level, once they are committed."""
+    for (kind, level), number in collections.Counter(events).items():
+        afterwards(session, functools.partial(
+            metrics.EVENTS.labels(kind, level).inc, number))
+
+
+@sa.event.listens_for(Event, 'after_insert')
+def _counted(mapper: object, connection: object, event: Event) -> None:
+    session = orm.object_session(event)
+    if session is not None:
+        count_events(session, [(event.kind, event.level)])
 
 
 class Secret(Base):
@@ -383,61 +378,14 @@ class Secret(Base):
                             name='uniq_secrets_name'),
     )
 
-    id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
-                                            default=new_id)
-    cluster_id: orm.Mapped[str] = orm.mapped_column(
-        ID, sa.ForeignKey('clusters.id'))
+    id: orm.Mapped[columns.Key]
+    cluster_id: orm.Mapped[columns.OfCluster]
     element: orm.Mapped[str] = orm.mapped_column(sa.String(128))
-    name: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    name: orm.Mapped[columns.Word64]
     version: orm.Mapped[int] = orm.mapped_column(default=1)
-    sealed: orm.Mapped[str] = orm.mapped_column(Text)
+    sealed: orm.Mapped[str] = orm.mapped_column(columns.Text)
 
     def about(self) -> str:
         """What its seal says it is of: it opens in this place only."""
         return ' '.join(('secret', self.cluster_id, self.element, self.name,
                          str(self.version)))
-
-
-class Plan(Base):
-    """What a change would do to a cluster, as it was shown."""
-
-    __tablename__ = 'plans'
-    __table_args__ = (
-        sa.Index('ix_plans_age', 'created_at'),
-        sa.Index('ix_plans_cluster', 'cluster_id'),
-    )
-
-    id: orm.Mapped[str] = orm.mapped_column(ID, primary_key=True,
-                                            default=new_id)
-    cluster_id: orm.Mapped[str] = orm.mapped_column(
-        ID, sa.ForeignKey('clusters.id'))
-    project_id: orm.Mapped[str] = orm.mapped_column(NAME)
-    user_id: orm.Mapped[str] = orm.mapped_column(NAME)
-    # What the world was like: it is carried out only while it still is.
-    generation: orm.Mapped[int]
-    fingerprint: orm.Mapped[str] = orm.mapped_column(sa.String(64))
-    change: orm.Mapped[dict[str, Any]]
-    shown: orm.Mapped[dict[str, Any]]
-    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)
-
-    def about(self) -> str:
-        """What the seal of its change says it is of."""
-        return ' '.join(('plan', self.id, self.cluster_id,
-                         str(self.generation), self.fingerprint))
-
-
-class IdempotencyKey(Base):
-    """A key that came with a POST, and what came of it."""
-
-    __tablename__ = 'idempotency_keys'
-    __table_args__ = (
-        sa.Index('ix_idempotency_keys_age', 'created_at'),
-        sa.Index('ix_idempotency_keys_cluster', 'cluster_id'),
-    )
-
-    project_id: orm.Mapped[str] = orm.mapped_column(NAME, primary_key=True)
-    key: orm.Mapped[str] = orm.mapped_column('key_text', sa.String(255),
-                                             primary_key=True)
-    body_digest: orm.Mapped[str] = orm.mapped_column(sa.String(64))
-    cluster_id: orm.Mapped[str] = orm.mapped_column(ID)
-    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(default=now)

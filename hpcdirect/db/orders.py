@@ -31,12 +31,13 @@ from sqlalchemy import orm
 
 from hpcdirect import states
 from hpcdirect.context import Asker
+from hpcdirect.db import columns
 from hpcdirect.db import measures
+from hpcdirect.db.columns import Base
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Deployment
 from hpcdirect.db.models import Event
 from hpcdirect.db.models import Generation
-from hpcdirect.db.models import IdempotencyKey
 from hpcdirect.db.models import Layer
 from hpcdirect.db.models import Tag
 from hpcdirect.db.models import new_id
@@ -323,6 +324,23 @@ def _deploy(session: orm.Session, cluster: Cluster, order: Order
 
 
 # -- a POST with an Idempotency-Key is carried out once ---------------------
+
+class IdempotencyKey(Base):
+    """A key that came with a POST, and what came of it."""
+
+    __tablename__ = 'idempotency_keys'
+    __table_args__ = (
+        sa.Index('ix_idempotency_keys_age', 'created_at'),
+        sa.Index('ix_idempotency_keys_cluster', 'cluster_id'),
+    )
+
+    project_id: orm.Mapped[columns.Name] = orm.mapped_column(primary_key=True)
+    key: orm.Mapped[str] = orm.mapped_column('key_text', sa.String(255),
+                                             primary_key=True)
+    body_digest: orm.Mapped[columns.Word64]
+    cluster_id: orm.Mapped[columns.Id]
+    created_at: orm.Mapped[columns.Created]
+
 
 @dataclasses.dataclass(frozen=True)
 class RequestKey:

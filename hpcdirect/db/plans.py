@@ -17,18 +17,46 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 import statistics
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from hpcdirect.db import columns
+from hpcdirect.db.columns import Base
 from hpcdirect.db.models import Deployment
-from hpcdirect.db.models import Plan
 from hpcdirect.db.models import Step
 from hpcdirect.exception import NotFound
 from hpcdirect.states import WorkStatus
 
 #: How many of the latest steps are looked at for how long one takes.
 _LATEST = 2000
+
+
+class Plan(Base):
+    """What a change would do to a cluster, as it was shown."""
+
+    __tablename__ = 'plans'
+    __table_args__ = (
+        sa.Index('ix_plans_age', 'created_at'),
+        sa.Index('ix_plans_cluster', 'cluster_id'),
+    )
+
+    id: orm.Mapped[columns.Key]
+    cluster_id: orm.Mapped[columns.OfCluster]
+    project_id: orm.Mapped[columns.Name]
+    user_id: orm.Mapped[columns.Name]
+    # What the world was like: it is carried out only while it still is.
+    generation: orm.Mapped[int]
+    fingerprint: orm.Mapped[columns.Word64]
+    change: orm.Mapped[dict[str, Any]]
+    shown: orm.Mapped[dict[str, Any]]
+    created_at: orm.Mapped[columns.Created]
+
+    def about(self) -> str:
+        """What the seal of its change says it is of."""
+        return ' '.join(('plan', self.id, self.cluster_id,
+                         str(self.generation), self.fingerprint))
 
 
 def add(session: orm.Session, plan: Plan) -> None:

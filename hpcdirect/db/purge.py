@@ -29,16 +29,16 @@ from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Deployment
 from hpcdirect.db.models import Event
 from hpcdirect.db.models import Generation
-from hpcdirect.db.models import IdempotencyKey
 from hpcdirect.db.models import Layer
 from hpcdirect.db.models import LogChunk
 from hpcdirect.db.models import Node
-from hpcdirect.db.models import Plan
 from hpcdirect.db.models import Run
 from hpcdirect.db.models import Secret
 from hpcdirect.db.models import Service
 from hpcdirect.db.models import Step
 from hpcdirect.db.models import Tag
+from hpcdirect.db.orders import IdempotencyKey
+from hpcdirect.db.plans import Plan
 
 #: Rows that one transaction takes away.
 MOST = 1000

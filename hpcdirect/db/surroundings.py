@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What other tables say of clusters, in two statements for all of them."""
+"""What other tables say of clusters, in one statement for all of them."""
 
 from __future__ import annotations
 
@@ -18,20 +18,104 @@ import collections
 from collections.abc import Collection
 from collections.abc import Mapping
 import dataclasses
+import datetime
 import functools
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from hpcdirect.db import deployments
-from hpcdirect.db.deployments import Progress
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Deployment
 from hpcdirect.db.models import Node
 from hpcdirect.db.models import Step
 from hpcdirect.db.models import Tag
 from hpcdirect.states import NodeStatus
+from hpcdirect.states import WorkStatus
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How far a deployment is, in steps.
+
+    :param running: ``VERB ELEMENT`` of a step under way, or ''.
+    :param weight: seconds that all steps together take, as far as is known.
+    :param weight_done: of these, those of steps that are done.
+    :param unknown: steps not done of which nobody knows how long they take.
+    :param moved_at: when a step ended last.
+    """
+
+    total: int = 0
+    done: int = 0
+    running: str = ''
+    weight: float = 0.0
+    weight_done: float = 0.0
+    unknown: int = 0
+    moved_at: datetime.datetime | None = None
+
+    @property
+    def fraction(self) -> float:
+        """How much of the work is done, 0 to 1, longer steps count more."""
+        return self.weight_done / self.weight if self.weight else 0.0
+
+    def seconds_left(self, started_at: datetime.datetime | None,
+                     at: datetime.datetime) -> float | None:
+        """How long the rest takes, by how fast what is done went.
+
+        Steps of different nodes go side by side, so that all take less than
+        their sum; how much less is seen as they end.
+
+        :returns: None when that cannot be told.
+        """
+        if not self.total or self.unknown or started_at is None:
+            return None
+        pace = 1.0
+        if self.moved_at and self.weight_done:
+            pace = (self.moved_at - started_at).total_seconds() \
+                / self.weight_done
+        elapsed = (at - started_at).total_seconds()
+        return max(0.0, self.weight * pace - elapsed)
+
+
+#: Seconds that a step counts for of which nothing is known.
+_SOME = 5.0
+
+
+_DONE = Step.status == WorkStatus.SUCCEEDED.value
+
+
+_WEIGHT = sa.func.coalesce(Step.expected, _SOME)
+
+
+def _text(value: Any, length: int = 30) -> sa.ColumnElement[str]:
+    return sa.cast(value, sa.String(length))
+
+
+def _sum(condition: Any, value: Any = 1) -> sa.ColumnElement[str]:
+    return _text(sa.func.sum(sa.case((condition, value), else_=0)))
+
+
+#: All of :class:`Progress` in one text, of the steps of one deployment, since
+#: drivers take long over columns; read_progress() reads it.
+COUNTED: sa.ColumnElement[str] = (
+    _sum(_DONE) + ';' + _sum(sa.true(), _WEIGHT) + ';' + _sum(_DONE, _WEIGHT)
+    + ';' + _sum(sa.and_(sa.not_(_DONE), Step.expected.is_(None))) + ';'
+    + sa.func.coalesce(_text(sa.func.max(Step.finished_at)), '') + ';'
+    + _text(sa.func.count()) + ';' + sa.func.coalesce(sa.func.min(sa.case((
+        Step.status == WorkStatus.RUNNING.value,
+        Step.kind + ' ' + Step.element))), ''))
+
+
+def read_progress(counted: str | None) -> Progress:
+    """What a query for :data:`COUNTED` found; of no steps it is None."""
+    if counted is None:
+        return Progress()
+    done, weight, weight_done, unknown, moved_at, total, running = \
+        counted.split(';', 6)
+    return Progress(
+        int(total), int(done), running.strip(), float(weight),
+        float(weight_done), int(unknown),
+        datetime.datetime.fromisoformat(moved_at) if moved_at else None)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,7 +170,7 @@ def _add(found: Found, row: Any, fields: Collection[str], login: str) -> None:
     if 'deployment' in fields and row.id is not None:
         found.deployment = row
         if 'progress' in fields:
-            found.progress = deployments.read(row.progress)
+            found.progress = read_progress(row.progress)
     if 'tags' in fields and row.tags is not None:
         found.tags = sorted(row.tags.split(','))
     if 'ready' in fields and row.ready is not None:
@@ -126,7 +210,7 @@ _COLUMNS: Mapping[str, tuple[Any, ...]] = {
                            'finished_at')),
     'login': (_LOGIN.name.label('login'), _LOGIN.address, _LOGIN.ssh),
     'progress': (_scalar(
-        deployments.COUNTED, Step.deployment_id == Deployment.id,
+        COUNTED, Step.deployment_id == Deployment.id,
     ).label('progress'),),
     'ready': (_scalar(_together(Node.group), _up(Node)).label('ready'),),
     'tags': (_scalar(_together(Tag.tag), Tag.cluster_id == Cluster.id,

@@ -32,7 +32,6 @@ from hpcdirect.exception import NotFound
 from hpcdirect.exception import found_at
 from hpcdirect.orders import creation
 from hpcdirect.orders import past
-from hpcdirect.orders import sealing
 from hpcdirect.orders.parts import Parts
 from hpcdirect.planning import accounts
 from hpcdirect.planning import candidates
@@ -84,8 +83,7 @@ def draft(parts: Parts, cluster: Cluster, body: Mapping[str, Any]
     """
     if not any(body.get(name) for name in CHANGES):
         return Draft(cluster.desired)
-    sealing.refuse(body)
-    body = sealing.familiar(parts.keys, cluster.desired, body)
+    body = parts.with_known_seals(cluster.desired, body)
     findings = Findings()
     if 'generation' in body:
         state = _rolled_back(parts, cluster, body)
@@ -105,7 +103,7 @@ def draft(parts: Parts, cluster: Cluster, body: Mapping[str, Any]
         return Draft(state, findings)
     assessment = creation.assess(
         parts, blueprint, cluster, state) if grown else Assessment()
-    return Draft(sealing.sealed(parts, state, cluster.desired),
+    return Draft(parts.sealed(state, cluster.desired),
                  assessment.findings, assessment)
 
 
@@ -241,7 +239,7 @@ def _wrong_keys(parts: Parts, cluster: Cluster, blueprint: Blueprint,
                 state: State) -> list[Finding]:
     """What is wrong with keys that a change brings."""
     before = blueprint_of(parts, cluster)
-    return users.wrong_keys(
+    return accounts.wrong_keys(
         accounts.listed(chosen(parts, blueprint, state), state),
         accounts.listed(chosen(parts, before, cluster.desired),
                         cluster.desired))

@@ -40,12 +40,12 @@ from hpcdirect.exception import Invalid
 from hpcdirect.exception import Unavailable
 from hpcdirect.exception import found_at
 from hpcdirect.orders import past
-from hpcdirect.orders import sealing
 from hpcdirect.orders.parts import Parts
+from hpcdirect.orders.parts import refuse_seals
+from hpcdirect.planning import accounts
 from hpcdirect.planning import composition
 from hpcdirect.planning import revisions
 from hpcdirect.planning import sizing
-from hpcdirect.planning import users
 from hpcdirect.planning.state import State
 from hpcdirect.states import Operation
 
@@ -92,8 +92,8 @@ def create(parts: Parts, context: RequestContext,
     if made.findings or made.state is None:
         raise Invalid(made.findings)
     cluster = made.cluster
-    order = parts.order(Asker.of(context), Operation.CREATE, sealing.sealed(
-        parts, dataclasses.replace(made.state, name=body['name'])))
+    order = parts.order(Asker.of(context), Operation.CREATE, parts.sealed(
+        dataclasses.replace(made.state, name=body['name'])))
 
     def write(session: orm.Session) -> str:
         orders.take_key(session, key, cluster.id)
@@ -110,7 +110,7 @@ def draft(parts: Parts, context: RequestContext,
     :param wrong: what is wrong with members of the body; the others are
         looked at all the same, so that everything is told at once.
     """
-    sealing.refuse(body)
+    refuse_seals(body)
     findings = Findings(wrong)
     body = _without(body, findings)
     cluster = _row(context, body)
@@ -125,7 +125,7 @@ def draft(parts: Parts, context: RequestContext,
                      Assessment())
     assessment = Assessment()
     if state:
-        clashes = users.clashes(blueprint, state)
+        clashes = accounts.clashes(blueprint, state)
         findings += clashes
         if cluster.backend and not clashes:
             assessment = assess(parts, blueprint, cluster, state)

@@ -17,12 +17,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 import dataclasses
 import datetime
+import secrets
 from typing import Any
 
 from oslo_config import cfg
 
 from hpcdirect import signing
 from hpcdirect.backends.base import Backend
+from hpcdirect.blueprints import hiding
 from hpcdirect.context import Asker
 from hpcdirect.context import RequestContext
 from hpcdirect.db import expiry
@@ -32,7 +34,9 @@ from hpcdirect.db.models import now
 from hpcdirect.db.session import Database
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
+from hpcdirect.exception import NotFound
 from hpcdirect.keys import KeyRing
+from hpcdirect.planning.state import ElementChoice
 from hpcdirect.planning.state import Pins
 from hpcdirect.planning.state import State
 from hpcdirect.policies import Enforcer
@@ -85,6 +89,54 @@ class Parts:
             self.keys.sign, cluster, until, Asker.of(context))
         return {'expires_at': until, 'expires_by': by, 'expiry_told': None}
 
+    def sealed(self, state: State, before: State | None = None) -> State:
+        """A state with its secrets sealed.
+
+        One that is given again keeps its seal, so that it changes nothing.
+
+        :param before: the state that it follows.
+        """
+        was = before or State()
+        parameters = self.catalogue.blueprint(state.blueprint_ref).parameters
+        return dataclasses.replace(
+            state, parameters=self._sealed(
+                parameters, state.parameters, was.parameters),
+            elements=tuple(dataclasses.replace(one, parameters=self._sealed(
+                self._schema(state, one), one.parameters,
+                was.choice(one.name).parameters))
+                for one in state.elements))
+
+    def with_known_seals(self, state: State, body: Mapping[str, Any]
+                 ) -> dict[str, Any]:
+        """A change, with secrets that the cluster has already as it has them.
+
+        :raises Invalid: what is kept of a secret is no secret.
+        """
+        refuse_seals(body)
+        return dict(_kept(self.keys, body, {
+            'parameters': state.parameters, 'elements': {
+                one.name: {'parameters': one.parameters}
+                for one in state.elements}}))
+
+    def _sealed(self, schema: Any, value: Any, before: Any) -> Any:
+        return _kept(self.keys, hiding.replaced(
+            schema, value, lambda one: boxed(self.keys, one)), before)
+
+    def _schema(self, state: State, choice: ElementChoice) -> Any:
+        """The schema of an element's own parameters."""
+        if not choice.parameters:
+            return {}
+        try:
+            if choice.version:
+                return self.catalogue.element(choice.ref).parameters
+            blueprint = self.catalogue.blueprint(state.blueprint_ref)
+        except NotFound:
+            # It was sealed when it was given.
+            return {}
+        return next((use.element.parameters for use in blueprint.elements
+                     if use.element.name == choice.name), {})
+
+
 
 def moment_of(text: str, where: str) -> datetime.datetime:
     """A time that somebody wrote, as the database has it: UTC.
@@ -100,3 +152,40 @@ def moment_of(text: str, where: str) -> datetime.datetime:
         raise Invalid([Finding(
             'it takes a time such as 2026-12-01T00:00:00Z', where)]) from exc
     return found
+
+
+# -- secrets ----------------------------------------------------------------
+
+def refuse_seals(body: Mapping[str, Any]) -> None:
+    """Pass, or raise Invalid: what is kept of a secret is no secret."""
+    found: list[Any] = []
+    hiding.opened(body, found.append)
+    if found:
+        raise Invalid([Finding(
+            f'"{hiding.SEALED}" cannot be given here', '$.parameters')])
+
+
+def boxed(keys: KeyRing, value: Any) -> dict[str, Any]:
+    """What is kept of a secret."""
+    mark = secrets.token_hex(12)
+    return {hiding.SEALED: keys.encrypt_json(value, hiding.about(mark)),
+            hiding.MARK: mark}
+
+
+def unsealed(keys: KeyRing, value: Any) -> Any:
+    """The value with every box in it opened."""
+    return hiding.opened(value, lambda box: keys.decrypt_json(
+        box[hiding.SEALED], hiding.about(box.get(hiding.MARK, ''))))
+
+
+def _kept(keys: KeyRing, new: Any, old: Any) -> Any:
+    """*new*, with the old box wherever the same is in it."""
+    if hiding.is_sealed(old):
+        return old if unsealed(keys, new) == unsealed(keys, old) else new
+    if isinstance(new, Mapping) and isinstance(old, Mapping):
+        return {name: _kept(keys, inner, old.get(name))
+                for name, inner in new.items()}
+    if isinstance(new, list) and isinstance(old, list):
+        return [_kept(keys, inner, old[number] if number < len(old) else None)
+                for number, inner in enumerate(new)]
+    return new

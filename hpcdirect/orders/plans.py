@@ -138,7 +138,7 @@ def of_deletion(parts: Parts, cluster: models.Cluster
 
 def of_change(parts: Parts, context: RequestContext,
               cluster: models.Cluster, asked: Mapping[str, Any]
-              ) -> models.Plan:
+              ) -> plans.Plan:
     """What a PATCH of this body would do, kept so that it can be done."""
     with parts.database.read() as session:
         world = _world(session, cluster.id)
@@ -162,7 +162,7 @@ def of_change(parts: Parts, context: RequestContext,
         more['differences'] = _differences(parts, cluster.desired, state)
     except Invalid as exc:
         shown = _refused(exc)
-    row = models.Plan(
+    row = plans.Plan(
         id=models.new_id(), cluster_id=cluster.id,
         project_id=cluster.project_id, user_id=context.user_id or '',
         generation=cluster.generation, fingerprint=world.fingerprint,
@@ -205,7 +205,7 @@ def asked_by(parts: Parts, cluster: models.Cluster, ident: str
     return asked
 
 
-def what_moved(parts: Parts, session: orm.Session, row: models.Plan
+def what_moved(parts: Parts, session: orm.Session, row: plans.Plan
                ) -> str:
     """Why a plan does not hold any more; '' while it does."""
     cluster = session.get_one(models.Cluster, row.cluster_id)
@@ -222,7 +222,7 @@ def what_moved(parts: Parts, session: orm.Session, row: models.Plan
     return ''
 
 
-def _kept_of(parts: Parts, row: models.Plan) -> dict[str, Any]:
+def _kept_of(parts: Parts, row: plans.Plan) -> dict[str, Any]:
     """What was asked, and what of the catalogue the plan was made from."""
     if not hiding.is_sealed(row.change):
         raise PlanStale(ident=row.id, what='it is not as it was kept')

@@ -20,15 +20,19 @@ everybody else where not.
 
 from __future__ import annotations
 
+import collections
+from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
 import datetime
 import hashlib
 from typing import Any
 
+from hpcdirect import sshkeys
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import ElementUse
+from hpcdirect.exception import Finding
 from hpcdirect.planning.state import GONE
 from hpcdirect.planning.state import OFF
 from hpcdirect.planning.state import ON
@@ -164,3 +168,158 @@ def number(kind: str, name: str) -> int:
     """The id that element users makes of a name."""
     text = hashlib.sha256(f'{kind}:{name}'.encode()).digest()
     return FIRST + int.from_bytes(text[:8], 'big') % SPAN
+
+
+def clashes(blueprint: Blueprint, state: State) -> list[Finding]:
+    """Why a new cluster's users cannot all have their ids and keys."""
+    there = listed(blueprint, state)
+    findings = doubles(blueprint, state) + wrong_keys(there)
+    for place, one in enumerate(there):
+        if one.there:
+            findings += id_problems(one, None, there[:place])
+            findings += name_problems(one, None, blueprint)
+    return findings
+
+
+def wrong_keys(users: Iterable[Person], users_before: Iterable[Person] = ()
+               ) -> list[Finding]:
+    """What is wrong with the keys of users.
+
+    :param users_before: those before the change. A key that its user had
+        already is not looked at: what is stored stays usable until somebody
+        changes it.
+    """
+    before = {one.name: set(one.account.keys) for one in users_before}
+    return [
+        Finding(problem, f'$.users.{one.name}.keys[{place}]')
+        for one in users for place, key in enumerate(one.account.keys)
+        if isinstance(key, str) and key not in before.get(one.name, ())
+        and (problem := sshkeys.problem(key))]
+
+
+def id_problems(person: Person, known: Person | None,
+               others: Iterable[Person]) -> list[Finding]:
+    """Why an account and its groups cannot have their ids."""
+    others = list(others)
+    name, account = person.name, person.account
+    uid, taken = account.uid, ids(others)
+    where = f'$.users.{name}'
+    if known is not None and uid != known.account.uid:
+        return [stays(name, known.account.uid)]
+    findings = []
+    if known is None and uid in taken:
+        findings.append(Finding(f'{uid} is, or was, the id of {taken[uid]}',
+                                f'{where}.uid'))
+    fresh = known is None or not known.there
+    if fresh and person.there and name in _groups(others):
+        findings.append(Finding('a group has that name', where))
+    there = {one.name for one in others if one.there} | {name}
+    for gid, group in gids(set(account.groups) - there).items():
+        owner = name if gid == uid else taken.get(gid, group)
+        if owner != group:
+            findings.append(Finding(f'{group} would have the id of {owner}; '
+                                    'name it otherwise', f'{where}.groups'))
+    return findings
+
+
+def name_problems(person: Person, known: Person | None, blueprint: Blueprint
+                 ) -> list[Finding]:
+    """Why one who is not there yet cannot have a name or an id.
+
+    The machine has them already.
+    """
+    if not person.there or (known and known.there):
+        return []
+    name = person.name
+    where = f'$.users.{name}'
+    return [Finding(problem, place) for problem, place in (
+        (name_problem(name, reserved(blueprint)), where),
+        (id_problem(person.account.uid), f'{where}.uid'),
+    ) if problem]
+
+
+def stays(name: str, uid: int) -> Finding:
+    """That a user's id cannot be another one."""
+    return Finding(f'is {uid} and stays so: files belong to it',
+                   f'$.users.{name}.uid')
+
+
+def gids(groups: Iterable[str]) -> dict[int, str]:
+    """Id -> the group that has it, of groups by name."""
+    return {number('group', name): f'group {name}' for name in groups}
+
+
+def _groups(people: Iterable[Person]) -> set[str]:
+    """Further groups of those that are there."""
+    people = [one for one in people if one.there]
+    return {group for one in people for group in one.account.groups
+            } - {one.name for one in people}
+
+
+def ids(people: Iterable[Person]) -> dict[int, str]:
+    """Id -> who has it, or had it."""
+    people = list(people)
+    return gids(_groups(people)) | {
+        one.account.uid: one.name for one in people}
+
+
+def doubles(blueprint: Blueprint, state: State) -> list[Finding]:
+    """Users whom a blueprint's parameters list twice."""
+    return [Finding('is listed twice', f'$.users.{name}')
+            for use in makers(blueprint)
+            for name, count in collections.Counter(
+                entry['name'] for entry in from_blueprint(
+                    use, state)).items() if count > 1]
+
+
+# -- names and ids that a machine has of its own, before any of ours --------
+#
+# The image declares its own here; what the packages of an element bring, the
+# element declares (``system_accounts`` in ``element.yaml``).
+
+#: Users and groups of a Debian image and of its cloud variant. Whatever begins
+#: with "_" or "systemd-" is the system's as well, by Debian's policy.
+IMAGE_ACCOUNTS = frozenset((
+    'adm', 'audio', 'avahi', 'backup', 'bin', 'bluetooth', 'cdrom',
+    'crontab', 'daemon', 'debian', 'dialout', 'dip', 'disk', 'dnsmasq',
+    'fax', 'floppy', 'fwupd-refresh', 'games', 'geoclue', 'gnats', 'input',
+    'irc', 'kmem', 'kvm', 'landscape', 'list', 'lp', 'lxd', 'mail', 'man',
+    'messagebus', 'netdev', 'news', 'nobody', 'nogroup', 'ntp', 'operator',
+    'plugdev', 'polkitd', 'pollinate', 'postfix', 'proxy', 'render',
+    'root', 'rtkit', 'sasl', 'sgx', 'shadow', 'src', 'ssh', 'sshd',
+    'ssl-cert', 'staff', 'sudo', 'sync', 'sys', 'syslog', 'tape',
+    'tcpdump', 'tss', 'tty', 'users', 'utmp', 'uucp', 'uuidd', 'video',
+    'voice', 'wheel', 'www-data'))
+_BEGINNINGS = ('_', 'systemd-')
+#: Debian gives out 60000 to 64999, systemd 61184 to 65519; then there is
+#: nobody, and what means "no id" in 16 bits.
+SYSTEM_IDS = range(60000, 65536)
+
+
+def reserved(blueprint: Blueprint) -> dict[str, str]:
+    """Name -> what brings it: the accounts that a blueprint's elements bring.
+
+    :param blueprint: with just the elements the cluster has.
+    """
+    return {name: f'element {use.element.name}'
+            for use in blueprint.elements
+            for name in use.element.system_accounts}
+
+
+def name_problem(name: str, brought: Mapping[str, str]) -> str:
+    """Why a user cannot have a name; '' when nothing is in the way.
+
+    :param brought: what :func:`reserved` gives.
+    """
+    owner = brought.get(name) or (
+        'the system' if name in IMAGE_ACCOUNTS
+        or name.startswith(_BEGINNINGS) else '')
+    return f'{owner} has a user or a group of that name on every node; ' \
+           'choose another name' if owner else ''
+
+
+def id_problem(uid: int) -> str:
+    """Why a user cannot have an id; '' when nothing is in the way."""
+    return (f'{SYSTEM_IDS.start} to {SYSTEM_IDS.stop - 1} are the system\'s; '
+            'leave it out, or take 1000 to 59999' if uid in SYSTEM_IDS
+            else '')

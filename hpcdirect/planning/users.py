@@ -13,21 +13,17 @@
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Collection
-from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
 import datetime
 from typing import Any
 
-from hpcdirect import sshkeys
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Findings
 from hpcdirect.exception import Invalid
 from hpcdirect.planning import accounts
-from hpcdirect.planning import reserved
 from hpcdirect.planning.accounts import Person
 from hpcdirect.planning.state import GONE
 from hpcdirect.planning.state import ON
@@ -86,7 +82,8 @@ def changed(state: State, blueprint: Blueprint,
         fixed = None if name in history.unborn else known
         others = [one for one in there.values() if one.name != name]
         uid = said.get('uid') or (known.account.uid if known else _free(
-            name, {**_ids(others), **_gids(said.get('groups', ()))}))
+            name, {**accounts.ids(others),
+                   **accounts.gids(said.get('groups', ()))}))
         account, wrong = _timed(name, _gone(uid, said) if said.get(
             'state') == GONE else _there(uid, said, known), said, known, at)
         if account.state != GONE:
@@ -94,8 +91,9 @@ def changed(state: State, blueprint: Blueprint,
                 account, since=history.generation if fixed is None
                 else fixed.account.since)
         users[name], there[name] = account, Person(name, account, True)
-        findings += [*_about_ids(there[name], fixed, others),
-                     *_about_names(there[name], fixed, blueprint), *wrong]
+        findings += [*accounts.id_problems(there[name], fixed, others),
+                     *accounts.name_problems(there[name], fixed, blueprint),
+                     *wrong]
     findings.check()
     return dataclasses.replace(state, users=users)
 
@@ -124,51 +122,24 @@ def remembered(old: State, new: State, before: Blueprint, after: Blueprint
             del users[name]
     now = {one.name: one for one in accounts.listed(
         after, dataclasses.replace(new, users=users)) if seen or one.own}
-    findings = Findings(_doubles(after, new))
+    findings = Findings(accounts.doubles(after, new))
     for name, one in was.items():
         if name in now and now[name].account.uid != one.account.uid:
-            findings.append(_stays(name, one.account.uid))
+            findings.append(accounts.stays(name, one.account.uid))
         elif name not in now or (one.there and not now[name].there):
             users[name] = _gone(one.account.uid, {})
     now |= {name: Person(name, account, True)
             for name, account in users.items()}
     for name in sorted(now.keys() - was.keys()):
-        findings += _about_ids(now[name], None, [
+        findings += accounts.id_problems(now[name], None, [
             one for one in now.values() if one.name != name])
-        findings += _about_names(now[name], None, after)
-    brought = reserved.of(before)
-    for name in sorted(now.keys() & reserved.of(after).keys()):
+        findings += accounts.name_problems(now[name], None, after)
+    brought = accounts.reserved(before)
+    for name in sorted(now.keys() & accounts.reserved(after).keys()):
         if name in was and name not in brought and now[name].there:
-            findings += _about_names(now[name], None, after)
+            findings += accounts.name_problems(now[name], None, after)
     findings.check()
     return dataclasses.replace(new, users=users)
-
-
-def clashes(blueprint: Blueprint, state: State) -> list[Finding]:
-    """Why a new cluster's users cannot all have their ids and keys."""
-    there = accounts.listed(blueprint, state)
-    findings = _doubles(blueprint, state) + wrong_keys(there)
-    for place, one in enumerate(there):
-        if one.there:
-            findings += _about_ids(one, None, there[:place])
-            findings += _about_names(one, None, blueprint)
-    return findings
-
-
-def wrong_keys(users: Iterable[Person], users_before: Iterable[Person] = ()
-               ) -> list[Finding]:
-    """What is wrong with the keys of users.
-
-    :param users_before: those before the change. A key that its user had
-        already is not looked at: what is stored stays usable until somebody
-        changes it.
-    """
-    before = {one.name: set(one.account.keys) for one in users_before}
-    return [
-        Finding(problem, f'$.users.{one.name}.keys[{place}]')
-        for one in users for place, key in enumerate(one.account.keys)
-        if isinstance(key, str) and key not in before.get(one.name, ())
-        and (problem := sshkeys.problem(key))]
 
 
 def purged(old: State, new: State) -> list[str]:
@@ -195,52 +166,6 @@ def _there(uid: int, said: Mapping[str, Any], known: Person | None
 
 #: What a change may say of one who is there.
 _SAID = ('keys', 'groups', 'shell', 'sudo', 'expires_at', 'state')
-
-
-def _about_ids(person: Person, known: Person | None,
-               others: Iterable[Person]) -> list[Finding]:
-    """Why an account and its groups cannot have their ids."""
-    others = list(others)
-    name, account = person.name, person.account
-    uid, taken = account.uid, _ids(others)
-    where = f'$.users.{name}'
-    if known is not None and uid != known.account.uid:
-        return [_stays(name, known.account.uid)]
-    findings = []
-    if known is None and uid in taken:
-        findings.append(Finding(f'{uid} is, or was, the id of {taken[uid]}',
-                                f'{where}.uid'))
-    fresh = known is None or not known.there
-    if fresh and person.there and name in _groups(others):
-        findings.append(Finding('a group has that name', where))
-    there = {one.name for one in others if one.there} | {name}
-    for gid, group in _gids(set(account.groups) - there).items():
-        owner = name if gid == uid else taken.get(gid, group)
-        if owner != group:
-            findings.append(Finding(f'{group} would have the id of {owner}; '
-                                    'name it otherwise', f'{where}.groups'))
-    return findings
-
-
-def _about_names(person: Person, known: Person | None, blueprint: Blueprint
-                 ) -> list[Finding]:
-    """Why one who is not there yet cannot have a name or an id.
-
-    The machine has them already.
-    """
-    if not person.there or (known and known.there):
-        return []
-    name = person.name
-    where = f'$.users.{name}'
-    return [Finding(problem, place) for problem, place in (
-        (reserved.name_problem(name, reserved.of(blueprint)), where),
-        (reserved.id_problem(person.account.uid), f'{where}.uid'),
-    ) if problem]
-
-
-def _stays(name: str, uid: int) -> Finding:
-    return Finding(f'is {uid} and stays so: files belong to it',
-                   f'$.users.{name}.uid')
 
 
 def _timed(name: str, account: Account, said: Mapping[str, Any],
@@ -283,34 +208,6 @@ def _free(name: str, taken: Mapping[int, str]) -> int:
     while uid in taken:
         uid = accounts.FIRST + (uid + 1 - accounts.FIRST) % accounts.SPAN
     return uid
-
-
-def _gids(groups: Iterable[str]) -> dict[int, str]:
-    return {accounts.number('group', name): f'group {name}'
-            for name in groups}
-
-
-def _groups(people: Iterable[Person]) -> set[str]:
-    """Further groups of those that are there."""
-    people = [one for one in people if one.there]
-    return {group for one in people for group in one.account.groups
-            } - {one.name for one in people}
-
-
-def _ids(people: Iterable[Person]) -> dict[int, str]:
-    """Id -> who has it, or had it."""
-    people = list(people)
-    return _gids(_groups(people)) | {
-        one.account.uid: one.name for one in people}
-
-
-def _doubles(blueprint: Blueprint, state: State) -> list[Finding]:
-    """Users whom a blueprint's parameters list twice."""
-    return [Finding('is listed twice', f'$.users.{name}')
-            for use in accounts.makers(blueprint)
-            for name, count in collections.Counter(
-                entry['name'] for entry in accounts.from_blueprint(
-                    use, state)).items() if count > 1]
 
 
 def _names(blueprint: Blueprint, state: State) -> set[str]:

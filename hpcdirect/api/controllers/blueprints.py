@@ -22,6 +22,7 @@ from hpcdirect.api.experience import Experience
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import blueprints as schema
 from hpcdirect.api.services import Services
+from hpcdirect.api.surroundings import Allowed
 from hpcdirect.blueprints import model
 from hpcdirect.orders import creation
 from hpcdirect.policies import blueprints as policies
@@ -49,7 +50,7 @@ class Blueprints(Resource):
 
 
 def _allowed(asked: Resource) -> dict[str, str]:
-    may = asked.allowed()
+    may = Allowed(asked)
     return {'create': may.create(asked.project)}
 
 

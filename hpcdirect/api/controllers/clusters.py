@@ -37,6 +37,7 @@ from hpcdirect.api.request import Body
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import clusters as schema
 from hpcdirect.api.services import Services
+from hpcdirect.api.surroundings import Allowed
 from hpcdirect.api.waiting import Waiting
 from hpcdirect.context import Asker
 from hpcdirect.db import clusters
@@ -62,13 +63,13 @@ class Clusters(Resource):
         fields = schema.FIELDS.only(query.get('fields', ''))
         page = self.page(query, _FILTERS, 'created_at:desc', fields)
         wanted = self._wanted(query)
-        may = self.allowed()
+        may = Allowed(self)
         with self.services.database.read() as session:
             listing = clusters.listing(session, project, page, wanted)
             if query.get('with_count'):
                 listing = dataclasses.replace(listing, count=clusters.count(
                     session, project, page, wanted))
-            around = surroundings.of(session, self.services.catalogue, may,
+            around = surroundings.of(session, may,
                                      listing.rows, fields)
         base = pecan.request.application_url
         return {**self.answer(
@@ -133,8 +134,8 @@ class Cluster(Resource):
         with self.services.database.read() as session:
             row = clusters.row(session, self.context, self.reach, cluster,
                                schema.FIELDS.columns)
-            around = surroundings.of(session, self.services.catalogue,
-                                     self.allowed(), [row], schema.FIELDS)
+            around = surroundings.of(session, Allowed(self), [row],
+                                     schema.FIELDS)
         self.context.resource_uuid = row.id
         self.authorize(policies.SHOW, row.project_id)
         pecan.response.headers['ETag'] = resource.tag(

@@ -27,7 +27,7 @@ from hpcdirect.api.schemas import motion as motion_schema
 from hpcdirect.api.services import Services
 from hpcdirect.context import Asker
 from hpcdirect.db import deployments
-from hpcdirect.db.deployments import Progress
+from hpcdirect.db.surroundings import Progress
 from hpcdirect.orders import wishes
 from hpcdirect.policies import clusters as cluster_policies
 from hpcdirect.policies import deployments as policies

@@ -21,6 +21,7 @@ from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import generations as schema
 from hpcdirect.api.services import Services
+from hpcdirect.api.surroundings import Allowed
 from hpcdirect.db import generations
 from hpcdirect.exception import NotFound
 from hpcdirect.orders import change
@@ -50,7 +51,7 @@ class Generations(Resource):
             attempts = generations.attempts(
                 session, found.id, [row.generation for row in listing.rows]
             ) if 'attempt' in fields.around else {}
-        may = self.allowed()
+        may = Allowed(self)
 
         def around(row: Any) -> schema.Around:
             """What its fields need; what no field asked for is not read."""
@@ -87,6 +88,6 @@ class Generation(Resource):
             return schema.view(
                 row, schema.Around(
                     attempts.get(row.generation),
-                    self.allowed().clone(self.project, row.desired)), this,
+                    Allowed(self).clone(self.project, row.desired)), this,
                 None if other is None else differences.between(
                     change.revision(self.services, other.desired), this))

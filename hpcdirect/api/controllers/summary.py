@@ -24,6 +24,7 @@ from hpcdirect.api import request
 from hpcdirect.api import surroundings
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import summary as schema
+from hpcdirect.api.surroundings import Allowed
 from hpcdirect.db import clusters
 from hpcdirect.db import deployments
 from hpcdirect.db import nodes
@@ -50,7 +51,7 @@ class Summary(Resource):
         self.authorize(policies.LIST)
         self.authorize(deployment_policies.DEPLOYMENTS)
         project = self.whose(query)
-        may = self.allowed()
+        may = Allowed(self)
         soon = Filters(expiring=now() + _SOON)
         with self.services.database.read() as session:
             kinds = {
@@ -62,8 +63,7 @@ class Summary(Resource):
                      True),
                     ('expiring', soon, 'expires_at', False),
                     ('busy', Filters(statuses=_BUSY), 'updated_at', True))}
-            around = surroundings.of(
-                session, self.services.catalogue, may, list({
+            around = surroundings.of(session, may, list({
                     row.id: row for rows in kinds.values() for row in rows
                 }.values()), schema.CLUSTER)
             counts = clusters.counts(session, project)

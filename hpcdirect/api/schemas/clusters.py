@@ -18,7 +18,6 @@ from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
-from hpcdirect.api import allowed
 from hpcdirect.api.schemas import common
 from hpcdirect.api.schemas import deployments
 from hpcdirect.api.schemas.common import Field
@@ -175,7 +174,8 @@ _DEPLOYMENT = common.maybe(common.closed({
 
 _ALLOWED = common.closed({
     word: common.text('Why it would be refused, a sentence; or "".')
-    for word in allowed.WORDS
+    for word in ('update', 'retry', 'check', 'repair', 'cancel', 'label',
+                 'protect', 'expire', 'delete', 'clone')
 }, description='What the caller may do with it now. label stands for name, '
    'description and tags, protect for its protection, expire for expires_at, '
    'clone for another cluster like it, '

@@ -27,9 +27,9 @@ from typing import Any
 
 from hpcdirect.api.schemas import common
 from hpcdirect.api.schemas.common import when
-from hpcdirect.db.deployments import Progress
 from hpcdirect.db.models import Step
 from hpcdirect.db.models import now
+from hpcdirect.db.surroundings import Progress
 from hpcdirect.states import DeploymentStatus
 from hpcdirect.states import FailureCode
 from hpcdirect.states import Operation

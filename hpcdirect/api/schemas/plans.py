@@ -22,7 +22,7 @@ from hpcdirect.api.schemas import clusters
 from hpcdirect.api.schemas import common
 from hpcdirect.api.schemas.common import when
 from hpcdirect.api.schemas.generations import DIFFERENCE
-from hpcdirect.db.models import Plan
+from hpcdirect.db.plans import Plan
 from hpcdirect.states import StepKind
 from hpcdirect.states import Verdict
 

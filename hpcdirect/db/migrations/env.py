@@ -14,7 +14,10 @@
 
 from alembic import context
 
-# Alembic takes what is made for a database's changes by being imported.
+# Alembic takes what is made for a database's changes by being imported, and
+# so are tables that do not stand in models.py.
+from hpcdirect.db import orders  # noqa: F401
+from hpcdirect.db import plans  # noqa: F401
 from hpcdirect.db.migrations import again  # noqa: F401
 from hpcdirect.db.models import Base
 

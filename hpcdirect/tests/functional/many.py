@@ -17,6 +17,8 @@ import datetime
 import sqlalchemy as sa
 
 from hpcdirect.db import models
+from hpcdirect.db.orders import IdempotencyKey
+from hpcdirect.db.plans import Plan
 from hpcdirect.planning.state import Slot
 from hpcdirect.planning.state import State
 
@@ -60,11 +62,11 @@ def fill(database, clusters=2000, projects=20):
             'step_id': f's{number}', 'verb': 'apply', 'element': 'munge',
             'nodes': [], 'status': 'SUCCEEDED', 'runner': 'fake'}
             for number, one in enumerate(own)])
-        session.execute(sa.insert(models.Plan), [{
+        session.execute(sa.insert(Plan), [{
             **one, 'id': f'l{number}', 'user_id': 'me', 'generation': 1,
             'fingerprint': '', 'change': {}, 'shown': {}}
             for number, one in enumerate(own)])
-        session.execute(sa.insert(models.IdempotencyKey), [{
+        session.execute(sa.insert(IdempotencyKey), [{
             **one, 'key': f'k{number}', 'body_digest': ''}
             for number, one in enumerate(own)])
         session.execute(sa.insert(models.Event), [{

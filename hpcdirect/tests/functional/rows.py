@@ -13,6 +13,7 @@
 """Rows as a conductor would have written them."""
 
 from hpcdirect.db import models
+from hpcdirect.db.plans import Plan
 from hpcdirect.planning.state import State
 
 
@@ -103,7 +104,7 @@ def plan(database, cluster_id):
     """A plan that was shown of a cluster; its id."""
     with database.write() as session:
         cluster = session.get_one(models.Cluster, cluster_id)
-        row = models.Plan(
+        row = Plan(
             cluster_id=cluster_id, project_id=cluster.project_id,
             user_id='someone', generation=cluster.generation,
             fingerprint='f', change={'parameters': {}}, shown={

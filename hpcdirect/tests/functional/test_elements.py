@@ -37,7 +37,7 @@ from hpcdirect.backends import base
 from hpcdirect.backends import request
 from hpcdirect.backends.local import LocalBackend
 from hpcdirect.backends.local import network
-from hpcdirect.planning import reserved
+from hpcdirect.planning import accounts
 from hpcdirect.planning.state import State
 from hpcdirect.tests.functional import local_bed
 from hpcdirect.tests.functional import soak
@@ -165,14 +165,14 @@ class Case(unittest.TestCase):
 
         Who may have what name is judged by these lists alone.
         """
-        known = set(reserved.of(cluster.blueprint))
+        known = set(accounts.reserved(cluster.blueprint))
         for user in cluster.parameters['users']:
             known |= {user['name'], *user.get('groups', ())}
         for name in self.slots:
             found = self.ssh(name, 'cut -d: -f1 /etc/passwd /etc/group')
             self.assertEqual([], [
                 one for one in sorted(set(found.stdout.split()) - known)
-                if not reserved.name_problem(one, {})], name)
+                if not accounts.name_problem(one, {})], name)
 
     def check_bare(self, bare):
         """Nothing is left but what is data."""

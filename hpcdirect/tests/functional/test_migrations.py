@@ -21,6 +21,8 @@ from sqlalchemy.dialects import mysql
 
 from hpcdirect.db import migration
 from hpcdirect.db import models
+from hpcdirect.db import orders  # noqa: F401
+from hpcdirect.db import plans  # noqa: F401
 from hpcdirect.db.session import Database
 from hpcdirect.tests.functional import databases
 

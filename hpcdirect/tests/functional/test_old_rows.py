@@ -23,6 +23,7 @@ import sqlalchemy as sa
 import testtools
 
 from hpcdirect.db import models
+from hpcdirect.db.plans import Plan
 from hpcdirect.keys import KeyRing
 from hpcdirect.tests.functional import nodes
 from hpcdirect.tests.functional import service
@@ -31,7 +32,7 @@ from hpcdirect.tests.functional import test_waves
 
 #: What is signed of a cluster, or goes with it; what refers to others last.
 TABLES = (models.Cluster, models.Generation, models.Deployment, models.Step,
-          models.Run, models.Node, models.Layer, models.Secret, models.Plan)
+          models.Run, models.Node, models.Layer, models.Secret, Plan)
 
 
 class Rows:
@@ -182,16 +183,16 @@ class WishTest(Case):
         self.made(1)
         plan = self.ask('POST', '/v1/plans', {'cluster': 'demo', 'change': {
             'node_groups': {'node': {'count': 2}}}}, 200)
-        kept, = self.read(models.Plan)
+        kept, = self.read(Plan)
         self.scale(3)
         with self.engine.begin() as connection:
-            connection.execute(sa.delete(models.Plan.__table__))
-            connection.execute(sa.insert(models.Plan.__table__).values(kept))
+            connection.execute(sa.delete(Plan.__table__))
+            connection.execute(sa.insert(Plan.__table__).values(kept))
         answer = self.ask('PATCH', '/v1/clusters/demo', {'plan': plan['id']},
                           409)
         self.assertEqual('hpcdirect.plan_stale', answer['errors'][0]['code'])
         # That it is of this generation is said by its seal.
-        self.write(models.Plan, generation=2)
+        self.write(Plan, generation=2)
         answer = self.service.call('PATCH', '/v1/clusters/demo',
                                    {'plan': plan['id']})
         self.assertIn(answer.status, (409, 503), answer.text)

@@ -16,7 +16,7 @@ import itertools
 import shlex
 
 from hpcdirect import exception
-from hpcdirect.api import allowed
+from hpcdirect.api.schemas import clusters
 from hpcdirect.api.schemas import deployments
 from hpcdirect.conductor import diagnosis
 from hpcdirect.db import models
@@ -27,6 +27,7 @@ from hpcdirect.tests.functional import served
 GIVEN = {'parameters': {'parameters': {'memory': 1024}},
          'generation': {'generation': 1}}
 TYPED = {'NAME=VALUE': 'memory=1024', 'NUMBER': '1'}
+SHOWN = clusters.SHOW['properties']
 
 
 def kinds():
@@ -74,7 +75,7 @@ class RemediesTest(served.ServedTest):
         for kind, found in zip(kinds(), self.told(), strict=True):
             self.assertEqual(kind[0] == 'replayed', not found, kind)
             for one in found:
-                self.assertIn(one['operation'], allowed.WORDS)
+                self.assertIn(one['operation'], SHOWN['allowed']['properties'])
             words = [(one['operation'], *one['needs']) for one in found]
             self.assertEqual(len(set(words)), len(words), kind)
 

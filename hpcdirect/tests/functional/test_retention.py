@@ -24,7 +24,9 @@ from hpcdirect.db import models
 from hpcdirect.db import orders
 from hpcdirect.db import purge
 from hpcdirect.db.horizon import Horizon
+from hpcdirect.db.orders import IdempotencyKey
 from hpcdirect.db.paging import Page
+from hpcdirect.db.plans import Plan
 from hpcdirect.planning.state import NOTHING
 from hpcdirect.tests.functional import databases
 
@@ -147,10 +149,10 @@ class _Retention:
                 models.Generation(cluster_id=ident, generation=1,
                                   user_id='me', operation='create',
                                   desired=NOTHING),
-                models.Plan(cluster_id=ident, project_id='ours',
+                Plan(cluster_id=ident, project_id='ours',
                             user_id='me', generation=1, fingerprint='',
                             change={}, shown={}),
-                models.IdempotencyKey(project_id='ours', key=name,
+                IdempotencyKey(project_id='ours', key=name,
                                       body_digest='', cluster_id=ident)])
             session.flush()
             session.add(models.Step(

@@ -31,6 +31,7 @@ from hpcdirect import processes
 from hpcdirect import signing
 from hpcdirect.db import migration
 from hpcdirect.db import models
+from hpcdirect.db.plans import Plan
 from hpcdirect.keys import KeyRing
 from hpcdirect.planning.state import State
 from hpcdirect.runners.ansible import family
@@ -230,10 +231,10 @@ class WishTest(Case):
         made = [self.ask('POST', '/v1/plans', {'cluster': 'demo', 'change': {
             'node_groups': {'node': {'count': count}}}}, 200)
             for count in (2, 3)]
-        other, = self.read(models.Plan, models.Plan.id == made[1]['id'])
+        other, = self.read(Plan, Plan.id == made[1]['id'])
         for change, status in (({'parameters': {'word': 'evil'}}, 409),
                                (other['change'], 503)):
-            self.write(models.Plan, models.Plan.id == made[0]['id'],
+            self.write(Plan, Plan.id == made[0]['id'],
                        change=change)
             self.ask('PATCH', '/v1/clusters/demo', {'plan': made[0]['id']},
                      status)

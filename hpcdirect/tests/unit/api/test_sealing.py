@@ -26,7 +26,10 @@ from hpcdirect.blueprints import load
 from hpcdirect.conductor.vault import Vault
 from hpcdirect.exception import Invalid
 from hpcdirect.keys import KeyRing
-from hpcdirect.orders import sealing
+from hpcdirect.orders.parts import Parts
+from hpcdirect.orders.parts import boxed
+from hpcdirect.orders.parts import refuse_seals
+from hpcdirect.orders.parts import unsealed
 from hpcdirect.planning import elements
 from hpcdirect.planning import sizing
 from hpcdirect.planning import wanted
@@ -50,26 +53,27 @@ class SealingTest(testtools.TestCase):
                 to={**SECRET, 'x-update': 'reapply'}),
             (folders.MUNGE, element)), self.element)
         self.keys = KeyRing([fernet.Fernet.generate_key()])
-        self.services = types.SimpleNamespace(
-            keys=self.keys, catalogue=types.SimpleNamespace(
-                blueprint=lambda ref: self.blueprint, element=self.element))
+        self.parts = Parts(
+            None, None, self.keys, None, types.SimpleNamespace(
+                blueprint=lambda ref: self.blueprint, element=self.element),
+            {})
 
     def element(self, ref):
         return load.load_element(self.folder / ref.partition('@')[0])
 
     def first(self, word=WORDS[0]):
-        return sealing.sealed(self.services, sizing.first(
+        return self.parts.sealed(sizing.first(
             self.blueprint, {'partition': word}))
 
     def changed(self, state, word):
         """As a PATCH does."""
-        body = sealing.familiar(self.keys, state, {
+        body = self.parts.with_known_seals(state, {
             'parameters': {'partition': word}})
-        return sealing.sealed(self.services, sizing.with_parameters(
+        return self.parts.sealed(sizing.with_parameters(
             state, self.blueprint, body['parameters']), state)
 
     def opened(self, state):
-        return sealing.unsealed(self.keys, state.parameters)['partition']
+        return unsealed(self.keys, state.parameters)['partition']
 
     def test_sealed(self):
         state = self.first()
@@ -83,24 +87,24 @@ class SealingTest(testtools.TestCase):
         self.assertNotIn(WORDS[1], json.dumps(other.to_json()))
         self.assertEqual(WORDS[1], self.opened(other))
         # Back to what it was, out of a box of then.
-        again = sealing.sealed(self.services, self.first(WORDS[1]), other)
+        again = self.parts.sealed(self.first(WORDS[1]), other)
         self.assertEqual(other.parameters, again.parameters)
 
     def test_what_is_given_is_checked(self):
         error = self.assertRaises(Invalid, self.changed, self.first(), 'no')
         self.assertIn('is a secret', str(error.findings))
-        self.assertRaises(Invalid, sealing.refuse, {
+        self.assertRaises(Invalid, refuse_seals, {
             'parameters': {'users': [{'x': {hiding.SEALED: 'y'}}]}})
-        sealing.refuse({'parameters': {'partition': 'x-sealed'}})
+        refuse_seals({'parameters': {'partition': 'x-sealed'}})
 
     def test_of_an_element(self):
         before = self.first()
         state = elements.changed(
             before, self.blueprint, {'slurm': {'parameters': {
                 'partition': WORDS[1]}}}, self.element)
-        kept = sealing.sealed(self.services, state, before)
+        kept = self.parts.sealed(state, before)
         self.assertNotIn(WORDS[1], json.dumps(kept.to_json()))
-        body = sealing.familiar(self.keys, kept, {'elements': {
+        body = self.parts.with_known_seals(kept, {'elements': {
             'slurm': {'parameters': {'partition': WORDS[1]}},
             'munge': None}})
         self.assertEqual(kept.elements[0].parameters,
@@ -108,7 +112,7 @@ class SealingTest(testtools.TestCase):
         again = elements.changed(
             kept, self.blueprint, {'slurm': body['elements']['slurm']},
             self.element)
-        self.assertEqual(kept, sealing.sealed(self.services, again, kept))
+        self.assertEqual(kept, self.parts.sealed(again, kept))
 
     def test_the_conductor_opens_it(self):
         state = self.first()
@@ -122,10 +126,10 @@ class SealingTest(testtools.TestCase):
         self.assertEqual((WORDS[0],), hidden)
 
     def test_a_box_is_known_by_its_mark_alone(self):
-        box = sealing.boxed(self.keys, WORDS[0])
-        other = sealing.boxed(self.keys, WORDS[0])
+        box = boxed(self.keys, WORDS[0])
+        other = boxed(self.keys, WORDS[0])
         self.assertNotIn(WORDS[0], json.dumps(box))
-        self.assertEqual(WORDS[0], sealing.unsealed(self.keys, box))
+        self.assertEqual(WORDS[0], unsealed(self.keys, box))
         anew = {**box, hiding.SEALED: self.keys.encrypt_json(
             WORDS[0], hiding.about(box[hiding.MARK]))}
         self.assertNotEqual(box, anew)
@@ -133,5 +137,5 @@ class SealingTest(testtools.TestCase):
                          hiding.digest_of({'a': [anew]}))
         self.assertNotEqual(hiding.digest_of(box), hiding.digest_of(other))
         # A seal opens in its own place only.
-        self.assertRaises(exception.Unavailable, sealing.unsealed, self.keys,
+        self.assertRaises(exception.Unavailable, unsealed, self.keys,
                           {**box, hiding.SEALED: other[hiding.SEALED]})

@@ -19,7 +19,7 @@ import hypothesis
 from hypothesis import strategies as st
 import testtools
 
-from hpcdirect.db.deployments import Progress
+from hpcdirect.db.surroundings import Progress
 
 BEGIN = datetime.datetime(2026, 1, 1)
 

@@ -149,7 +149,7 @@ class ChangedTest(Case):
         self.assertEqual(59999, self.change(bob={'uid': 59999})['bob']['uid'])
         self.state = State(parameters={'people': [{'name': 'staff'}]})
         self.assertEqual(['$.users.staff'], [
-            one.where for one in users.clashes(self.blueprint, self.state)])
+            one.where for one in accounts.clashes(self.blueprint, self.state)])
         # Who is there already is left alone.
         self.change(staff={'sudo': True}, bob={})
 
@@ -348,7 +348,7 @@ class RememberedTest(Case):
 
     def test_a_new_cluster(self):
         def wrong(*people):
-            return {one.where for one in users.clashes(
+            return {one.where for one in accounts.clashes(
                 self.blueprint, State(parameters={
                     'people': list(people)}))}
 
