@@ -21,6 +21,7 @@ import secrets
 from typing import Any
 
 from oslo_config import cfg
+from oslo_utils import timeutils
 
 from hpcdirect import signing
 from hpcdirect.backends.base import Backend
@@ -145,13 +146,10 @@ def moment_of(text: str, where: str) -> datetime.datetime:
     :raises Invalid: it is not a time.
     """
     try:
-        found = datetime.datetime.fromisoformat(text)
-        if found.tzinfo is not None:
-            found = found.astimezone(datetime.UTC).replace(tzinfo=None)
+        return timeutils.normalize_time(datetime.datetime.fromisoformat(text))
     except (ValueError, OverflowError) as exc:
         raise Invalid([Finding(
             'it takes a time such as 2026-12-01T00:00:00Z', where)]) from exc
-    return found
 
 
 # -- secrets ----------------------------------------------------------------

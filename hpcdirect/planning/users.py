@@ -19,6 +19,8 @@ import dataclasses
 import datetime
 from typing import Any
 
+from oslo_utils import timeutils
+
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Findings
@@ -185,14 +187,12 @@ def _timed(name: str, account: Account, said: Mapping[str, Any],
     if said['expires_at'] is None:
         return account, []
     try:
-        moment = datetime.datetime.fromisoformat(said['expires_at'])
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=datetime.UTC)
-        account = dataclasses.replace(account, expires_at=moment.astimezone(
-            datetime.UTC).isoformat())
+        moment = timeutils.normalize_time(datetime.datetime.fromisoformat(
+            said['expires_at'])).replace(tzinfo=datetime.UTC)
     except (ValueError, OverflowError):
         return account, [Finding(
             'is not a time; write it like 2027-01-31T12:00:00Z', where)]
+    account = dataclasses.replace(account, expires_at=moment.isoformat())
     return account, [Finding('that time is past', where)] if moment <= at \
         else []
 

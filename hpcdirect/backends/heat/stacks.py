@@ -24,6 +24,7 @@ from typing import Any
 from heatclient import client
 from heatclient import exc
 from keystoneauth1 import exceptions as auth_exc
+from oslo_utils import timeutils
 
 from hpcdirect import failpoints
 from hpcdirect.exception import BackendError
@@ -180,8 +181,8 @@ def moment(text: str | None) -> datetime.datetime | None:
     """A time as Heat writes it; UTC, with its zone."""
     if not text:
         return None
-    found = datetime.datetime.fromisoformat(text.replace('Z', '+00:00'))
-    return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
+    return timeutils.normalize_time(
+        datetime.datetime.fromisoformat(text)).replace(tzinfo=datetime.UTC)
 
 
 def _said(problem: Exception) -> str:
