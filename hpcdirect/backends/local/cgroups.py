@@ -27,6 +27,8 @@ import pathlib
 import signal
 import time
 
+import psutil
+
 from hpcdirect.exception import BackendError
 
 _FOLDER = 'hpcdirect'
@@ -38,14 +40,11 @@ _PERIOD = 100_000
 def _mounts() -> dict[str, pathlib.Path]:
     """Where hierarchies are: ``''`` is version 2, others by controller."""
     found: dict[str, pathlib.Path] = {}
-    for line in pathlib.Path('/proc/mounts').read_text().splitlines():
-        _, path, kind, options = line.split()[:4]
-        if kind == 'cgroup2':
-            found.setdefault('', pathlib.Path(path))
-        elif kind == 'cgroup':
-            for option in options.split(','):
-                if option in _LIMITED:
-                    found.setdefault(option, pathlib.Path(path))
+    for mount in psutil.disk_partitions(all=True):
+        for name in {'cgroup2': [''], 'cgroup': mount.opts.split(',')}.get(
+                mount.fstype, ()):
+            if name in ('', *_LIMITED):
+                found.setdefault(name, pathlib.Path(mount.mountpoint))
     return found
 
 

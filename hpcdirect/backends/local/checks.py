@@ -27,8 +27,10 @@ import shutil
 from typing import Any
 
 from oslo_config import cfg
+import psutil
 
 from hpcdirect.backends import base
+from hpcdirect.backends.local import cgroups
 from hpcdirect.exception import Finding
 
 #: Machines that a cluster has addresses for: .1 is the host, and the first
@@ -60,7 +62,7 @@ def lacking() -> list[str]:
     kinds = pathlib.Path('/proc/filesystems').read_text().split()
     if 'overlay' not in kinds:
         found.append('The kernel lacks overlayfs.')
-    if 'cgroup2 ' not in pathlib.Path('/proc/mounts').read_text():
+    if not cgroups.available():
         found.append('No cgroup2 hierarchy is mounted.')
     spaces = [name for name in _SPACES
               if not os.path.exists(f'/proc/self/ns/{name}')]
@@ -70,11 +72,8 @@ def lacking() -> list[str]:
 
 
 def _mib(name: str) -> int:
-    """What the kernel says of memory."""
-    for line in pathlib.Path('/proc/meminfo').read_text().splitlines():
-        if line.startswith(f'{name}:'):
-            return int(line.split()[1]) // 1024
-    return 0
+    """What the kernel says of memory, as psutil calls it."""
+    return int(getattr(psutil.virtual_memory(), name)) >> 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,9 +89,9 @@ class Room:
     conf: cfg.ConfigOpts.GroupAttr
     own: int
     others: int
-    total: int = dataclasses.field(default_factory=lambda: _mib('MemTotal'))
+    total: int = dataclasses.field(default_factory=lambda: _mib('total'))
     free: int = dataclasses.field(
-        default_factory=lambda: _mib('MemAvailable'))
+        default_factory=lambda: _mib('available'))
 
     @property
     def spare(self) -> int:

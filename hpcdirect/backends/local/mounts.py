@@ -14,9 +14,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import pathlib
-import re
+
+import psutil
 
 from hpcdirect.backends.local import alone
 from hpcdirect.backends.local import boot
@@ -25,8 +25,9 @@ from hpcdirect.exception import BackendError
 
 def below(folder: pathlib.Path) -> list[str]:
     """Mount points in *folder* or at it, the innermost first."""
-    found = list(_points(folder))
-    return found[::-1]
+    top = folder.resolve()
+    return [mount.mountpoint for mount in psutil.disk_partitions(all=True)
+            if pathlib.Path(mount.mountpoint).is_relative_to(top)][::-1]
 
 
 def clear(folder: pathlib.Path) -> None:
@@ -75,13 +76,3 @@ def show(source: str, target: str, space: str) -> None:
             f'{exc.strerror}. The file system of [local] state_path and '
             'cache_path has to know mounts with mapped ids, as ext4, xfs and '
             'btrfs do.')) from exc
-
-
-def _points(folder: pathlib.Path) -> Iterator[str]:
-    top = str(folder.resolve())
-    for line in pathlib.Path('/proc/self/mountinfo').read_text(
-            ).splitlines():
-        point = re.sub(r'\\([0-7]{3})', lambda code: chr(int(code[1], 8)),
-                       line.split(' ', 5)[4])
-        if point == top or point.startswith(f'{top}/'):
-            yield point

@@ -21,15 +21,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import pathlib
 import resource
 import time
 
+import psutil
+
 from hpcdirect.runners.ansible import family
 
 _MIB = 1024 * 1024
-_PAGE = os.sysconf('SC_PAGE_SIZE')
 #: Seconds between two counts.
 _INTERVAL = 2.0
 #: Bytes that a file of a batch may have.
@@ -93,17 +93,13 @@ class Caps:
 
 def _resident(pid: int) -> float:
     """MiB of a process, with what it shares; cheap."""
-    with contextlib.suppress(OSError, IndexError, ValueError):
-        return int(pathlib.Path(f'/proc/{pid}/statm').read_text().split()[
-            1]) * _PAGE / _MIB
+    with contextlib.suppress(psutil.Error):
+        return float(psutil.Process(pid).memory_info().rss) / _MIB
     return 0.0
 
 
 def _own(pid: int) -> float:
     """MiB of a process, with its part of what it shares."""
-    with contextlib.suppress(OSError, ValueError):
-        for line in pathlib.Path(f'/proc/{pid}/smaps_rollup').read_text(
-                ).splitlines():
-            if line.startswith('Pss:'):
-                return int(line.split()[1]) / 1024
+    with contextlib.suppress(psutil.Error):
+        return float(psutil.Process(pid).memory_full_info().pss) / _MIB
     return 0.0

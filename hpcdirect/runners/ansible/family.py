@@ -28,6 +28,8 @@ import pathlib
 import signal
 import time
 
+import psutil
+
 from hpcdirect.processes import status
 
 #: Environment variable that carries ``PID.START`` of the worker. Its own
@@ -54,24 +56,22 @@ def members(pid: int, started: int) -> list[int]:
     """
     leader = status(pid)
     ours = leader is None or leader.started == started
-    wanted = f'{MARK}={mark(pid, started)}'.encode()
     found = []
-    for name in os.listdir('/proc'):
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        each = status(int(name))
-        if each is None or each.over:
-            continue
-        marks = _marks(name)
-        if wanted in marks or (ours and marks and each.session == pid):
-            found.append(int(name))
+    for each in {*psutil.pids()} - {os.getpid()}:
+        with contextlib.suppress(psutil.Error):
+            said, now = psutil.Process(each).environ().get(MARK), status(each)
+            if said and now and not now.over and (
+                    said == mark(pid, started)
+                    or (ours and now.session == pid)):
+                found.append(each)
     return found
 
 
 def descendants(pid: int) -> list[int]:
     """A process and those below it: far cheaper than members().
 
-    What has let go of its parent, as ssh's masters do, is not among them.
+    And than psutil's children(), which reads of every process who its parent
+    is. What has let go of its parent, as ssh's masters do, is not among them.
     """
     found, left = [], [pid]
     while left:
@@ -101,21 +101,16 @@ def end_masters(folder: pathlib.Path) -> None:
 
     Returns when they are gone, or cannot be killed.
     """
-    title = f'ssh: {folder}/c/'.encode()
+    title = f'ssh: {folder}/c/'
     with contextlib.suppress(OSError):
         if any((folder / 'c').iterdir()):
             _ended(lambda: _titled(title), _MASTER_GRACE)
 
 
-def _titled(title: bytes) -> list[int]:
+def _titled(title: str) -> list[int]:
     """The processes that call themselves so and have not ended."""
-    found = []
-    for name in filter(str.isdigit, os.listdir('/proc')):
-        with contextlib.suppress(OSError):
-            if pathlib.Path(f'/proc/{name}/cmdline').read_bytes().startswith(
-                    title):
-                found.append(int(name))
-    return found
+    return [each.pid for each in psutil.process_iter(['cmdline'])
+            if ' '.join(each.info['cmdline'] or ()).startswith(title)]
 
 
 def _ended(left: Callable[[], list[int]], grace: float) -> bool:
@@ -149,13 +144,3 @@ def _signal(pids: list[int], number: signal.Signals) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-
-
-def _marks(pid: str) -> list[bytes]:
-    """The marks in a process's environment: one, or none."""
-    try:
-        environment = pathlib.Path(f'/proc/{pid}/environ').read_bytes()
-    except OSError:
-        return []
-    return [one for one in environment.split(b'\0')
-            if one.startswith(f'{MARK}='.encode())]
