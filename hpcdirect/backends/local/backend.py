@@ -38,8 +38,8 @@ from hpcdirect.backends.local import mounts
 from hpcdirect.backends.local import network
 from hpcdirect.backends.local.images import Images
 from hpcdirect.backends.local.machines import LocalMachine
+from hpcdirect.backends.local.machines import Machines
 from hpcdirect.backends.local.machines import Roll
-from hpcdirect.backends.local.machines import of
 from hpcdirect.backends.local.mirror import Mirror
 from hpcdirect.backends.local.records import Record
 from hpcdirect.backends.local.records import Records
@@ -77,6 +77,7 @@ class LocalBackend(base.Backend):
         cache = pathlib.Path(self._conf.cache_path)
         self._mirror = Mirror(cache / 'packages')
         self._images = Images(cache, self._mirror)
+        self._machines = Machines(self._records, self._conf)
         self._roll = Roll()
         self._starting = threading.BoundedSemaphore(_STARTS)
         self._workers: dict[str, threading.Thread] = {}
@@ -107,8 +108,9 @@ class LocalBackend(base.Backend):
 
     def _room(self, cluster_id: str) -> checks.Room:
         """What there is for that cluster, and for others."""
-        return checks.Room(self._conf, len(self._folders(cluster_id)), sum(
-            len(record.wanted()) for record in self._all()
+        own = len(self._machines.there(cluster_id))
+        return checks.Room(self._conf, own, sum(
+            len(record.wanted()) for record in self._records.all()
             if record.cluster_id != cluster_id))
 
     # -- changes ----------------------------------------------------------
@@ -121,8 +123,8 @@ class LocalBackend(base.Backend):
         with network.choosing(), self._records.lock('subnets'):
             record = self._records.read(request.cluster_id) or Record(
                 request.cluster_id, network.free_subnet(
-                    self._conf.network, [other.subnet for other
-                                         in self._all()]))
+                    self._conf.network,
+                    [other.subnet for other in self._records.all()]))
             record.serial += 1
             record.deleted = False
             record.slots = [vars(slot) for slot in request.slots]
@@ -171,9 +173,9 @@ class LocalBackend(base.Backend):
             # Whoever was taking it down has died: that goes on.
             self._work(ref)
         wanted = record.wanted()
-        there = {path.name for path in self._folders(ref)}
         machines = tuple(self._seen(record, name, wanted.get(name), working)
-                         for name in sorted({*wanted, *there}))
+                         for name in sorted(
+                             {*wanted, *self._machines.there(ref)}))
         if record.deleted:
             return base.Infra(base.InfraStatus.DELETING, machines=machines)
         ready = all(machine.status == base.MachineStatus.UP
@@ -187,8 +189,8 @@ class LocalBackend(base.Backend):
         """Machines, processes, networks and mounts, wanted or not."""
         tagged = network.tagged(self._conf.state_path)
         for cluster_id in sorted({*self._records.clusters(), *tagged}):
-            for path in self._folders(cluster_id):
-                yield base.Leftover(cluster_id, 'machine', path.name)
+            for name in self._machines.there(cluster_id):
+                yield base.Leftover(cluster_id, 'machine', name)
             for key in cgroups.keys(cluster_id):
                 yield base.Leftover(cluster_id, 'process', key)
             for kind, ref in network.parts(cluster_id):
@@ -198,7 +200,7 @@ class LocalBackend(base.Backend):
 
     def _seen(self, record: Record, name: str, slot: base.Slot | None,
               working: bool) -> base.Machine:
-        machine = self._machine(record, name, slot)
+        machine = self._machines.one(record, name, slot)
         made = machine.stamp()
         status, fault = base.MachineStatus.ABSENT, ''
         if slot is None:
@@ -263,10 +265,10 @@ class LocalBackend(base.Backend):
 
     def _bring_about(self, record: Record) -> None:
         wanted = record.wanted()
-        old = [path.name for path in self._folders(record.cluster_id)]
+        old = self._machines.there(record.cluster_id)
         with futures.ThreadPoolExecutor(_TOGETHER) as pool:
-            alone.each(pool, lambda name: self._machine(
-                record, name, None).remove(), [
+            alone.each(pool, lambda name: self._machines.one(
+                record, name).remove(), [
                     name for name in old if name not in wanted])
             if record.deleted:
                 self._forget(record)
@@ -305,7 +307,7 @@ class LocalBackend(base.Backend):
     def _boot(self, record: Record, slot: base.Slot, lower: str
               ) -> tuple[str, str]:
         """Start one machine unless it runs; its name and what went wrong."""
-        machine = self._machine(record, slot.name, slot, lower)
+        machine = self._machines.one(record, slot.name, slot, lower)
         try:
             if (machine.alive() and machine.stamp() == slot.incarnation
                     and self._answers(machine)):
@@ -351,20 +353,6 @@ class LocalBackend(base.Backend):
             if now is not None and now.note != note:
                 now.note = note
                 self._records.write(now)
-
-    def _machine(self, record: Record, name: str, slot: base.Slot | None,
-                 lower: str = '') -> LocalMachine:
-        return of(record, self._records.folder(record.cluster_id), name,
-                  slot, lower, self._conf)
-
-    def _folders(self, cluster_id: str) -> list[pathlib.Path]:
-        path = self._records.folder(cluster_id) / 'machines'
-        return sorted(path.iterdir()) if path.is_dir() else []
-
-    def _all(self) -> list[Record]:
-        records = (self._records.read(cluster_id)
-                   for cluster_id in self._records.clusters())
-        return [record for record in records if record is not None]
 
     def serve(self) -> bool:
         """Serve packages to the machines; False when there are none."""

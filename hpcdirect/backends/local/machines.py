@@ -35,6 +35,7 @@ from hpcdirect.backends.local import cgroups
 from hpcdirect.backends.local import mounts
 from hpcdirect.backends.local import network
 from hpcdirect.backends.local.records import Record
+from hpcdirect.backends.local.records import Records
 from hpcdirect.exception import BackendError
 from hpcdirect.failpoints import failpoint
 
@@ -280,27 +281,41 @@ class Roll:
         return True
 
 
-def of(record: Record, cluster: pathlib.Path, name: str,
-       slot: Slot | None, lower: str, conf: cfg.ConfigOpts.GroupAttr
-       ) -> LocalMachine:
-    """A machine as its cluster's record wants it.
+class Machines:
+    """The machines of clusters, as their records want them.
 
-    :param cluster: folder of all that is the cluster's.
-    :param slot: None when it is to go.
-    :param conf: what holds where the record says nothing.
+    :param conf: what holds where a record says nothing.
     """
-    group = slot.group if slot else name.rpartition('-')[0]
-    values = record.groups.get(group, {})
-    volumes = []
-    for volume in record.volumes:
-        if slot and group in volume['groups']:
-            source = cluster / 'volumes' / volume['name']
-            source.mkdir(parents=True, exist_ok=True)
-            volumes.append((str(source), volume['mount']))
-    return LocalMachine(
-        record.cluster_id, name, slot.incarnation if slot else 0,
-        record.addresses.get(name, ''), cluster / 'machines' / name,
-        lower, record.public_key, conf.mirror_port,
-        values.get('memory_mib', conf.memory_mib),
-        values.get('pids', conf.pids), values.get('cpus', conf.cpus),
-        tuple(volumes))
+
+    def __init__(self, records: Records, conf: cfg.ConfigOpts.GroupAttr
+                 ) -> None:
+        self._records = records
+        self._conf = conf
+
+    def there(self, cluster_id: str) -> list[str]:
+        """Slots of which there is anything, wanted or not."""
+        path = self._records.folder(cluster_id) / 'machines'
+        return sorted(os.listdir(path)) if path.is_dir() else []
+
+    def one(self, record: Record, name: str, slot: Slot | None = None,
+            lower: str = '') -> LocalMachine:
+        """The machine in a slot.
+
+        :param slot: None when it is to go.
+        """
+        conf, cluster = self._conf, self._records.folder(record.cluster_id)
+        group = slot.group if slot else name.rpartition('-')[0]
+        values = record.groups.get(group, {})
+        volumes = []
+        for volume in record.volumes:
+            if slot and group in volume['groups']:
+                source = cluster / 'volumes' / volume['name']
+                source.mkdir(parents=True, exist_ok=True)
+                volumes.append((str(source), volume['mount']))
+        return LocalMachine(
+            record.cluster_id, name, slot.incarnation if slot else 0,
+            record.addresses.get(name, ''), cluster / 'machines' / name,
+            lower, record.public_key, conf.mirror_port,
+            values.get('memory_mib', conf.memory_mib),
+            values.get('pids', conf.pids), values.get('cpus', conf.cpus),
+            tuple(volumes))

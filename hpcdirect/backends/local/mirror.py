@@ -20,7 +20,6 @@ nowhere else, so apt's signatures hold and nobody can be reached through it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterator
 import contextlib
 import functools
 import hashlib
@@ -28,6 +27,7 @@ import http.server
 import logging
 import os
 import pathlib
+import platform
 import posixpath
 import re
 import shutil
@@ -48,7 +48,6 @@ _FOREVER = re.compile(r'/pool/|/by-hash/')
 _LATELY = 20
 #: Seconds without a byte after which a mirror is taken to be out of reach.
 _PATIENCE = 30
-_APT = pathlib.Path('/etc/apt')
 _ALLOWED = re.compile(r'^[A-Za-z0-9._~+:%=-]+$')
 
 
@@ -59,12 +58,10 @@ def sources() -> tuple[str, str, list[str]]:
     :returns: release name, the mirror's address without a final slash,
         and the lines of an apt sources.list, by http.
     """
-    release = 'bookworm'
-    for line in pathlib.Path('/etc/os-release').read_text().splitlines():
-        if line.startswith('VERSION_CODENAME='):
-            release = line.partition('=')[2].strip('"')
+    release = platform.freedesktop_os_release().get(
+        'VERSION_CODENAME', 'bookworm')
     lines, mirror = [], 'http://deb.debian.org/debian'
-    for site, suite in dict.fromkeys(_entries(_APT)):
+    for site, suite in _entries():
         if suite == release:
             mirror = site
         if re.fullmatch(rf'{release}([-/](updates|security))?', suite):
@@ -72,24 +69,23 @@ def sources() -> tuple[str, str, list[str]]:
     return release, mirror, lines or [f'deb {plain(mirror)} {release} main']
 
 
-def _entries(folder: pathlib.Path) -> Iterator[tuple[str, str]]:
-    """Site and suite of each source of Debian's main component."""
-    for path in [folder / 'sources.list',
-                 *sorted((folder / 'sources.list.d').glob('*.list'))]:
-        for line in path.read_text().splitlines() if path.exists() else ():
-            words = re.sub(r'\[.*?\]', '', line.partition('#')[0]).split()
-            if words[:1] == ['deb'] and 'main' in words[3:]:
-                yield words[1].rstrip('/'), words[2]
-    for path in sorted((folder / 'sources.list.d').glob('*.sources')):
-        text = re.sub(r'(?m)^#.*\n', '', path.read_text())
-        for stanza in re.split(r'\n\s*\n', text):
-            fields = {name.lower(): value.split() for name, value in
-                      re.findall(r'(?m)^([\w-]+):((?:.|\n\s)*)', stanza)}
-            if ('deb' in fields.get('types', ())
-                    and 'main' in fields.get('components', ())
-                    and fields.get('enabled') != ['no']):
-                for suite in fields.get('suites', ()):
-                    yield fields['uris'][0].rstrip('/'), suite
+@functools.cache
+def _entries() -> tuple[tuple[str, str], ...]:
+    """Address and suite of each source of Debian's main component.
+
+    apt looks for no lists meanwhile: there may be none yet, and it takes half
+    a second to read them.
+    """
+    said = subprocess.run(
+        ['apt-get', 'indextargets', '--no-release-info',
+         '-o', 'Dir::State::lists=/nonexistent/',
+         '--format', '$(REPO_URI) $(RELEASE)',
+         'Created-By: Packages', 'Component: main'],
+        capture_output=True, text=True).stdout
+    # One line for each architecture.
+    return tuple(dict.fromkeys(
+        (site.rstrip('/'), suite)
+        for site, suite in map(str.split, said.splitlines())))
 
 
 def plain(url: str) -> str:
@@ -165,7 +161,7 @@ class Mirror:
                     return open_port
             if not self._sites:
                 _, mirror, lines = sources()
-                known = {plain(site): site for site, _ in _entries(_APT)}
+                known = {plain(site): site for site, _ in _entries()}
                 self._sites = {plain(mirror): mirror} | {
                     site: known.get(site, site) for site in (
                         line.split()[1] for line in lines)}

@@ -114,6 +114,10 @@ class Records:
                 f'{self.folder(cluster_id)}/record.json is not a record of '
                 f'this version: {exc}.')) from exc
 
+    def all(self) -> list[Record]:
+        """The records of all clusters."""
+        return [*filter(None, map(self.read, self.clusters()))]
+
     def write(self, record: Record) -> None:
         """Keep a record, in one move."""
         folder = self.folder(record.cluster_id)
