@@ -49,7 +49,6 @@ import yaml
 
 from hpcdirect import conf as options
 from hpcdirect.blueprints import load
-from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints import validate
 from hpcdirect.conductor import facts
 from hpcdirect.conductor.vault import Vault
@@ -129,7 +128,7 @@ def ours(count: int, work: pathlib.Path) -> Round:
     vault = Vault(KeyRing([fernet.Fernet.generate_key()]), 'c')
     vault.complete(blueprint)
     members = recorded.members(nodes)
-    values = parameters.check(blueprint, given)
+    values = sizing.check(blueprint, given)
     uses = [use for use in blueprint.elements
             if not use.when or values[use.when]]
     for use in uses:

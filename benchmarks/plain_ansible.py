@@ -50,6 +50,7 @@ from hpcdirect.blueprints import content
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints import validate
 from hpcdirect.blueprints.model import ElementUse
+from hpcdirect.planning import sizing
 
 _CONFIG = """\
 [defaults]
@@ -126,7 +127,7 @@ class Plain:
                  given: Mapping[str, Any], prefix: Iterable[str] = (),
                  program: str = 'ansible-playbook') -> None:
         self.blueprint = validate.read_blueprint(blueprint)
-        self.parameters = parameters.check(self.blueprint, given)
+        self.parameters = sizing.check(self.blueprint, given)
         self.nodes = sorted(nodes, key=lambda node: node.name)
         self.work, self.key = work.resolve(), key.resolve()
         self.command = [*prefix, program, 'site.yml']
@@ -203,9 +204,7 @@ class Plain:
                     said = first.fact[said['fact']]
                 outputs[f'{other.element.name}.{name}'] = said
         values = parameters.resolve(use.variables, self.parameters, outputs)
-        filled: dict[str, Any] = parameters.fill(
-            use.element.parameters, values)
-        return filled
+        return parameters.fill(use.element.parameters, values)
 
     def _secrets(self, use: ElementUse) -> dict[str, str]:
         files = {}

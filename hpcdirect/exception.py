@@ -115,10 +115,18 @@ class HPCDirectError(Exception):
 
 
 class NotFound(HPCDirectError):
-    """What was named is not there, or not the caller's to see."""
+    """What was named is not there, or not the caller's to see.
+
+    :param known: names of those that are there.
+    """
 
     status, code, title = 404, 'not_found', 'Not found'
     template = '{resource} {ident} was not found.'
+
+    def __init__(self, *, resource: str, ident: object,
+                 known: Iterable[str] = ()) -> None:
+        super().__init__(resource=resource, ident=ident)
+        self.known = tuple(known)
 
 
 class Invalid(HPCDirectError):

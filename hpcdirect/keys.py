@@ -48,8 +48,11 @@ from cryptography import fernet
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf import hkdf
 
+from hpcdirect import digests
 from hpcdirect.digests import canonical
 from hpcdirect.exception import Unavailable
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import Object
 
 #: Who signs.
 API, CONDUCTOR = 'api', 'conductor'
@@ -231,6 +234,13 @@ class KeyRing:
     def decrypt_json(self, token: str, about: str) -> Any:
         """What encrypt_json() was given; Unavailable when no key fits."""
         return json.loads(self.decrypt(token, about))
+
+    def unboxed(self, box: Object) -> JSON:
+        """What is in a box that is kept of a secret; Unavailable as above."""
+        found: JSON = self.decrypt_json(
+            str(box[digests.SEALED]),
+            digests.about(str(box.get(digests.MARK, ''))))
+        return found
 
     def current(self, made: str) -> bool:
         """Whether a signature or seal is by the first key and newest way."""

@@ -29,7 +29,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from hpcdirect.blueprints import hiding
+from hpcdirect import digests
 from hpcdirect.db import expiry
 from hpcdirect.db import models
 from hpcdirect.db import orders
@@ -79,9 +79,9 @@ class Resealer:
             row.sealed = self._sealed(row.sealed, row.about(), 'secrets',
                                       counts)
         for plan in _all(session, Plan, cluster_id):
-            box = plan.change.get(hiding.SEALED)
+            box = plan.change.get(digests.SEALED)
             if isinstance(box, str):
-                plan.change = {hiding.SEALED: self._sealed(
+                plan.change = {digests.SEALED: self._sealed(
                     box, plan.about(), 'plans', counts)}
         return counts
 
@@ -197,24 +197,24 @@ class Resealer:
     def _boxes(self, value: Any, counts: Counts) -> Any:
         """A JSON value with every box in it sealed anew."""
         def one(box: Mapping[str, Any]) -> dict[str, Any]:
-            token = box[hiding.SEALED]
+            token = box[digests.SEALED]
             # One of an earlier release gets a name; everywhere the same.
-            mark = box.get(hiding.MARK) or hashlib.sha256(
+            mark = box.get(digests.MARK) or hashlib.sha256(
                 token.encode()).hexdigest()[:24]
-            if hiding.MARK in box:
-                fresh = self._sealed(token, hiding.about(mark), 'boxes',
+            if digests.MARK in box:
+                fresh = self._sealed(token, digests.about(mark), 'boxes',
                                      counts)
-                return {**box, hiding.SEALED: fresh}
+                return {**box, digests.SEALED: fresh}
             try:
                 said = self.keys.decrypt(token, '')
             except Unavailable:
                 counts['boxes', LEFT] += 1
                 return dict(box)
             counts['boxes', ANEW] += 1
-            return {hiding.SEALED: self.keys.encrypt(
-                said, hiding.about(mark)), hiding.MARK: mark}
+            return {digests.SEALED: self.keys.encrypt(
+                said, digests.about(mark)), digests.MARK: mark}
 
-        return hiding.opened(value, one)
+        return digests.opened(value, one)
 
     def _sealed(self, token: str, about: str, what: str, counts: Counts
                 ) -> str:

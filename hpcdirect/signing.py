@@ -25,7 +25,7 @@ from collections.abc import Sequence
 import dataclasses
 from typing import Any
 
-from hpcdirect.blueprints import hiding
+from hpcdirect import digests
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Deployment
 from hpcdirect.exception import NotAsSigned
@@ -203,7 +203,7 @@ class Notes:
             'what': 'layer', 'cluster_id': self.cluster_id, 'node': node,
             'incarnation': incarnation, 'element': entry['element'],
             'role': entry['role'], 'version': entry['version'],
-            'inputs': hiding.digest_of(inputs)})
+            'inputs': digests.digest_of(inputs)})
 
     def _before(self, node: str, incarnation: int,
                 entries: Sequence[Mapping[str, Any]]) -> Part:
@@ -212,7 +212,7 @@ class Notes:
             'incarnation': incarnation, 'layers': [
                 {**{name: value for name, value in entry.items()
                     if name != SIGNATURE},
-                 'inputs': hiding.digest_of(entry['inputs'])}
+                 'inputs': digests.digest_of(entry['inputs'])}
                 for entry in entries]})
 
     def _process(self, process: Mapping[str, Any]) -> Part:

@@ -20,6 +20,7 @@ from typing import Any
 from hpcdirect.backends import base
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.blueprints.model import Infrastructure
 from hpcdirect.planning.state import State
 
 
@@ -37,13 +38,13 @@ def build(blueprint: Blueprint, state: State, backend: str,
     :param identity: ``cluster_id``, ``cluster_name``, ``project_id``,
         ``public_key`` and ``wish`` as :class:`base.InfraRequest` takes them.
     """
-    section = parameters.resolve(blueprint.infrastructure.get(backend, {}),
-                                 state.parameters, {})
+    said = blueprint.infrastructure.get(backend, Infrastructure())
     template = blueprint.templates.get(backend, '')
     return base.InfraRequest(
-        slots=tuple(slots), groups=section.get('groups', {}),
-        settings={name: value for name, value in section.items()
-                  if name not in ('groups', 'template')},
+        slots=tuple(slots),
+        groups={name: parameters.resolve(group, state.parameters, {})
+                for name, group in said.groups.items()},
+        settings=parameters.resolve(said.settings, state.parameters, {}),
         template=template, files=blueprint.files if template else {},
         volumes=tuple(base.Volume(volume.name, volume.mount, volume.groups)
                       for volume in blueprint.volumes),

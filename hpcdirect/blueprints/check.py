@@ -17,11 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
-from typing import Any
 
 from hpcdirect.blueprints import element_check
-from hpcdirect.blueprints import hiding
-from hpcdirect.blueprints import outputs
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints import stack_check
 from hpcdirect.blueprints import wording
@@ -30,7 +27,13 @@ from hpcdirect.blueprints.document import Path
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Element
 from hpcdirect.blueprints.model import ElementUse
+from hpcdirect.blueprints.parameters import properties
 from hpcdirect.exception import Finding
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import entries
+from hpcdirect.jsontypes import members
+from hpcdirect.jsontypes import text
+from hpcdirect.jsontypes import texts
 
 #: Position in the file -> the element there.
 Uses = Mapping[int, ElementUse]
@@ -47,16 +50,17 @@ def blueprint(source: Document, one: Blueprint, uses: Uses
         yield from _known(source, ('volumes', volume.name, 'groups'),
                           volume.groups, one)
     path: Path
+    said = members(members(source.data)['infrastructure'])
     for backend, section in one.infrastructure.items():
         path = ('infrastructure', backend)
-        for name in section.get('groups', {}):
+        for name in section.groups:
             yield from _known(source, (*path, 'groups', name), [name], one)
-        yield from _wires(source, path, section, one, ())
-        yield from _bare(source, path, section, one)
-        file = section.get('template')
-        if file is not None and backend not in one.templates:
-            yield source.finding((*path, 'template'), f'There is no YAML '
-                                 f'file "{file}" beside this one.')
+        yield from _wires(source, path, said[backend], one, ())
+        yield from _bare(source, path, said[backend], one)
+        if section.template and backend not in one.templates:
+            yield source.finding(
+                (*path, 'template'), 'There is no YAML file '
+                f'"{section.template}" beside this one.')
     yield from stack_check.blueprint(source, one)
     for number, use in uses.items():
         path = ('elements', number)
@@ -70,11 +74,11 @@ def blueprint(source: Document, one: Blueprint, uses: Uses
 def _updates(source: Document, one: Blueprint) -> Iterator[Finding]:
     yield from element_check.updates(source, one.parameters, (
         'in-place', 'reapply', 'replace', 'fixed'))
-    for name, said in _properties(one.parameters).items():
+    for name, said in properties(one.parameters).items():
         if isinstance(said, Mapping) and 'x-update-groups' in said:
             yield from _known(source, (
                 'parameters', 'properties', name, 'x-update-groups'),
-                said['x-update-groups'], one)
+                texts(said['x-update-groups']), one)
 
 
 def _known(source: Document, path: Path, names: Iterable[str],
@@ -86,21 +90,15 @@ def _known(source: Document, path: Path, names: Iterable[str],
                                        f'{wording.similar(name, groups)}.')
 
 
-def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = schema.get('properties', {})
-    return found
-
-
 def _parameter(source: Document, path: Path, name: str, one: Blueprint,
                wanted: str = '') -> Iterator[Finding]:
     """A wire to a parameter must end at one, of the type if it matters."""
-    properties = _properties(one.parameters)
-    if name not in properties:
+    known = properties(one.parameters)
+    if name not in known:
         yield source.finding(path, f'There is no parameter "{name}"'
-                                   f'{wording.similar(name, properties)}.')
+                                   f'{wording.similar(name, known)}.')
         return
-    said = properties[name]
-    kind = said.get('type', '') if isinstance(said, Mapping) else ''
+    kind = members(known[name]).get('type', '')
     if wanted and kind != wanted:
         yield source.finding(path, f'Parameter {name} must be of type '
                                    f'{wanted} here; it is "{kind}".')
@@ -126,7 +124,7 @@ def _roles(source: Document, path: Path, use: ElementUse, one: Blueprint
            ) -> Iterator[Finding]:
     element = use.element
     roles = {role.name: role for role in element.roles}
-    given = 'roles' in source.data['elements'][path[1]]
+    given = (*path, 'roles') in source.origins
     if not given and set(use.roles) != set(roles):
         yield source.finding(
             path, f'{element.name} has roles; say which groups play '
@@ -164,7 +162,7 @@ def _when(source: Document, path: Path, use: ElementUse, one: Blueprint
 def _variables(source: Document, path: Path, use: ElementUse,
                one: Blueprint) -> Iterator[Finding]:
     element = use.element
-    known = _properties(element.parameters)
+    known = properties(element.parameters)
     before = [other.element for other in one.elements]
     for name, value in use.variables.items():
         place = (*path, 'variables', name)
@@ -185,52 +183,53 @@ def _variables(source: Document, path: Path, use: ElementUse,
                                      f'{said} of {element.name} {message}.')
         elif not wires and parameters.is_wire(value):
             yield from _fits(source, place, value, known[name], one)
-    for name in element.parameters.get('required', ()):
-        if name not in use.variables and 'default' not in known.get(name, ()):
+    for name in texts(element.parameters.get('required')):
+        if name not in use.variables \
+                and 'default' not in members(known.get(name)):
             yield source.finding((*path, 'variables'), (
                 f'{element.name} needs a value for "{name}".'))
 
 
 def _fits(source: Document, path: Path, wire: Mapping[str, str],
-          schema: Any, one: Blueprint) -> Iterator[Finding]:
+          schema: JSON, one: Blueprint) -> Iterator[Finding]:
     """Types at both ends of a parameter wire must agree."""
     name = wire.get('parameter')
-    here = schema.get('type') if isinstance(schema, Mapping) else None
-    there = _properties(one.parameters)[name].get('type') if name else None
+    here = members(schema).get('type')
+    there = members(properties(one.parameters).get(name or '')).get('type')
     if isinstance(here, str) and isinstance(there, str) and here != there \
             and (there, here) != ('integer', 'number'):
         yield source.finding(path, f'Parameter {name} is of type {there}; '
                                    f'{path[-1]} takes {here}.')
 
 
-def _unmarked(source: Document, path: Path, value: Any, schema: Any,
+def _unmarked(source: Document, path: Path, value: JSON, schema: JSON,
               one: Blueprint) -> Iterator[Finding]:
     """What is secret of an element comes from a parameter that is, too."""
     if parameters.is_wire(value):
         name = value.get('parameter')
         if name and _secret_in(schema) and not _secret_in(
-                _properties(one.parameters)[name]):
+                properties(one.parameters)[name]):
             yield source.finding(path, f'{path[-1]} is secret; mark '
                                        f'parameter {name} x-secret as well.')
-    elif hiding.is_secret(schema):
+    elif parameters.is_secret(schema):
         yield source.finding(path, f'{path[-1]} is secret; take it from a '
                                    'parameter: everybody can read this file.')
     elif isinstance(value, Mapping) and isinstance(schema, Mapping):
         for key, inner in value.items():
-            yield from _unmarked(source, (*path, key), inner, schema.get(
-                'properties', {}).get(key), one)
+            yield from _unmarked(source, (*path, key), inner,
+                                 properties(schema).get(key), one)
     elif isinstance(value, list) and isinstance(schema, Mapping):
         for number, inner in enumerate(value):
             yield from _unmarked(source, (*path, number), inner,
                                  schema.get('items'), one)
 
 
-def _bare(source: Document, path: Path, value: Any, one: Blueprint
+def _bare(source: Document, path: Path, value: JSON, one: Blueprint
           ) -> Iterator[Finding]:
     """A secret cannot go to a cloud, which shows what it is given."""
     if parameters.is_wire(value):
         name = value.get('parameter', '')
-        if _secret_in(_properties(one.parameters).get(name)):
+        if _secret_in(properties(one.parameters).get(name)):
             yield source.finding(path, f'Parameter {name} is secret, and '
                                        'machines are described openly.')
     elif isinstance(value, Mapping):
@@ -249,7 +248,7 @@ def _outputs(source: Document, one: Blueprint) -> Iterator[Finding]:
         for name, wire in output.wires.items():
             yield from _wires(source, (*path, 'with', name), wire, one,
                               elements)
-            if _secret_in(_properties(one.parameters).get(
+            if _secret_in(properties(one.parameters).get(
                     wire.get('parameter', ''))):
                 yield source.finding((*path, 'with', name), (
                     f'Parameter {wire["parameter"]} is secret, and outputs '
@@ -257,26 +256,26 @@ def _outputs(source: Document, one: Blueprint) -> Iterator[Finding]:
         if output.when:
             yield from _wires(source, (*path, 'when'), output.when, one,
                               elements)
-        for message in outputs.faults(output):
+        for message in parameters.faults(output):
             yield source.finding((*path, 'value'), message)
 
 
-def _secret_in(schema: Any) -> bool:
+def _secret_in(schema: JSON) -> bool:
     """Whether a schema marks anything secret."""
     if not isinstance(schema, Mapping):
         return False
-    return hiding.is_secret(schema) or any(map(_secret_in, (
-        *schema.get('properties', {}).values(), schema.get('items'))))
+    return parameters.is_secret(schema) or any(map(_secret_in, (
+        *properties(schema).values(), schema.get('items'))))
 
 
-def _wired(value: Any) -> bool:
+def _wired(value: JSON) -> bool:
     """Whether there is a wire anywhere inside."""
     if isinstance(value, Mapping):
         return parameters.is_wire(value) or any(map(_wired, value.values()))
     return isinstance(value, list) and any(map(_wired, value))
 
 
-def _wires(source: Document, path: Path, value: Any, one: Blueprint,
+def _wires(source: Document, path: Path, value: JSON, one: Blueprint,
            elements: Iterable[Element]) -> Iterator[Finding]:
     """Every wire inside a value must end somewhere."""
     if parameters.is_wire(value):
@@ -299,8 +298,8 @@ def _wires(source: Document, path: Path, value: Any, one: Blueprint,
 
 def _order(source: Document, uses: Uses) -> Iterator[Finding]:
     """requires, conflicts and that nothing comes twice."""
-    listed = [said['name'].partition('@')[0]
-              for said in source.data.get('elements', ())]
+    listed = [text(members(said)['name']).partition('@')[0]
+              for said in entries(members(source.data).get('elements'))]
     by_name = {use.element.name: use for use in uses.values()}
     for number, use in uses.items():
         path, name = ('elements', number, 'name'), use.element.name

@@ -30,14 +30,13 @@ import json
 import os
 import pathlib
 import re
-from typing import Any
 
 import yaml
 
 from hpcdirect.blueprints.document import UNREADABLE
+from hpcdirect.blueprints.document import SafeLoader
+from hpcdirect.jsontypes import JSON
 
-#: libyaml's, where PyYAML has it: ten times as fast.
-_SafeLoader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 #: The folder in which Ansible looks for modules, beside a playbook.
 MODULES = 'library'
 #: What editors and version control leave behind; no part of the content.
@@ -145,23 +144,28 @@ def meaning(file: pathlib.Path) -> bytes:
         return content
 
 
-def spoken(*said: Any) -> bytes:
+def spoken(*said: JSON) -> bytes:
     """The bytes that stand for a YAML file that says just that."""
     return json.dumps(said, sort_keys=True).encode()
 
 
-class _Loader(_SafeLoader):  # type: ignore[misc, valid-type]
+class _Loader(SafeLoader):
     """Safe, and it does not stumble over Ansible's own tags.
 
     Dates stay text, or they could not be told from text that looks alike.
     """
 
 
-def _tagged(loader: Any, tag: str, node: Any) -> Any:
-    plain = {yaml.ScalarNode: loader.construct_scalar,
-             yaml.SequenceNode: lambda it: loader.construct_sequence(it, True),
-             yaml.MappingNode: lambda it: loader.construct_mapping(it, True)}
-    return [f'!{tag}', plain[type(node)](node)]
+def _tagged(loader: yaml.constructor.SafeConstructor, tag: str,
+            node: yaml.Node) -> list[object]:
+    said: object = None
+    if isinstance(node, yaml.MappingNode):
+        said = loader.construct_mapping(node, True)
+    elif isinstance(node, yaml.SequenceNode):
+        said = loader.construct_sequence(node, True)
+    elif isinstance(node, yaml.ScalarNode):
+        said = loader.construct_scalar(node)
+    return [f'!{tag}', said]
 
 
 _Loader.add_multi_constructor('!', _tagged)

@@ -24,6 +24,7 @@ import yaml
 
 from hpcdirect.exception import BlueprintInvalid
 from hpcdirect.exception import Finding
+from hpcdirect.jsontypes import JSON
 
 #: What a file may have at most; real ones stay far below.
 MAX_BYTES = 1024 * 1024
@@ -52,7 +53,7 @@ class Document:
     :param parents: folders of the blueprints that it is made from.
     """
 
-    def __init__(self, file: pathlib.Path, data: Any,
+    def __init__(self, file: pathlib.Path, data: JSON,
                  origins: dict[Path, Origin],
                  parents: frozenset[pathlib.Path] = frozenset()) -> None:
         self.file = file
@@ -91,10 +92,10 @@ class Document:
 
 
 #: libyaml's, where PyYAML has it: ten times as fast.
-_Safe: Any = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
+SafeLoader: Any = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 
 
-class _Events(yaml.composer.Composer, _Safe):
+class _Events(yaml.composer.Composer, SafeLoader):
     """Nodes composed here of what libyaml, where it is there, parsed."""
 
     def __init__(self, stream: bytes) -> None:
@@ -108,7 +109,8 @@ class _Loader(_Events):
     depth = 0
     nodes = 0
 
-    def compose_node(self, parent: Any, index: Any) -> Any:
+    def compose_node(self, parent: yaml.Node | None, index: int
+                     ) -> yaml.Node | None:
         event = self.peek_event()
         mark = event.start_mark
         if getattr(event, 'anchor', None) is not None:
@@ -121,7 +123,8 @@ class _Loader(_Events):
             raise _Refused(f'More than {MAX_NODES} values.', mark)
         self.depth += 1
         try:
-            return super().compose_node(parent, index)
+            node: yaml.Node | None = super().compose_node(parent, index)
+            return node
         finally:
             self.depth -= 1
 
@@ -138,7 +141,7 @@ _Loader.yaml_implicit_resolvers = {
 class _Refused(yaml.MarkedYAMLError):
     """Valid YAML that we do not take."""
 
-    def __init__(self, message: str, mark: Any) -> None:
+    def __init__(self, message: str, mark: yaml.Mark | None) -> None:
         super().__init__(problem=message, problem_mark=mark)
 
 
@@ -194,7 +197,7 @@ def _parse(content: bytes, file: pathlib.Path) -> Document:
 
 
 def _value(loader: _Loader, node: yaml.Node, document: Document, path: Path,
-           findings: list[Finding]) -> Any:
+           findings: list[Finding]) -> JSON:
     """The plain value of a node; notes the lines on the way."""
     document.origins.setdefault(
         path, (document.file, node.start_mark.line + 1))
@@ -204,7 +207,7 @@ def _value(loader: _Loader, node: yaml.Node, document: Document, path: Path,
         return [_value(loader, item, document, (*path, number), findings)
                 for number, item in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
-        found: dict[str, Any] = {}
+        found: dict[str, JSON] = {}
         for key, item in _entries(node, document, findings):
             document.origins[(*path, key.value)] = (
                 document.file, key.start_mark.line + 1)
@@ -212,7 +215,7 @@ def _value(loader: _Loader, node: yaml.Node, document: Document, path: Path,
                                       (*path, key.value), findings)
         return found
     try:
-        value = loader.construct_object(node, deep=True)
+        value: JSON = loader.construct_object(node, deep=True)
     except yaml.YAMLError:
         raise
     except UNREADABLE:
@@ -224,7 +227,7 @@ def _value(loader: _Loader, node: yaml.Node, document: Document, path: Path,
     return value
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: object) -> bool:
     """Whether every program that reads JSON can read it."""
     if isinstance(value, int):
         return value.bit_length() <= MAX_BITS

@@ -17,15 +17,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
-from typing import Any
 
-from hpcdirect.blueprints import hiding
 from hpcdirect.blueprints import wording
 from hpcdirect.blueprints.document import Document
 from hpcdirect.blueprints.document import Path
 from hpcdirect.blueprints.model import Element
+from hpcdirect.blueprints.parameters import SHORTEST
 from hpcdirect.blueprints.parameters import fill
+from hpcdirect.blueprints.parameters import is_secret
+from hpcdirect.blueprints.parameters import properties
 from hpcdirect.exception import Finding
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import entries
+from hpcdirect.jsontypes import members
+from hpcdirect.jsontypes import texts
+from hpcdirect.jsontypes import whole
 
 #: What a role's layers can watch, and what an output can tell of it.
 WATCHED = ('names', 'addresses', 'host_keys')
@@ -39,7 +46,7 @@ def element(source: Document, one: Element) -> Iterator[Finding]:
     """Everything that is wrong with an element."""
     yield from parameters(source, one.parameters)
     for name in _RESERVED:
-        if name in one.parameters.get('properties', {}):
+        if name in properties(one.parameters):
             yield source.finding(('parameters', 'properties', name),
                                  f'"{name}" is ours; call it otherwise.')
     yield from updates(source, one.parameters, ('in-place', 'reapply'))
@@ -59,7 +66,7 @@ def element(source: Document, one: Element) -> Iterator[Finding]:
                                            f'own {which}.')
 
 
-def parameters(source: Document, schema: Mapping[str, Any]
+def parameters(source: Document, schema: Object
                ) -> Iterator[Finding]:
     """Everything that is wrong with a ``parameters:`` section."""
     broken = False
@@ -83,11 +90,11 @@ def parameters(source: Document, schema: Mapping[str, Any]
                     f'The default of {said} {message}.')
 
 
-def _secrets(source: Document, schema: Mapping[str, Any]
+def _secrets(source: Document, schema: Object
              ) -> Iterator[Finding]:
     """What is marked secret must be where it is seen, and long enough."""
     for path, inner in schemas(schema, ()):
-        if not hiding.is_secret(inner):
+        if not is_secret(inner):
             continue
         place, said = ('parameters', *path), f'{path[-1]} is secret'
         words = [key for number, key in enumerate(path)
@@ -96,21 +103,21 @@ def _secrets(source: Document, schema: Mapping[str, Any]
             yield source.finding(place, f'{said}; that counts below '
                                         'properties and items only.')
         if inner.get('type') != 'string' \
-                or inner.get('minLength', 0) < hiding.SHORTEST:
+                or whole(inner.get('minLength')) < SHORTEST:
             yield source.finding(
                 place, f'{said}: it takes type string and a minLength of '
-                f'{hiding.SHORTEST} or more, or it could not be told from '
+                f'{SHORTEST} or more, or it could not be told from '
                 'other words in a log.')
         if 'default' in inner:
             yield source.finding((*place, 'default'), (
                 f'{said}; everybody could read its default.'))
 
 
-def updates(source: Document, schema: Mapping[str, Any],
+def updates(source: Document, schema: Object,
             kinds: Iterable[str]) -> Iterator[Finding]:
     """What a change of a parameter means has to be one of these."""
     known = tuple(kinds)
-    for name, said in schema.get('properties', {}).items():
+    for name, said in properties(schema).items():
         kind = said.get('x-update') if isinstance(said, Mapping) else None
         if kind is not None and kind not in known:
             yield source.finding(
@@ -119,45 +126,40 @@ def updates(source: Document, schema: Mapping[str, Any],
                 f'{wording.similar(str(kind), known)}.')
 
 
-def _of_schema(schema: Mapping[str, Any]) -> Iterator[wording.Found]:
+def _of_schema(schema: Object) -> Iterator[wording.Found]:
     """Where a schema is none, or points out of itself."""
     yield from wording.of_schema(schema)
     for path, inner in schemas(schema, ()):
         target = inner.get('$ref')
         if isinstance(target, str) and not (
                 target.startswith('#/$defs/')
-                and target[8:] in schema.get('$defs', {})):
+                and target[8:] in members(schema.get('$defs'))):
             yield (*path, '$ref'), 'must name one of "#/$defs/..."'
-    for name in schema.get('required', ()):
-        if name not in schema.get('properties', {}):
+    for name in texts(schema.get('required')):
+        if name not in properties(schema):
             yield ('required',), f'names "{name}", which is no parameter'
 
 
-def schemas(value: Any, path: Path
-            ) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+def schemas(value: JSON, path: Path) -> Iterator[tuple[Path, Object]]:
     """Every schema inside a schema, itself included."""
     if not isinstance(value, Mapping):
         return
     yield path, value
     for key in ('properties', '$defs', 'patternProperties'):
-        inner = value.get(key)
-        if isinstance(inner, Mapping):
-            for name, one in inner.items():
-                yield from schemas(one, (*path, key, name))
+        for name, one in members(value.get(key)).items():
+            yield from schemas(one, (*path, key, name))
     for key in ('items', 'additionalProperties', 'not'):
         yield from schemas(value.get(key), (*path, key))
     for key in ('anyOf', 'oneOf', 'allOf', 'prefixItems'):
-        several = value.get(key)
-        if isinstance(several, list):
-            for number, one in enumerate(several):
-                yield from schemas(one, (*path, key, number))
+        for number, one in enumerate(entries(value.get(key))):
+            yield from schemas(one, (*path, key, number))
 
 
 def _roles(source: Document, one: Element) -> Iterator[Finding]:
     names = [role.name for role in one.roles]
     for role in one.roles:
-        path = (('roles', role.name, 'watches') if 'roles' in source.data
-                else ('watches',))
+        path = (('roles', role.name, 'watches')
+                if ('roles',) in source.origins else ('watches',))
         for number, watch in enumerate(role.watches):
             whom, _, fact = watch.partition('.')
             if whom not in names:
@@ -168,14 +170,14 @@ def _roles(source: Document, one: Element) -> Iterator[Finding]:
                 yield source.finding(
                     (*path, number), f'watches "{watch}": a role has no '
                     f'"{fact}"{wording.similar(fact, WATCHED)}.')
-        known = list(one.parameters.get('properties', {}))
+        known = list(properties(one.parameters))
         for number, name in enumerate(role.parameters or ()):
             if name not in known:
                 yield source.finding(
                     ('roles', role.name, 'parameters', number),
                     f'{one.name} has no parameter "{name}"'
                     f'{wording.similar(name, known)}.')
-    known = list(one.parameters.get('properties', {}))
+    known = list(properties(one.parameters))
     if one.accounts and one.accounts not in known:
         yield source.finding(
             ('accounts',), f'{one.name} has no parameter "{one.accounts}"'

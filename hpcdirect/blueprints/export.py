@@ -28,6 +28,7 @@ from hpcdirect.blueprints import validate
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.exception import BlueprintInvalid
 from hpcdirect.exception import Finding
+from hpcdirect.jsontypes import JSON
 
 #: Line breaks to YAML 1.1 that not every quoting keeps.
 _BREAKS = '\x85\u2028\u2029'
@@ -64,12 +65,13 @@ def write(blueprint: Blueprint, target: pathlib.Path) -> None:
         _copy(blueprint.folder, place, blueprint.paths)
         if blueprint.source.parents:
             (place / folders.FILES['blueprint']).write_text(_HEAD.format(
-                **blueprint.source.data) + plain(blueprint.source.data))
+                name=blueprint.name, version=blueprint.version)
+                + plain(blueprint.source.data))
         _check(blueprint, whole)
         whole.rename(target)
 
 
-def plain(said: Mapping[str, object]) -> str:
+def plain(said: JSON) -> str:
     """What a blueprint says, as YAML without anchors and aliases."""
     return yaml.dump(said, Dumper=_Dumper, sort_keys=False,
                      allow_unicode=True)

@@ -27,17 +27,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping
-import copy
 import dataclasses
-from typing import Any
+import pathlib
 
 from hpcdirect.blueprints import hot
-from hpcdirect.blueprints.document import Document
 from hpcdirect.blueprints.hot import GROUP
 from hpcdirect.blueprints.hot import SERVER
-from hpcdirect.blueprints.hot import Hot
+from hpcdirect.blueprints.hot import Template
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import members
+from hpcdirect.jsontypes import text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,9 +58,9 @@ class TemplateSlot:
         return self.slot.rpartition('-')[2]
 
 
-def expand(template: Hot, files: Mapping[str, str],
-           places: Iterable[TemplateSlot],
-           parameters: Mapping[str, Any], groups: Iterable[str] = ()) -> Hot:
+def expand(template: Template, files: Mapping[str, str],
+           places: Iterable[TemplateSlot], parameters: Object,
+           groups: Iterable[str] = ()) -> Template:
     """The flat template.
 
     :param files: name -> text of nested templates, and what ``get_file``
@@ -82,12 +84,13 @@ class _Nested:
     :param values: its parameters -> what they are.
     """
 
-    source: Document
+    file: pathlib.Path
+    template: Template
     server: str
     names: Mapping[str, str]
-    values: Mapping[str, Any]
+    values: Object
 
-    def taken(self, item: Any) -> Any:
+    def taken(self, item: JSON) -> JSON:
         """A part of it, as it is in the flat template."""
         return hot.with_values(hot.renamed(item, self.names), self.values)
 
@@ -95,8 +98,8 @@ class _Nested:
 class _Expansion:
     """One template on its way."""
 
-    def __init__(self, template: Hot, files: Mapping[str, str],
-                 places: list[TemplateSlot], parameters: Mapping[str, Any],
+    def __init__(self, template: Template, files: Mapping[str, str],
+                 places: list[TemplateSlot], parameters: Object,
                  groups: Iterable[str]) -> None:
         self._template = template
         self._files = files
@@ -105,7 +108,7 @@ class _Expansion:
         self._values = {
             name: hot.default(said, parameters.get(name,
                                                    said.get('default')))
-            for name, said in template.get('parameters', {}).items()
+            for name, said in template.parameters.items()
             if (name in parameters or 'default' in said)
             and not said.get('hidden')}
         #: group resource -> its slots, in order.
@@ -115,34 +118,30 @@ class _Expansion:
         #: slot -> its nested template; None: there is none, or not yet.
         self._nested: dict[str, _Nested | None] = {}
 
-    def made(self) -> Hot:
+    def made(self) -> Template:
         groups = self._groups()
-        new = {key: copy.deepcopy(value)
-               for key, value in self._template.items()
-               if key not in ('resources', 'outputs')}
-        resources: dict[str, Any] = {}
+        resources: dict[str, Object] = {}
         for place in self._places:
             if place.group in groups:
                 resources |= self._of_slot(place, groups[place.group])
-        for name, resource in self._template['resources'].items():
+        for name, resource in self._template.resources.items():
             if name in resources and name not in groups:
                 self._wrong(f'"{name}" is what a node is called; give this '
                             'resource another name.', name)
             elif name not in self._slots:
                 resources[name] = self._resource(resource)
-        new['resources'] = resources
-        if self._template.get('outputs'):
-            new['outputs'] = self._rewritten(self._template['outputs'])
+        outputs = members(self._rewritten(self._template.outputs))
         if self._findings:
             raise Invalid(dict.fromkeys(self._findings))
-        return new
+        return dataclasses.replace(self._template, resources=resources,
+                                   outputs=outputs)
 
-    def _groups(self) -> dict[str, Any]:
+    def _groups(self) -> dict[str, Object]:
         """The resources that stand for node groups."""
         found = {}
         for name, slots in self._slots.items():
-            resource = self._template['resources'].get(name)
-            kind = (resource or {}).get('type')
+            resource = self._template.resources.get(name, {})
+            kind = resource.get('type')
             if kind not in (SERVER, GROUP):
                 self._wrong(f'There is no {SERVER} and no {GROUP} '
                             f'"{name}" for a node group.', name)
@@ -153,7 +152,8 @@ class _Expansion:
                 found[name] = resource
         return found
 
-    def _of_slot(self, place: TemplateSlot, resource: Hot) -> dict[str, Any]:
+    def _of_slot(self, place: TemplateSlot, resource: Object
+                 ) -> dict[str, Object]:
         """The resources of one slot."""
         single = self._single(place, resource)
         if single['type'] == SERVER:
@@ -162,33 +162,31 @@ class _Expansion:
         if nested is None:
             return {}
         made = {}
-        for key, value in nested.source.data['resources'].items():
-            body = nested.taken(value)
-            if 'depends_on' in body:
-                body['depends_on'] = [nested.names.get(one, one) for one
-                                      in hot.listed(body['depends_on'])]
+        for key, value in nested.template.resources.items():
+            body = dict(hot.depending(members(nested.taken(value)), (
+                lambda names: [nested.names.get(one, one)
+                               for one in names])))
             if key == nested.server and 'depends_on' in single:
                 body['depends_on'] = [
-                    *body.get('depends_on', ()),
-                    *self._depends(single['depends_on'])]
+                    *hot.listed(body.get('depends_on')),
+                    *self._depends(hot.texts(single['depends_on']))]
             if 'condition' in single:
                 body['condition'] = single['condition']
             made[nested.names[key]] = self._literal(self._filed(body))
         return made
 
-    def _single(self, place: TemplateSlot, resource: Hot) -> Hot:
+    def _single(self, place: TemplateSlot, resource: Object) -> Object:
         """A slot's resource as the author wrote it, with its number."""
         if resource['type'] == SERVER:
             return resource
-        said = resource['properties']
+        said = hot.properties(resource)
         index = str(said.get('index_var', '%index%'))
-        single: Hot = hot.in_strings(
+        single = members(hot.in_strings(
             said['resource_def'],
-            lambda text: text.replace(index, place.number))
-        for key in ('depends_on', 'condition'):
-            if key in resource:
-                single.setdefault(key, resource[key])
-        return single
+            lambda one: one.replace(index, place.number)))
+        return {**single, **{
+            key: resource[key] for key in ('depends_on', 'condition')
+            if key in resource and key not in single}}
 
     # -- nested templates -------------------------------------------------
 
@@ -200,9 +198,8 @@ class _Expansion:
         return self._nested[place.slot]
 
     def _nested_new(self, place: TemplateSlot) -> _Nested | None:
-        single = self._single(place,
-                              self._template['resources'][place.group])
-        name = single['type']
+        single = self._single(place, self._template.resources[place.group])
+        name = text(single['type'])
         if name not in self._files:
             self._wrong(f'What "{place.group}" is a group of is neither a '
                         f'{SERVER} nor a template beside this one: {name}.',
@@ -213,76 +210,74 @@ class _Expansion:
         except Invalid as exc:
             self._findings += exc.findings
             return None
-        resources = source.data['resources']
-        servers = [key for key, value in resources.items()
+        template = Template.of(source.data)
+        servers = [key for key, value in template.resources.items()
                    if value['type'] == SERVER]
         if len(servers) != 1:
             self._findings.append(source.finding(
                 ('resources',), f'It has to hold one {SERVER}.'))
             return None
-        if source.data.get('conditions'):
+        if template.rest.get('conditions'):
             self._findings.append(source.finding(
                 ('conditions',), 'Conditions are for the template that is '
                 'not nested.'))
         names = {key: place.slot if key == servers[0]
-                 else f'{place.slot}.{key}' for key in resources}
-        return _Nested(source, servers[0], names, self._given(
-            place, source, single.get('properties') or {}))
+                 else f'{place.slot}.{key}' for key in template.resources}
+        nested = _Nested(source.file, template, servers[0], names, {})
+        return dataclasses.replace(nested, values=self._given(
+            place, nested, hot.properties(single)))
 
-    def _given(self, place: TemplateSlot, source: Document, said: Hot) -> Hot:
+    def _given(self, place: TemplateSlot, nested: _Nested, said: Object
+               ) -> Object:
         """What the parameters of a nested template are."""
-        known = source.data.get('parameters', {})
+        known = nested.template.parameters
         for key in said.keys() - known.keys():
-            self._wrong(f'{source.file} has no parameter "{key}".',
+            self._wrong(f'{nested.file} has no parameter "{key}".',
                         place.group)
         values = {}
         for key, one in known.items():
             if key in said:
-                values[key] = hot.default(one, self._literal(
-                    self._rewritten(said[key])))
+                values[key] = hot.default(one, hot.with_values(
+                    self._rewritten(said[key]), self._values))
             elif 'default' in one:
                 values[key] = hot.default(one, one['default'])
             else:
-                self._wrong(f'{source.file} needs a value for "{key}".',
+                self._wrong(f'{nested.file} needs a value for "{key}".',
                             place.group)
         return values
 
     # -- references to groups ---------------------------------------------
 
-    def _literal(self, resource: Any) -> Any:
-        """With the values of the stack's parameters in it."""
-        return hot.with_values(resource, self._values)
+    def _literal(self, resource: JSON) -> Object:
+        """A resource with the values of the stack's parameters in it."""
+        return members(hot.with_values(resource, self._values))
 
-    def _resource(self, resource: Hot) -> Hot:
+    def _resource(self, resource: Object) -> Object:
         """A resource with what names a group naming its slots."""
-        new: Hot = self._rewritten(resource)
-        if 'depends_on' in new:
-            new['depends_on'] = self._depends(new['depends_on'])
-        return new
+        return hot.depending(members(self._rewritten(resource)),
+                             self._depends)
 
-    def _depends(self, said: Any) -> list[str]:
-        return [slot for one in hot.listed(said)
-                for slot in self._slots.get(one, [one])]
+    def _depends(self, names: Iterable[str]) -> list[str]:
+        return [slot for one in names for slot in self._slots.get(one, [one])]
 
-    def _rewritten(self, item: Any) -> Any:
+    def _rewritten(self, item: JSON) -> JSON:
         """With what names a group naming its slots."""
         return self._filed(hot.calls(item, lambda word, name, call: (
             self._of_group(word, hot.listed(call[word]))
             if word in ('get_resource', 'get_attr') and name in self._slots
             else call)))
 
-    def _filed(self, item: Any) -> Any:
+    def _filed(self, item: JSON) -> JSON:
         """With the text of files for ``get_file``."""
         return hot.calls(item, lambda word, name, call: (
             self._files[name] if word == 'get_file' and name in self._files
             else call))
 
-    def _of_group(self, word: str, path: list[Any]) -> Any:
+    def _of_group(self, word: str, path: list[JSON]) -> JSON:
         """What a name of a group stands for; None when nobody is there."""
-        group, *rest = path
+        group, rest = text(path[0]), path[1:]
         slots = self._slots[group]
-        resource = self._template['resources'].get(group) or {}
-        if resource.get('type') == SERVER:
+        if self._template.resources.get(group, {}).get('type') == SERVER:
             if not slots:
                 return None
             return {word: slots[0] if word == 'get_resource'
@@ -296,7 +291,7 @@ class _Expansion:
             return self._member(group, slots[wanted], [
                 *more[1:], *rest[1:]]) if wanted < len(slots) else None
         numbers = [TemplateSlot(slot, group).number for slot in slots]
-        special: dict[str, Any] = {
+        special: dict[str, JSON] = {
             'refs': every, 'refs_map': dict(zip(numbers, every, strict=True)),
             'removed_rsrc_list': []}
         if first in special:
@@ -306,27 +301,27 @@ class _Expansion:
                     for number, slot in zip(numbers, slots, strict=True)}
         return [self._member(group, slot, rest) for slot in slots]
 
-    def _member(self, group: str, slot: str, path: list[Any]) -> Any:
+    def _member(self, group: str, slot: str, path: list[JSON]) -> JSON:
         """Something of one machine of a ResourceGroup."""
         if not path:
             return {'get_resource': slot}
-        said = self._template['resources'].get(group) or {}
-        if said.get('type') != GROUP or said['properties'][
-                'resource_def']['type'] == SERVER:
+        said = self._template.resources.get(group, {})
+        if said.get('type') != GROUP or members(hot.properties(said)[
+                'resource_def'])['type'] == SERVER:
             return {'get_attr': [slot, *path]}
         nested = self._nested_of(TemplateSlot(slot, group))
         if nested is None:
             if not self._findings:
                 self._wrong(f'"{group}" needs its own outputs.', group)
             return None
-        output = nested.source.data.get('outputs', {}).get(path[0])
+        output = members(nested.template.outputs.get(str(path[0])))
         found, well = hot.followed(
             self._filed(nested.taken(output.get('value'))),
             path[1:]) if output else (None, False)
         if not well:
-            self._wrong(f'{nested.source.file} has no output '
+            self._wrong(f'{nested.file} has no output '
                         f'{".".join(map(str, path))}.', group)
         return found
 
-    def _wrong(self, text: str, where: str) -> None:
-        self._findings.append(Finding(text, f'resources.{where}'))
+    def _wrong(self, message: str, where: str) -> None:
+        self._findings.append(Finding(message, f'resources.{where}'))

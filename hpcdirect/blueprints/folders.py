@@ -10,22 +10,41 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Where blueprints and elements lie: NAME or NAME@VERSION, in a folder."""
+"""Where blueprints and elements lie, and which one is meant by a name.
+
+Each lies in a folder NAME or NAME@VERSION; a blueprint may be made from
+another one, which lies elsewhere.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 import dataclasses
 import pathlib
+from typing import Generic
+from typing import TypeVar
 
 from hpcdirect.blueprints import document
+from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.exception import BlueprintInvalid
+from hpcdirect.exception import Finding
+from hpcdirect.exception import NotFound
+from hpcdirect.jsontypes import members
 
 #: kind -> the file that makes a folder one of that kind.
 FILES = {'blueprint': 'blueprint.yaml', 'element': 'element.yaml'}
 
 #: Longer numbers are no versions, and cost time to be read.
 _DIGITS = 20
+#: Blueprints that are each made from the next one; real ones are two.
+MOST = 8
+
+#: What tells blueprints apart to whoever reads them.
+Key = TypeVar('Key')
+#: Name and version.
+Ident = tuple[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,8 +120,60 @@ def entry(folder: pathlib.Path, kind: str) -> Entry:
     name, version = split(folder.name)
     if version is None:
         try:
-            data = document.read(folder / FILES[kind]).data
-            version = str(data['version'])
-        except (BlueprintInvalid, KeyError, TypeError):
-            version = ''
+            said = members(document.read(folder / FILES[kind]).data)
+        except BlueprintInvalid:
+            said = {}
+        version = str(said.get('version', ''))
     return Entry(kind, name, version, folder)
+
+
+# -- parents ----------------------------------------------------------------
+
+class Parents(Generic[Key]):
+    """Gives the blueprint that is meant by ``NAME@VERSION``.
+
+    :param found: name and version of every blueprint -> what it is read by.
+    :param load: reads the blueprint of that, with the parents for it.
+    :param chain: the blueprints, each made from the next one, of which the
+        last one asks.
+    """
+
+    def __init__(self, found: Mapping[Ident, Key],
+                 load: Callable[[Key, Parents[Key]], Blueprint],
+                 chain: tuple[Ident, ...] = ()) -> None:
+        self._found = found
+        self._load = load
+        self._chain = chain
+
+    def of(self, name: str, version: str) -> Parents[Key]:
+        """The same, for a blueprint that asks."""
+        return Parents(self._found, self._load,
+                       (*self._chain, (name, version)))
+
+    def __call__(self, ref: str) -> Blueprint:
+        """The blueprint of ``name@version``; ``name@1`` is the highest 1.x.
+
+        :raises NotFound: there is none.
+        :raises BlueprintInvalid: it cannot be used.
+        """
+        name, wanted = split(ref)
+        ident = name, newest(
+            (version for other, version in self._found if other == name),
+            wanted)
+        if ident not in self._found:
+            raise NotFound(resource='Blueprint', ident=ref, known=sorted(
+                f'{other}@{version}' for other, version in self._found
+                if version))
+        if ident in self._chain:
+            raise BlueprintInvalid([Finding(
+                'It is made from itself: '
+                + ' from '.join(map('@'.join, (*self._chain, ident))))])
+        if len(self._chain) >= MOST:
+            raise BlueprintInvalid([Finding(
+                f'At most {MOST} blueprints can be made from each other.')])
+        return self._load(self._found[ident], self.of(*ident))
+
+
+def none(ref: str) -> Blueprint:
+    """For blueprints that are all by themselves."""
+    raise NotFound(resource='Blueprint', ident=ref, known=())

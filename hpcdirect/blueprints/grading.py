@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from typing import Any
 
 import yaml
 
@@ -29,6 +28,12 @@ from hpcdirect.blueprints import schema
 from hpcdirect.blueprints import wording
 from hpcdirect.blueprints.model import Grade
 from hpcdirect.exception import BlueprintInvalid
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import members
+from hpcdirect.jsontypes import number
+from hpcdirect.jsontypes import text
+from hpcdirect.jsontypes import texts
+from hpcdirect.jsontypes import whole
 
 FILE = 'grade.yaml'
 
@@ -52,17 +57,24 @@ def read(folder: pathlib.Path, digest: str) -> Grade | None:
                                                    source.data)]
     if found:
         raise BlueprintInvalid(found)
-    data = source.data
-    if data['digest'] != digest:
+    said = members(source.data)
+    if said['digest'] != digest:
         return None
-    return Grade(**{
-        **data, 'data': tuple(data.get('data', ())),
-        'elements': tuple(data.get('elements', ())),
-        'left': {role: tuple(lines) for role, lines
-                 in data.get('left', {}).items()}})
+    return Grade(
+        text(said['grade']), digest,
+        {role: texts(lines)
+         for role, lines in members(said.get('left')).items()},
+        texts(said.get('data')),
+        {group: whole(count)
+         for group, count in members(said.get('nodes')).items()},
+        texts(said.get('elements')), members(said.get('parameters')),
+        {verb: number(seconds)
+         for verb, seconds in members(said.get('seconds')).items()},
+        whole(said.get('packages')), number(said.get('mib')),
+        text(said.get('operating_system')), text(said.get('tested_at')))
 
 
-def plain(grade: Grade) -> dict[str, Any]:
+def plain(grade: Grade) -> dict[str, JSON]:
     """A grade as JSON has it."""
     return {**dataclasses.asdict(grade), 'data': list(grade.data),
             'elements': list(grade.elements),

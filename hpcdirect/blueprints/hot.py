@@ -23,32 +23,68 @@ from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 import copy
+import dataclasses
 import json
 import pathlib
-from typing import Any
+from typing import Self
 
 from hpcdirect.blueprints import document
 from hpcdirect.blueprints.document import Document
 from hpcdirect.blueprints.document import Path
 from hpcdirect.exception import BlueprintInvalid
 from hpcdirect.exception import Finding
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import members
 
 SERVER = 'OS::Nova::Server'
 GROUP = 'OS::Heat::ResourceGroup'
 #: What ``get_param`` knows without being told.
 PSEUDO = ('OS::stack_name', 'OS::stack_id', 'OS::project_id')
 
-Hot = dict[str, Any]
+
+@dataclasses.dataclass(frozen=True)
+class Template:
+    """HOT in its parts, each by name.
+
+    :param rest: all else that it says, such as its version.
+    """
+
+    parameters: Mapping[str, Object]
+    resources: Mapping[str, Object]
+    outputs: Object
+    rest: Object
+
+    @classmethod
+    def of(cls, said: JSON) -> Self:
+        """Of HOT as data."""
+        rest = dict(members(said))
+        parameters, resources, outputs = (
+            {name: members(one)
+             for name, one in members(rest.pop(part, None)).items()}
+            for part in ('parameters', 'resources', 'outputs'))
+        return cls(parameters, resources, outputs, rest)
+
+    def plain(self) -> dict[str, JSON]:
+        """HOT as data."""
+        found = {**self.rest, 'parameters': self.parameters,
+                 'resources': self.resources, 'outputs': self.outputs}
+        return {part: said for part, said in found.items() if said}
 
 
-def parse(text: str, name: str = 'template') -> Hot:
-    """HOT as data.
+def parse(text: str, name: str = 'template') -> Template:
+    """HOT in its parts.
 
     :raises BlueprintInvalid: it is not HOT; tells *name* and line.
     """
-    found: Hot = read(text, name).data
-    return found
+    return Template.of(read(text, name).data)
+
+
+def properties(resource: Object) -> Object:
+    """What a resource is to be like."""
+    return members(resource.get('properties'))
 
 
 def read(text: str, name: str) -> Document:
@@ -82,7 +118,7 @@ def _shape(found: Document) -> Iterator[Finding]:
                 yield from _resource_shape(found, (part, name), said)
 
 
-def _resource_shape(found: Document, path: Path, said: Hot
+def _resource_shape(found: Document, path: Path, said: Object
                     ) -> Iterator[Finding]:
     if not isinstance(said.get('type'), str):
         yield found.finding(path, f'{path[-1]} has no type.')
@@ -95,7 +131,7 @@ def _resource_shape(found: Document, path: Path, said: Hot
         yield found.finding((*path, 'depends_on'),
                             'depends_on takes names of resources.')
     if said.get('type') == GROUP:
-        single = (said.get('properties') or {}).get('resource_def')
+        single = properties(said).get('resource_def')
         if not isinstance(single, dict):
             yield found.finding((*path, 'properties'), f'{path[-1]} has no '
                                 'resource_def.')
@@ -104,7 +140,7 @@ def _resource_shape(found: Document, path: Path, said: Hot
                 found, (*path, 'properties', 'resource_def'), single)
 
 
-def default(said: Mapping[str, Any], value: Any) -> Any:
+def default(said: Object, value: JSON) -> JSON:
     """A parameter's value as ``get_param`` gives it.
 
     Heat takes lists and maps as text, too.
@@ -113,16 +149,17 @@ def default(said: Mapping[str, Any], value: Any) -> Any:
         return [one.strip() for one in value.split(',')] if value else []
     if isinstance(value, str) and said.get('type') == 'json':
         try:
-            return json.loads(value)
+            found: JSON = json.loads(value)
         except ValueError:  # Heat says so
             return value
+        return found
     return value
 
 
 # -- what is inside ---------------------------------------------------------
 
 
-def references(item: Any, path: Path = ()
+def references(item: JSON, path: Path = ()
                ) -> Iterator[tuple[Path, str, str]]:
     """Where something is named, by which word, and what.
 
@@ -139,7 +176,7 @@ def references(item: Any, path: Path = ()
             yield from references(value, (*path, key))
 
 
-def named(item: Mapping[str, Any]) -> tuple[str, str]:
+def named(item: Object) -> tuple[str, str]:
     """The word and the name of a call that names something, or nothing."""
     if len(item) == 1:
         (word, said), = item.items()
@@ -153,26 +190,26 @@ def named(item: Mapping[str, Any]) -> tuple[str, str]:
     return '', ''
 
 
-def listed(item: Any) -> list[Any]:
+def listed(item: JSON) -> list[JSON]:
     """One or many as many."""
     if item is None:
         return []
     return list(item) if isinstance(item, (list, tuple)) else [item]
 
 
-def in_strings(item: Any, change: Callable[[str], str]) -> Any:
+def in_strings(item: JSON, change: Callable[[str], str]) -> JSON:
     """With every text in it changed."""
     if isinstance(item, str):
         return change(item)
     if isinstance(item, list):
         return [in_strings(one, change) for one in item]
     if isinstance(item, dict):
-        return {in_strings(key, change): in_strings(value, change)
+        return {change(key): in_strings(value, change)
                 for key, value in item.items()}
     return item
 
 
-def texts(item: Any) -> Iterator[str]:
+def texts(item: JSON) -> Iterator[str]:
     """Every text in it, keys among them."""
     if isinstance(item, str):
         yield item
@@ -181,11 +218,11 @@ def texts(item: Any) -> Iterator[str]:
             yield from texts(one)
     elif isinstance(item, dict):
         for key, value in item.items():
-            yield from texts(key)
+            yield key
             yield from texts(value)
 
 
-def calls(item: Any, change: Callable[[str, str, Hot], Any]) -> Any:
+def calls(item: JSON, change: Callable[[str, str, Object], JSON]) -> JSON:
     """With the calls that name something changed, the innermost first.
 
     :param change: word, name, call -> what to put there.
@@ -199,9 +236,9 @@ def calls(item: Any, change: Callable[[str, str, Hot], Any]) -> Any:
     return change(word, name, new) if word else new
 
 
-def with_values(item: Any, values: Mapping[str, Any]) -> Any:
+def with_values(item: JSON, values: Object) -> JSON:
     """With ``get_param`` of known parameters replaced by their values."""
-    def value(word: str, name: str, call: Hot) -> Any:
+    def value(word: str, name: str, call: Object) -> JSON:
         if word != 'get_param' or name not in values:
             return call
         found, well = followed(values[name], listed(call[word])[1:])
@@ -211,38 +248,49 @@ def with_values(item: Any, values: Mapping[str, Any]) -> Any:
     return calls(item, value)
 
 
-def followed(value: Any, path: list[Any]) -> tuple[Any, bool]:
+def followed(value: JSON, path: Sequence[JSON]) -> tuple[JSON, bool]:
     """What is at a path inside a value, and whether there is anything."""
     for number, step in enumerate(path):
-        if isinstance(value, dict) and named(value)[0] == 'get_attr':
-            return {'get_attr': [*value['get_attr'], *path[number:]]}, True
-        try:
-            value = value[int(step) if isinstance(value, list) else step]
-        except (KeyError, IndexError, TypeError, ValueError):
+        if isinstance(value, Mapping) and named(value)[0] == 'get_attr':
+            return {'get_attr': [*listed(value['get_attr']),
+                                 *path[number:]]}, True
+        if isinstance(value, Mapping) and isinstance(step, str) \
+                and step in value:
+            value = value[step]
+        elif isinstance(value, list) and str(step).isdigit() \
+                and int(str(step)) < len(value):
+            value = value[int(str(step))]
+        else:
             return None, False
     return value, True
 
 
-def renamed(resource: Any, names: Mapping[str, str]) -> Any:
+def renamed(resource: JSON, names: Mapping[str, str]) -> JSON:
     """A resource or a value whose resources go by new names."""
-    def name(word: str, old: str, call: Hot) -> Any:
+    def name(word: str, old: str, call: Object) -> JSON:
         if word == 'get_resource' and old in names:
             return {word: names[old]}
         if word == 'get_attr' and old in names:
-            return {word: [names[old], *call[word][1:]]}
+            return {word: [names[old], *listed(call[word])[1:]]}
         return call
 
     return calls(resource, name)
 
 
-def loosened(resource: Hot, known: Collection[str]) -> Hot:
+def loosened(resource: Object, known: Collection[str]) -> Object:
     """A resource that no longer names resources that are not there."""
-    def there(word: str, name: str, call: Hot) -> Any:
+    def there(word: str, name: str, call: Object) -> JSON:
         return None if word in ('get_resource', 'get_attr') \
             and name not in known else call
 
-    new: Hot = calls(resource, there)
-    if 'depends_on' in new:
-        new['depends_on'] = [one for one in listed(new['depends_on'])
-                             if one in known]
-    return new
+    return depending(members(calls(resource, there)), lambda names: [
+        name for name in names if name in known])
+
+
+def depending(resource: Object, change: Callable[[list[str]], list[str]]
+              ) -> Object:
+    """A resource with other names in its ``depends_on``, if it has one."""
+    if 'depends_on' not in resource:
+        return resource
+    return {**resource, 'depends_on': change(list(texts(
+        resource['depends_on'])))}

@@ -23,7 +23,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 import pathlib
 import re
-from typing import Any
 from xml.parsers import expat
 
 from hpcdirect.blueprints import wording
@@ -144,8 +143,8 @@ class _Reader:
         if text.strip():
             self._wrong(f'An icon takes no text: "{text.strip()[:40]}".')
 
-    def _instruction(self, *_said: Any) -> None:
+    def _instruction(self, *_said: object) -> None:
         self._wrong('An icon takes no <?...?>.')
 
-    def _doctype(self, *_said: Any) -> None:
+    def _doctype(self, *_said: object) -> None:
         raise _Refused('An icon takes no <!DOCTYPE>.')

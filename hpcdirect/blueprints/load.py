@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 import hashlib
 import pathlib
-from typing import Any
 
 from hpcdirect.blueprints import check
 from hpcdirect.blueprints import content
@@ -33,21 +32,29 @@ from hpcdirect.blueprints import merging
 from hpcdirect.blueprints import schema
 from hpcdirect.blueprints import wording
 from hpcdirect.blueprints.document import Document
+from hpcdirect.blueprints.folders import none
 from hpcdirect.blueprints.model import ONLY_ROLE
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Element
 from hpcdirect.blueprints.model import ElementUse
 from hpcdirect.blueprints.model import Exporter
+from hpcdirect.blueprints.model import Infrastructure
 from hpcdirect.blueprints.model import NodeGroup
 from hpcdirect.blueprints.model import Output
 from hpcdirect.blueprints.model import Role
 from hpcdirect.blueprints.model import Secret
 from hpcdirect.blueprints.model import TrialUse
 from hpcdirect.blueprints.model import VolumeUse
-from hpcdirect.blueprints.parents import none
 from hpcdirect.exception import BlueprintInvalid
 from hpcdirect.exception import Finding
 from hpcdirect.exception import NotFound
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import entries
+from hpcdirect.jsontypes import members
+from hpcdirect.jsontypes import text
+from hpcdirect.jsontypes import texts
+from hpcdirect.jsontypes import whole
 
 Elements = Callable[[str], Element]
 Parents = Callable[[str], Blueprint]
@@ -62,26 +69,25 @@ def load_element(folder: pathlib.Path) -> Element:
     """
     source = document.read(folder / 'element.yaml')
     _against(source, schema.element)
-    data = source.data
+    said = members(source.data)
     counted = content.digest(folder, {grading.FILE})
     element = Element(
-        name=data['name'], version=data['version'], label=data['label'],
-        description=data['description'], folder=folder,
-        digest=counted, runner=data.get('runner', 'ansible'),
-        parameters=data.get('parameters', _NO_PARAMETERS),
-        requires=tuple(data.get('requires', ())),
-        conflicts=tuple(data.get('conflicts', ())),
-        needs=data.get('needs', 'node'), roles=_roles(data),
-        secrets=tuple(Secret(name, **(said or {})) for name, said
-                      in data.get('secrets', {}).items()),
-        accounts=data.get('accounts', ''),
-        system_accounts=tuple(data.get('system_accounts', ())),
-        drain_with=tuple(data.get('drain_with', ())),
-        rolling=data.get('rolling', False),
-        data=tuple(data.get('data', ())),
-        outputs=data.get('outputs', {}), exporters=_exporters(data),
-        readme=_readme(folder),
-        trial=_trial(data.get('trial', {})),
+        name=text(said['name']), version=text(said['version']),
+        label=text(said['label']), description=text(said['description']),
+        folder=folder, digest=counted,
+        runner=text(said.get('runner'), 'ansible'),
+        parameters=members(said.get('parameters')) or _NO_PARAMETERS,
+        requires=texts(said.get('requires')),
+        conflicts=texts(said.get('conflicts')),
+        needs=text(said.get('needs'), 'node'), roles=_roles(said),
+        secrets=tuple(_secret(name, members(one)) for name, one
+                      in members(said.get('secrets')).items()),
+        accounts=text(said.get('accounts')),
+        system_accounts=texts(said.get('system_accounts')),
+        drain_with=texts(said.get('drain_with')),
+        rolling=said.get('rolling') is True, data=texts(said.get('data')),
+        outputs=members(said.get('outputs')), exporters=_exporters(said),
+        readme=_readme(folder), trial=_trial(members(said.get('trial'))),
         grade=grading.read(folder, counted))
     _raise([*_named(source, folder), *element_check.element(source, element)])
     return element
@@ -115,13 +121,12 @@ def load_blueprint(folder: pathlib.Path, elements: Elements,
 
 def _parent(own: Document, parents: Parents) -> Blueprint:
     """The blueprint that one is made from."""
-    ref = own.data['from']
+    ref = text(members(own.data)['from'])
     try:
         return parents(ref)
     except NotFound as exc:
-        known: Any = exc.values.get('known', ())
         found = [f'There is no blueprint "{ref}"'
-                 f'{wording.similar(ref, known)}.']
+                 f'{wording.similar(ref, exc.known)}.']
     except BlueprintInvalid as exc:
         found = [f'{ref} cannot be used: {one}' for one in exc.findings]
     raise BlueprintInvalid(
@@ -135,10 +140,10 @@ def _blueprint(source: Document, folder: pathlib.Path, elements: Elements,
     :param inherited: the YAML files that lie beside its parents.
     """
     _against(source, schema.blueprint)
-    data = source.data
+    said = members(source.data)
     findings = list(_named(source, folder))
-    groups = tuple(_group(name, said or {})
-                   for name, said in data['node_groups'].items())
+    groups = tuple(_group(name, members(one))
+                   for name, one in members(said['node_groups']).items())
     uses = _uses(source, groups, elements, findings)
     counted = {**inherited, **content.files(folder)}
     paths = _beside(counted)
@@ -146,30 +151,32 @@ def _blueprint(source: Document, folder: pathlib.Path, elements: Elements,
              for name, path in paths.items()}
     drawn, wrong = icon.read(folder)
     findings += wrong
+    infrastructure = {backend: _infrastructure(members(one)) for backend, one
+                      in members(said['infrastructure']).items()}
     blueprint = Blueprint(
-        name=data['name'], version=data['version'], label=data['label'],
-        description=data['description'], folder=folder,
-        digest=_digest(data, counted, uses.values()),
-        parameters=data.get('parameters', _NO_PARAMETERS),
-        node_groups=groups, infrastructure=data['infrastructure'],
-        volumes=tuple(VolumeUse(name, said['mount'], tuple(said['groups']))
-                      for name, said in data.get('volumes', {}).items()),
+        name=text(said['name']), version=text(said['version']),
+        label=text(said['label']), description=text(said['description']),
+        folder=folder, digest=_digest(said, counted, uses.values()),
+        parameters=members(said.get('parameters')) or _NO_PARAMETERS,
+        node_groups=groups, infrastructure=infrastructure,
+        volumes=tuple(_volume(name, members(one)) for name, one
+                      in members(said.get('volumes')).items()),
         elements=tuple(uses.values()),
-        outputs=tuple(_output(name, said) for name, said
-                      in data.get('outputs', {}).items()),
-        login=data.get('login', groups[0].name),
-        fields=tuple(data.get('fields', ())), icon=drawn,
+        outputs=tuple(_output(name, members(one)) for name, one
+                      in members(said.get('outputs')).items()),
+        login=text(said.get('login'), groups[0].name),
+        fields=texts(said.get('fields')), icon=drawn,
         readme=_readme(folder), files=files, templates={
-            backend: files[section['template']] for backend, section
-            in data['infrastructure'].items()
-            if section.get('template') in files},
+            backend: files[one.template]
+            for backend, one in infrastructure.items()
+            if one.template in files},
         paths=paths, source=source)
     findings.extend(check.blueprint(source, blueprint, uses))
     _raise(findings)
     return blueprint
 
 
-_NO_PARAMETERS: Mapping[str, Any] = {
+_NO_PARAMETERS: Object = {
     'type': 'object', 'properties': {}, 'additionalProperties': False}
 
 
@@ -179,7 +186,7 @@ def _beside(files: Mapping[str, pathlib.Path]) -> dict[str, pathlib.Path]:
             if name.endswith('.yaml') and '/' not in name and name != _FILE}
 
 
-def _digest(said: Any, files: Mapping[str, pathlib.Path],
+def _digest(said: Object, files: Mapping[str, pathlib.Path],
             uses: Iterable[ElementUse]) -> str:
     """What a blueprint's digest covers: what it is when written whole."""
     own = content.total({name: content.meaning(file)
@@ -191,7 +198,7 @@ def _digest(said: Any, files: Mapping[str, pathlib.Path],
     return total.hexdigest()
 
 
-def _against(source: Document, wanted: Mapping[str, Any]) -> None:
+def _against(source: Document, wanted: Object) -> None:
     """Hold a document to its schema; all else builds on that."""
     findings = []
     for path, message in wording.findings(wanted, source.data):
@@ -208,10 +215,11 @@ def _raise(findings: list[Finding]) -> None:
 def _named(source: Document, folder: pathlib.Path) -> Iterator[Finding]:
     """A folder is NAME or NAME@VERSION, and says the same inside."""
     name, _, version = folder.resolve().name.partition('@')
+    said = members(source.data)
     for key, outside in (('name', name), ('version', version)):
-        if outside and source.data[key] != outside:
+        if outside and said[key] != outside:
             yield source.finding((key,), (
-                f'{key} is "{source.data[key]}"; by its folder it is '
+                f'{key} is "{said[key]}"; by its folder it is '
                 f'"{outside}".'))
 
 
@@ -222,49 +230,84 @@ def _readme(folder: pathlib.Path) -> str:
     return ''
 
 
-def _roles(data: Mapping[str, Any]) -> tuple[Role, ...]:
-    said = data.get('roles') or {ONLY_ROLE: data}
-    return tuple(_role(name, one or {}, 'roles' in data)
-                 for name, one in said.items())
+def _roles(said: Object) -> tuple[Role, ...]:
+    if not said.get('roles'):
+        return (Role(ONLY_ROLE, text(said.get('scope'), 'node'),
+                     texts(said.get('watches'))),)
+    return tuple(_role(name, members(one))
+                 for name, one in members(said['roles']).items())
 
 
-def _role(name: str, said: Mapping[str, Any], own: bool) -> Role:
-    """A role; *own* when what is said is said of it, not of the element."""
-    minded = said.get('parameters') if own else None
-    return Role(name, said.get('scope', 'node'),
-                tuple(said.get('watches', ())),
-                None if minded is None else tuple(minded))
+def _role(name: str, said: Object) -> Role:
+    return Role(name, text(said.get('scope'), 'node'),
+                texts(said.get('watches')),
+                texts(said['parameters']) if 'parameters' in said else None)
 
 
-def _exporters(data: Mapping[str, Any]) -> tuple[Exporter, ...]:
-    every = tuple(data.get('roles') or (ONLY_ROLE,))
-    return tuple(Exporter(name, said['port'],
-                          tuple(said.get('roles', every)))
-                 for name, said in data.get('exporters', {}).items())
+def _secret(name: str, said: Object) -> Secret:
+    return Secret(name, text(said.get('kind'), Secret.kind),
+                  whole(said.get('bytes'), Secret.bytes))
 
 
-def _trial(said: Mapping[str, Any]) -> TrialUse:
+def _exporters(said: Object) -> tuple[Exporter, ...]:
+    every = tuple(members(said.get('roles'))) or (ONLY_ROLE,)
+    return tuple(_exporter(name, members(one), every) for name, one
+                 in members(said.get('exporters')).items())
+
+
+def _exporter(name: str, said: Object, every: tuple[str, ...]) -> Exporter:
+    return Exporter(name, whole(said['port']),
+                    texts(said.get('roles')) or every)
+
+
+def _trial(said: Object) -> TrialUse:
     return TrialUse(
-        said.get('parameters', {}),
-        {role: tuple(groups) for role, groups
-         in said.get('roles', {}).items()},
-        tuple(said.get('with', ())), said.get('volumes', {}),
-        tuple(said.get('state', ())))
+        members(said.get('parameters')), _lists(said.get('roles')),
+        texts(said.get('with')),
+        {name: text(mount)
+         for name, mount in members(said.get('volumes')).items()},
+        texts(said.get('state')))
 
 
-def _group(name: str, said: Mapping[str, Any]) -> NodeGroup:
-    count = said.get('count', 1)
-    if isinstance(count, Mapping):
-        count = count['parameter']
-    return NodeGroup(name, said.get('label', name), count,
-                     said.get('min_count', 0), said.get('max_count', 1000),
-                     said.get('max_unavailable', '25%'))
+def _lists(said: JSON) -> dict[str, tuple[str, ...]]:
+    """Lists of names, by name."""
+    return {name: texts(one) for name, one in members(said).items()}
 
 
-def _output(name: str, said: Mapping[str, Any]) -> Output:
-    return Output(name, said['title'], said['kind'], said['value'],
-                  said.get('description', ''), said.get('with', {}),
-                  said.get('when', {}))
+def _group(name: str, said: Object) -> NodeGroup:
+    most, count = said.get('max_unavailable'), said.get('count', 1)
+    return NodeGroup(
+        name, text(said.get('label'), name),
+        text(count['parameter']) if isinstance(count, Mapping)
+        else whole(count),
+        whole(said.get('min_count')), whole(said.get('max_count'), 1000),
+        text(most) or whole(most) or NodeGroup.max_unavailable)
+
+
+def _infrastructure(said: Object) -> Infrastructure:
+    return Infrastructure(
+        {name: members(one)
+         for name, one in members(said.get('groups')).items()},
+        text(said.get('template')),
+        {name: one for name, one in said.items()
+         if name not in ('groups', 'template')})
+
+
+def _volume(name: str, said: Object) -> VolumeUse:
+    return VolumeUse(name, text(said['mount']), texts(said['groups']))
+
+
+def _output(name: str, said: Object) -> Output:
+    return Output(
+        name, text(said['title']), text(said['kind']), text(said['value']),
+        text(said.get('description')),
+        {name: _wire(wire)
+         for name, wire in members(said.get('with')).items()},
+        _wire(said.get('when')))
+
+
+def _wire(said: JSON) -> Mapping[str, str]:
+    return {kind: text(end) for kind, end in members(said).items()}
 
 
 def _uses(source: Document, groups: tuple[NodeGroup, ...],
@@ -272,23 +315,25 @@ def _uses(source: Document, groups: tuple[NodeGroup, ...],
           ) -> dict[int, ElementUse]:
     """Position -> element, of those that can be had; others are found."""
     uses = {}
-    for number, said in enumerate(source.data.get('elements', ())):
+    every = tuple(group.name for group in groups)
+    for number, one in enumerate(entries(
+            members(source.data).get('elements'))):
+        said = members(one)
+        name = text(said['name'])
         try:
-            element = elements(said['name'])
+            element = elements(name)
         except NotFound as exc:
-            known: Any = exc.values.get('known', ())
             findings.append(source.finding(
                 ('elements', number, 'name'),
-                f'There is no element "{said["name"]}"'
-                f'{wording.similar(said["name"], known)}.'))
+                f'There is no element "{name}"'
+                f'{wording.similar(name, exc.known)}.'))
             continue
         except BlueprintInvalid as exc:
             findings.extend(exc.findings)
             continue
-        every = said.get('groups', [group.name for group in groups])
-        roles = said.get('roles', {ONLY_ROLE: every})
+        roles = _lists(said['roles']) if 'roles' in said else {
+            ONLY_ROLE: texts(said.get('groups')) or every}
         uses[number] = ElementUse(
-            element, {role: tuple(names) for role, names in roles.items()},
-            said.get('variables', {}),
-            said.get('when', {}).get('parameter', ''))
+            element, roles, members(said.get('variables')),
+            text(members(said.get('when')).get('parameter')))
     return uses

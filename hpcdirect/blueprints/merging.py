@@ -19,10 +19,9 @@ name; any other list, and a wire, is replaced as a whole.
 from __future__ import annotations
 
 from collections.abc import Collection
-from collections.abc import Mapping
+from collections.abc import Iterator
 import dataclasses
 import json
-from typing import Any
 
 from hpcdirect.blueprints import document
 from hpcdirect.blueprints import parameters
@@ -31,6 +30,10 @@ from hpcdirect.blueprints.document import Document
 from hpcdirect.blueprints.document import Path
 from hpcdirect.exception import BlueprintInvalid
 from hpcdirect.exception import Finding
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import entries
+from hpcdirect.jsontypes import members
+from hpcdirect.jsontypes import text
 
 #: What a blueprint never takes from another one.
 OWN = ('name', 'version', 'label', 'description')
@@ -52,8 +55,9 @@ def merged(parent: Document, child: Document
     made = Document(child.file, None, {_FROM: child.origin(_FROM)},
                     parent.parents | {parent.file.parent})
     merge = _Merge(made)
-    data = merge.patched(_Part(parent, (), _without(parent.data, OWN)),
-                         _Part(child, (), _without(child.data, _FROM)), ())
+    data = members(merge.patched(
+        _Part(parent, (), _without(parent.data, OWN)),
+        _Part(child, (), _without(child.data, _FROM)), ()))
     made.data = {key: data[key] for key in (*OWN, *data) if key in data}
     nodes = sum(1 + (path != () and isinstance(path[-1], str))
                 for path in made.origins)  # a member's key is one as well
@@ -65,9 +69,9 @@ def merged(parent: Document, child: Document
     return made, merge.findings
 
 
-def _without(said: Mapping[str, Any], names: Collection[Any]
-             ) -> dict[str, Any]:
-    return {key: value for key, value in said.items() if key not in names}
+def _without(said: JSON, names: Collection[str | int]) -> dict[str, JSON]:
+    return {key: value for key, value in members(said).items()
+            if key not in names}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,10 +83,16 @@ class _Part:
 
     source: Document
     path: Path
-    value: Any
+    value: JSON
 
     def __getitem__(self, key: str | int) -> _Part:
-        return _Part(self.source, (*self.path, key), self.value[key])
+        inner = entries(self.value)[key] if isinstance(key, int) \
+            else members(self.value)[key]
+        return _Part(self.source, (*self.path, key), inner)
+
+    def __iter__(self) -> Iterator[_Part]:
+        """The entries of a list."""
+        return (self[number] for number in range(len(entries(self.value))))
 
     def emptied(self) -> _Part:
         """An empty mapping in its place."""
@@ -101,18 +111,18 @@ class _Merge:
         self.made = made
         self.findings: list[Finding] = []
 
-    def kept(self, part: _Part, path: Path) -> Any:
+    def kept(self, part: _Part, path: Path) -> JSON:
         """A value as it is in one of the documents."""
         self.made.origins[path] = part.source.origin(part.path)
         if isinstance(part.value, dict):
             return {key: self.kept(part[key], (*path, key))
                     for key in part.value}
         if isinstance(part.value, list):
-            return [self.kept(part[number], (*path, number))
-                    for number in range(len(part.value))]
+            return [self.kept(one, (*path, number))
+                    for number, one in enumerate(part)]
         return part.value
 
-    def patched(self, old: _Part, new: _Part, path: Path) -> Any:
+    def patched(self, old: _Part, new: _Part, path: Path) -> JSON:
         """A value of the parent as the child changes it."""
         if path == _ELEMENTS:
             return self._elements(old, new)
@@ -121,18 +131,18 @@ class _Merge:
         if not isinstance(old.value, dict) or parameters.is_wire(old.value):
             old = old.emptied()
         self.made.origins.setdefault(path, new.source.origin(new.path))
-        found = {}
-        for key in old.value | new.value:
+        found, known = {}, members(old.value)
+        for key in {**known, **new.value}:
             place = (*path, key)
             if key not in new.value:
                 found[key] = self.kept(old[key], place)
             elif new.value[key] is not None:
                 found[key] = self.patched(
-                    old[key] if key in old.value else old.emptied(),
+                    old[key] if key in known else old.emptied(),
                     new[key], place)
-            elif key not in old.value:
+            elif key not in known:
                 self._lacks(new[key], f'"{key}" to take away', old, (
-                    key, old.value))
+                    key, known))
         return found
 
     def _lacks(self, said: _Part, what: str, old: _Part,
@@ -149,21 +159,19 @@ class _Merge:
 
     # -- elements ---------------------------------------------------------
 
-    def _elements(self, old: _Part, new: _Part) -> list[Any]:
+    def _elements(self, old: _Part, new: _Part) -> list[JSON]:
         """The elements of the parent, changed, and those that are added."""
-        known = {_name(old[number]): old[number]
-                 for number in range(len(old.value))}
+        known = {_name(one): one for one in old}
         order = [*known]
         changes: dict[str, _Part] = {}
-        for number in range(len(new.value)):
-            change = new[number]
+        for change in new:
             name = _name(change)
             if name in changes:
                 self.findings.append(change.source.finding(
                     change.path, f'{name} is listed twice.'))
                 continue
             changes[name] = change
-            if 'remove' not in change.value:
+            if 'remove' not in members(change.value):
                 self._put(order, change, old)
             elif name in order:
                 order.remove(name)
@@ -178,28 +186,31 @@ class _Merge:
 
     def _put(self, order: list[str], change: _Part, old: _Part) -> None:
         """Give an element its place among the others, in *order*."""
-        name, before = _name(change), change.value.get('before')
-        if before is None and name in order:
+        name = _name(change)
+        before = text(members(change.value).get('before'))
+        if not before and name in order:
             return
         others = [other for other in order if other != name]
         if before in others:
             others.insert(others.index(before), name)
         else:
             others.append(name)
-            if before is not None:
+            if before:
                 self._lacks(change['before'],
                             f'element "{before}" that {name} could be before',
                             old, (before, order))
         order[:] = others
 
-    def _changed(self, old: _Part | None, new: _Part, path: Path) -> Any:
+    def _changed(self, old: _Part | None, new: _Part, path: Path
+                 ) -> JSON:
         """An element that the child changes or adds."""
-        change = dataclasses.replace(new, value=_without(new.value, _ABOUT))
-        if old is not None and '@' not in change.value['name']:
+        said = _without(new.value, _ABOUT)
+        if old is not None and '@' not in text(said['name']):
             # It only says which element is meant; the version stays.
-            change.value['name'] = old.value['name']
-        return self.patched(old or new.emptied(), change, path)
+            said['name'] = old['name'].value
+        return self.patched(old or new.emptied(), dataclasses.replace(
+            new, value=said), path)
 
 
 def _name(element: _Part) -> str:
-    return str(element.value['name']).partition('@')[0]
+    return text(element['name'].value).partition('@')[0]

@@ -18,10 +18,10 @@ from collections.abc import Mapping
 import dataclasses
 import functools
 import pathlib
-from typing import Any
 
-from hpcdirect.blueprints import hiding
 from hpcdirect.blueprints.document import Document
+from hpcdirect.blueprints.parameters import Mask
+from hpcdirect.jsontypes import Object
 
 #: The role of an element that declares none.
 ONLY_ROLE = 'node'
@@ -86,7 +86,7 @@ class TrialUse:
         held against what is tried on top of it.
     """
 
-    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    parameters: Object = dataclasses.field(default_factory=dict)
     roles: Mapping[str, tuple[str, ...]] = dataclasses.field(
         default_factory=dict)
     elements: tuple[str, ...] = ()
@@ -120,7 +120,7 @@ class Grade:
     data: tuple[str, ...] = ()
     nodes: Mapping[str, int] = dataclasses.field(default_factory=dict)
     elements: tuple[str, ...] = ()
-    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    parameters: Object = dataclasses.field(default_factory=dict)
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
     packages: int = 0
     mib: float = 0.0
@@ -158,7 +158,7 @@ class Element:
     folder: pathlib.Path
     digest: str
     runner: str = 'ansible'
-    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    parameters: Object = dataclasses.field(default_factory=dict)
     requires: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     needs: str = 'node'
@@ -169,7 +169,7 @@ class Element:
     drain_with: tuple[str, ...] = ()
     rolling: bool = False
     data: tuple[str, ...] = ()
-    outputs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    outputs: Object = dataclasses.field(default_factory=dict)
     exporters: tuple[Exporter, ...] = ()
     readme: str = ''
     trial: TrialUse = TrialUse()
@@ -223,6 +223,22 @@ class VolumeUse:
 
 
 @dataclasses.dataclass(frozen=True)
+class Infrastructure:
+    """What machines are to be like, for one backend.
+
+    :param groups: node group -> what the backend needs; values may be
+        parameter wires.
+    :param template: the file that describes them in the backend's own
+        language, beside blueprint.yaml; '' for none.
+    :param settings: whatever else the backend takes, wires as well.
+    """
+
+    groups: Mapping[str, Object] = dataclasses.field(default_factory=dict)
+    template: str = ''
+    settings: Object = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
 class ElementUse:
     """One line of a blueprint's ``elements``.
 
@@ -234,7 +250,7 @@ class ElementUse:
 
     element: Element
     roles: Mapping[str, tuple[str, ...]]
-    variables: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    variables: Object = dataclasses.field(default_factory=dict)
     when: str = ''
 
 
@@ -254,7 +270,8 @@ class Output:
     kind: str
     value: str
     description: str = ''
-    wires: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    wires: Mapping[str, Mapping[str, str]] = dataclasses.field(
+        default_factory=dict)
     when: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -265,10 +282,8 @@ class Blueprint:
     :param digest: sha256 of every file of its folder, of those that it has
         from its parents, and of its elements.
     :param parameters: JSON Schema (2020-12) of an object.
-    :param infrastructure: backend -> its own section; ``groups`` in it maps
-        node group -> what the backend needs; values may be parameter wires.
-    :param templates: backend -> text of the file its section names as
-        ``template``.
+    :param infrastructure: by backend.
+    :param templates: backend -> text of the template that it names.
     :param files: name -> text of the folder's YAML files but
         ``blueprint.yaml``, and of those of its parents; a template may name
         them.
@@ -285,9 +300,9 @@ class Blueprint:
     description: str
     folder: pathlib.Path
     digest: str
-    parameters: Mapping[str, Any]
+    parameters: Object
     node_groups: tuple[NodeGroup, ...]
-    infrastructure: Mapping[str, Mapping[str, Any]]
+    infrastructure: Mapping[str, Infrastructure]
     volumes: tuple[VolumeUse, ...] = ()
     elements: tuple[ElementUse, ...] = ()
     outputs: tuple[Output, ...] = ()
@@ -304,9 +319,9 @@ class Blueprint:
         repr=False, compare=False)
 
     @functools.cached_property
-    def mask(self) -> hiding.Mask:
+    def mask(self) -> Mask:
         """Hides what is secret in values of its parameters."""
-        return hiding.Mask(self.parameters)
+        return Mask(self.parameters)
 
     @property
     def ref(self) -> str:

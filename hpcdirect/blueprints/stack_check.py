@@ -18,16 +18,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
-from typing import Any
 
 from hpcdirect.blueprints import flat
 from hpcdirect.blueprints import hot
 from hpcdirect.blueprints import wording
 from hpcdirect.blueprints.document import Document
 from hpcdirect.blueprints.document import Path
+from hpcdirect.blueprints.hot import Template
 from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.blueprints.model import Infrastructure
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import members
 
 #: The section of blueprint.yaml whose template is HOT.
 BACKEND = 'heat'
@@ -47,52 +51,52 @@ def blueprint(source: Document, one: Blueprint) -> Iterator[Finding]:
     section = one.infrastructure.get(BACKEND)
     if section is None:
         return
-    if 'template' not in section:
+    if not section.template:
         yield source.finding(SECTION, 'Say which file is the template.')
         return
-    if not isinstance(section.get('parameters', {}), Mapping):
+    if not isinstance(section.settings.get('parameters', {}), Mapping):
         yield source.finding((*SECTION, 'parameters'), (
             "parameters has a line for each of the template's."))
         return
     if BACKEND not in one.templates:  # which is told elsewhere
         return
-    name = section['template']
     try:
-        template = hot.read(one.templates[BACKEND], _file(one, name))
+        written = hot.read(one.templates[BACKEND],
+                           _file(one, section.template))
     except Invalid as exc:
         yield from exc.findings
         return
-    groups = section.get('groups', {})
     for group in one.node_groups:
-        if group.name not in groups:
+        if group.name not in section.groups:
             yield source.finding((*SECTION, 'groups'), (
-                f'Say which resource of {name} is node group '
+                f'Say which resource of {section.template} is node group '
                 f'"{group.name}".'))
-    for path, message in rules(template.data, one.files, section):
-        where = source if path[:1] == SECTION[:1] else template
+    template = Template.of(written.data)
+    for path, message in rules(template, one.files, section):
+        where = source if path[:1] == SECTION[:1] else written
         yield where.finding(path, message)
-    places = list(_places(one, groups))
+    places = list(_places(one, section.groups))
     try:
-        found = flat.expand(template.data, one.files, places, {})
+        found = flat.expand(template, one.files, places, {})
     except Invalid as exc:
         for finding in exc.findings:
-            yield _located(finding, source, template, one)
+            yield _located(finding, source, written, one)
     else:
-        yield from _nested(template.data, one)
+        yield from _nested(template, one)
         for place in places:
-            for message in user_data(found['resources'][place.slot]):
-                yield template.finding(('resources', place.group), message)
+            for message in user_data(found.resources[place.slot]):
+                yield written.finding(('resources', place.group), message)
 
 
-def resource_of(groups: Mapping[str, Any], group: str) -> str:
+def resource_of(groups: Mapping[str, Object], group: str) -> str:
     """The template's resource for a node group.
 
     :param groups: the section's lines for node groups.
     """
-    return str((groups.get(group) or {}).get('resource', group))
+    return str(groups.get(group, {}).get('resource', group))
 
 
-def _places(one: Blueprint, groups: Mapping[str, Any]
+def _places(one: Blueprint, groups: Mapping[str, Object]
             ) -> Iterator[flat.TemplateSlot]:
     """A slot of each group, two where there may be two."""
     for group in one.node_groups:
@@ -113,33 +117,32 @@ def _located(finding: Finding, source: Document, template: Document,
     if kind != 'resources':
         name, _, line = finding.where.partition(':')
         return Finding(finding.message, f'{_file(one, name)}:{line}')
-    groups = one.infrastructure[BACKEND].get('groups', {})
-    for group, said in groups.items():
-        if name not in template.data['resources'] \
+    for group, said in one.infrastructure[BACKEND].groups.items():
+        if name not in Template.of(template.data).resources \
                 and said.get('resource') == name:
             return source.finding((*SECTION, 'groups', group, 'resource'),
                                   finding.message)
     return template.finding(('resources', name), finding.message)
 
 
-def user_data(server: hot.Hot) -> Iterator[str]:
+def user_data(server: Object) -> Iterator[str]:
     """What is wrong with a server's user data.
 
     It becomes a part of a MIME message that Heat puts together, where
     nothing can be encoded; cloud-init mistakes other letters there.
     """
     letters = {letter for text in hot.texts(
-        (server.get('properties') or {}).get('user_data'))
+        hot.properties(server).get('user_data'))
         for letter in text if not letter.isascii()}
     if letters:
         yield (f'User data has to be ASCII; it has '
                f'{", ".join(sorted(letters)[:5])} in it.')
 
 
-def _nested(template: hot.Hot, one: Blueprint) -> Iterator[Finding]:
+def _nested(template: Template, one: Blueprint) -> Iterator[Finding]:
     """What nested templates name must be in them."""
-    names = {(resource.get('properties') or {})['resource_def']['type']
-             for resource in template['resources'].values()
+    names = {str(_single(resource).get('type'))
+             for resource in template.resources.values()
              if resource['type'] == hot.GROUP}
     for name in sorted(names & one.files.keys()):
         nested = hot.read(one.files[name], _file(one, name))
@@ -147,17 +150,22 @@ def _nested(template: hot.Hot, one: Blueprint) -> Iterator[Finding]:
             yield nested.finding(path, message)
 
 
-def rules(template: hot.Hot, files: Mapping[str, str],
-          section: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+def _single(group: Object) -> Object:
+    """What a ResourceGroup is a group of."""
+    return members(hot.properties(group).get('resource_def'))
+
+
+def rules(template: Template, files: Mapping[str, str],
+          section: Infrastructure) -> Iterator[tuple[Path, str]]:
     """What a template lacks, or has too much.
 
     :param section: what blueprint.yaml says for Heat.
     :returns: path and sentence; paths of blueprint.yaml begin with
         ``infrastructure``, others are the template's own.
     """
-    known, given = template.get('parameters', {}), section.get(
-        'parameters', {})
-    if 'heat_template_version' not in template:
+    known = template.parameters
+    given = members(section.settings.get('parameters'))
+    if 'heat_template_version' not in template.rest:
         yield (), 'A HOT template has a heat_template_version.'
     if PUBLIC_KEY not in known:
         yield ('parameters',), (
@@ -173,24 +181,23 @@ def rules(template: hot.Hot, files: Mapping[str, str],
             yield ('parameters', name), (
                 f'Parameter "{name}" has no default, and the blueprint '
                 'gives it no value.')
-    outputs = template.get('outputs', {})
-    for group, said in section.get('groups', {}).items():
-        entry = (said or {}).get('entry')
+    outputs = template.outputs
+    for group, said in section.groups.items():
+        entry = said.get('entry')
         if entry is not None and entry not in outputs:
             yield (*SECTION, 'groups', group, 'entry'), (
                 f'The template has no output "{entry}"'
                 f'{wording.similar(str(entry), outputs)}.')
-    yield from _nesting(template, section)
-    yield from _dangling(template, files)
+    yield from _nesting(template, section.groups)
+    yield from _dangling(template.plain(), files)
 
 
-def _nesting(template: hot.Hot, section: Mapping[str, Any]
+def _nesting(template: Template, groups: Mapping[str, Object]
              ) -> Iterator[tuple[Path, str]]:
     """A nested template can only be made flat where it is a node."""
-    groups = section.get('groups', {})
     nodes = {resource_of(groups, group) for group in groups}
-    for name, resource in template['resources'].items():
-        single = (resource.get('properties') or {}).get('resource_def', {}) \
+    for name, resource in template.resources.items():
+        single = _single(resource) \
             if resource['type'] == hot.GROUP and name not in nodes \
             else resource
         if str(single.get('type')).endswith(('.yaml', '.template')):
@@ -199,16 +206,16 @@ def _nesting(template: hot.Hot, section: Mapping[str, Any]
                 'nested templates.')
 
 
-def _dangling(template: hot.Hot, files: Mapping[str, str]
+def _dangling(said: JSON, files: Mapping[str, str]
               ) -> Iterator[tuple[Path, str]]:
     """What is named must be there."""
-    resources = template['resources']
-    parameters = template.get('parameters', {})
+    template = Template.of(said)
+    resources = template.resources
     ends: dict[str, Iterable[str]] = {
         'get_resource': resources, 'get_attr': resources,
-        'get_param': [*parameters, *hot.PSEUDO],
+        'get_param': [*template.parameters, *hot.PSEUDO],
         'get_file': files}
-    for path, word, name in hot.references(template):
+    for path, word, name in hot.references(said):
         # What "repeat" and "%index%" name is known to Heat alone.
         if name in ends[word] or 'repeat' in path or '%' in name:
             continue
@@ -218,7 +225,7 @@ def _dangling(template: hot.Hot, files: Mapping[str, str]
             yield path, (f'There is no {_KIND[word]} "{name}"'
                          f'{wording.similar(name, ends[word])}.')
     for name, resource in resources.items():
-        for other in hot.listed(resource.get('depends_on')):
+        for other in hot.texts(resource.get('depends_on')):
             if other not in resources:
                 yield ('resources', name, 'depends_on'), (
                     f'There is no resource "{other}"'

@@ -15,22 +15,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
 import functools
 import pathlib
 import sys
 
 from hpcdirect.blueprints import document
+from hpcdirect.blueprints import element_check
 from hpcdirect.blueprints import folders
-from hpcdirect.blueprints import layout
 from hpcdirect.blueprints import load
 from hpcdirect.blueprints import wording
+from hpcdirect.blueprints.document import Document
+from hpcdirect.blueprints.folders import Parents
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Element
-from hpcdirect.blueprints.parents import Parents
 from hpcdirect.exception import BlueprintInvalid
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import members
+
+#: What a form can offer: what the cloud has, and the user's own key pairs.
+SOURCES = ('images', 'keypairs', 'networks', 'node-types')
+
+#: Word -> what it takes.
+_LAYOUT: Mapping[str, Object] = {
+    'x-group': {'type': 'string', 'minLength': 1, 'maxLength': 40},
+    'x-order': {'type': 'number'},
+    'x-advanced': {'type': 'boolean'},
+    'x-source': {'enum': list(SOURCES)},
+}
+#: Those that say what a change means, and what nobody is to read.
+_OTHERS = ('x-secret', 'x-update', 'x-update-groups', 'x-update-reason')
 
 
 def default_search(folder: pathlib.Path, kind: str = 'element'
@@ -65,7 +83,40 @@ def validate_folder(path: str | pathlib.Path,
                             'element.yaml in this folder.', str(folder))]
     except BlueprintInvalid as exc:
         return list(exc.findings)
-    return [source.told(one) for one in layout.findings(source)]
+    return [source.told(one) for one in _layout(source)]
+
+
+def _layout(source: Document) -> Iterator[Finding]:
+    """What is wrong with the words that lay out a document's parameters.
+
+    They change nothing about a cluster, and forms make do with anything. So
+    a wrong one is told to authors, and keeps no blueprint out of the
+    catalogue.
+
+    :param source: a blueprint or an element that is otherwise well.
+    """
+    for path, schema in element_check.schemas(
+            members(source.data).get('parameters'), ('parameters',)):
+        for word in schema:
+            if word.startswith('x-'):
+                for message in _wrong(word, schema):
+                    name = path[-1] if len(path) > 1 else 'all'
+                    yield source.finding(
+                        (*path, word), f'{word} of {name} {message}.')
+
+
+def _wrong(word: str, schema: Object) -> Iterator[str]:
+    if word in _LAYOUT:
+        for _, message in wording.findings(_LAYOUT[word], schema[word]):
+            yield message
+    elif word not in _OTHERS:
+        yield 'is no word of ours' + wording.similar(
+            word, (*_LAYOUT, *_OTHERS))
+    items = schema.get('items')
+    kind = items.get('type') if schema.get('type') == 'array' \
+        and isinstance(items, Mapping) else schema.get('type')
+    if word == 'x-source' and kind != 'string':
+        yield 'goes with a text, or a list of texts'
 
 
 def read_blueprint(folder: pathlib.Path,

@@ -14,25 +14,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
-from collections.abc import Mapping
 from collections.abc import Set
+from collections.abc import Sized
 import difflib
 import functools
 import itertools
 import json
-import math
 import re
 from typing import Any
 import zoneinfo
 
 import jsonschema
 from jsonschema.exceptions import ValidationError
+from jsonschema.protocols import Validator
 import referencing
 
+from hpcdirect import digests
 from hpcdirect import sshkeys
-from hpcdirect.blueprints import hiding
+from hpcdirect.blueprints import parameters
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import Object
 
 _TYPES = {
     'integer': 'a whole number', 'number': 'a number', 'string': 'text',
@@ -102,7 +106,7 @@ def similar(name: str, known: Iterable[str]) -> str:
     return f'; there is: {", ".join(names[:12])}{rest}'
 
 
-def _pattern(checker: Any, pattern: str, instance: Any, schema: Any
+def _pattern(checker: object, pattern: str, instance: JSON, schema: Object
              ) -> Iterator[ValidationError]:
     """As JSON Schema means it: Python's $ also stands before a newline."""
     strict = re.sub(r'\$\Z', r'\\Z', pattern)
@@ -110,25 +114,34 @@ def _pattern(checker: Any, pattern: str, instance: Any, schema: Any
         yield ValidationError(f'{instance!r} does not match {pattern!r}')
 
 
-def _unique(checker: Any, wanted: Any, instance: Any, schema: Any
+def _unique(checker: object, wanted: JSON, instance: JSON, schema: Object
             ) -> Iterator[ValidationError]:
     """In one pass: the library compares each entry with each other one."""
-    if not wanted or not isinstance(instance, list) or len(
-            instance) > schema.get('maxItems', math.inf):
+    if not wanted or not isinstance(instance, list) or _too_many(
+            instance, schema, 'maxItems'):
         return
     if len({json.dumps(item, sort_keys=True, default=str)
             for item in instance}) < len(instance):
         yield ValidationError('has the same entry twice')
 
 
-def _bounded(keyword: str, limit: str) -> Any:
-    """A keyword about entries; says nothing when there are too many."""
-    check: Any = jsonschema.Draft202012Validator.VALIDATORS[keyword]
+def _too_many(entries: Sized, schema: Object, limit: str) -> bool:
+    most = schema.get(limit)
+    return isinstance(most, (int, float)) and len(entries) > most
 
-    def bounded(checker: Any, said: Any, instance: Any, schema: Any
+
+#: Checks one keyword: validator, what the schema says there, value, schema.
+_Keyword = Callable[[object, JSON, JSON, Object], Iterator[ValidationError]]
+
+
+def _bounded(keyword: str, limit: str) -> _Keyword:
+    """A keyword about entries; says nothing when there are too many."""
+    check: _Keyword = jsonschema.Draft202012Validator.VALIDATORS[keyword]
+
+    def bounded(checker: object, said: JSON, instance: JSON, schema: Object
                 ) -> Iterator[ValidationError]:
-        if isinstance(instance, (list, dict)) and len(
-                instance) > schema.get(limit, math.inf):
+        if isinstance(instance, (list, dict)) and _too_many(
+                instance, schema, limit):
             return
         for number, error in enumerate(check(checker, said, instance,
                                              schema)):
@@ -163,33 +176,39 @@ def _time_zones() -> Set[str]:
     return zoneinfo.available_timezones()
 
 
-def validator(schema: Mapping[str, Any]) -> Any:
+def validator(schema: Object) -> Validator:
     """A validator that knows formats and never fetches a ``$ref``."""
-    return _Checker(
+    made: Validator = _Checker(
         dict(schema), registry=referencing.Registry(),
         format_checker=_FORMAT_CHECKER)
+    return made
 
 
-def findings(schema: Mapping[str, Any], value: Any) -> Iterator[Found]:
+def findings(schema: Object, value: JSON) -> Iterator[Found]:
     """Everything that is wrong with *value*: its path, and a sentence."""
     yield from _all(validator(schema), value)
 
 
-def of_schema(schema: Any) -> Iterator[Found]:
+def of_schema(schema: JSON) -> Iterator[Found]:
     """Why something is not a JSON Schema."""
     yield from _all(jsonschema.Draft202012Validator(
         jsonschema.Draft202012Validator.META_SCHEMA), schema)
 
 
-def _all(checker: jsonschema.Draft202012Validator, value: Any
-         ) -> Iterator[Found]:
+def _all(checker: Validator, value: JSON) -> Iterator[Found]:
     errors = sorted(itertools.islice(checker.iter_errors(value), MOST + 1),
                     key=lambda error: [str(part) for part in
                                        error.absolute_path])
     # What is in the box was looked at when it was given.
     yield from first(found for error in errors
-                     if not hiding.is_sealed(error.instance)
+                     if not digests.is_sealed(error.instance)
                      for found in explain(error))
+
+
+def place(path: Iterable[str | int], root: str = '$.parameters') -> str:
+    """A JSON path as it stands in findings."""
+    return root + ''.join(f'[{part}]' if isinstance(part, int)
+                          else f'.{part}' for part in path)
 
 
 def first(findings: Iterable[Found]) -> Iterator[Found]:
@@ -233,8 +252,8 @@ def explain(error: ValidationError) -> Iterator[Found]:
         yield path, _sentence(error)
 
 
-def _matches(name: str, schema: Mapping[str, Any]) -> bool:
-    patterns = {'type': 'object', 'additionalProperties': False,
+def _matches(name: str, schema: Object) -> bool:
+    patterns: Object = {'type': 'object', 'additionalProperties': False,
                 'patternProperties': schema.get('patternProperties', {})}
     unknown = {'additionalProperties'}
     return not any(error.validator in unknown for error in
@@ -243,7 +262,8 @@ def _matches(name: str, schema: Mapping[str, Any]) -> bool:
 
 def _sentence(error: ValidationError) -> str:
     """What one keyword says; the schema's own words where it has some."""
-    instance, keyword = error.instance, str(error.validator)
+    instance: Any = error.instance
+    keyword = str(error.validator)
     limit: Any = error.validator_value
     schema: Any = error.schema
     if keyword == 'type':
@@ -277,12 +297,12 @@ def _choice(error: ValidationError) -> str:
     return ', or it '.join(said[:_CHOICES])
 
 
-def _shown(value: Any, schema: Any) -> str:
+def _shown(value: JSON, schema: JSON) -> str:
     """The value itself, cut short; never that of a secret."""
-    if hiding.is_secret(schema):
+    if parameters.is_secret(schema):
         return 'a secret'
     if isinstance(value, str) and sshkeys.is_private(value):
         return 'a private key'
-    text = json.dumps(hiding.hidden(schema, value), ensure_ascii=False,
+    text = json.dumps(parameters.hidden(schema, value), ensure_ascii=False,
                       default=str)
     return text if len(text) <= 60 else f'{text[:57]}...'

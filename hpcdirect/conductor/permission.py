@@ -24,7 +24,7 @@ release, or one with another key file, may know it; the work is left to it.
 from __future__ import annotations
 
 from hpcdirect import signing
-from hpcdirect.blueprints import hiding
+from hpcdirect.blueprints import parameters
 from hpcdirect.db import models
 from hpcdirect.db.ledger import Snapshot
 from hpcdirect.digests import digest
@@ -81,7 +81,7 @@ class Permit:
             self._judged = seen
             # Whatever is sealed in it may be sealed anew meanwhile.
             self.wish = Wish(cluster.generation, digest(
-                hiding.hidden(None, cluster.desired.to_json()))[:_SHORT])
+                parameters.hidden(None, cluster.desired.to_json()))[:_SHORT])
         self._allowed(deployment, cluster)
 
     def _allowed(self, deployment: models.Deployment, cluster: models.Cluster

@@ -20,21 +20,21 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from collections.abc import Mapping
 import datetime
 import secrets
 import string
-from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from hpcdirect.blueprints import hiding
+from hpcdirect import digests
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Element
 from hpcdirect.blueprints.model import Secret
 from hpcdirect.db import models
 from hpcdirect.digests import digest
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import Object
 from hpcdirect.keys import KeyRing
 from hpcdirect.planning.wanted import Member
 from hpcdirect.signing import Notes
@@ -118,18 +118,18 @@ class Vault:
             else self._values[element.name, secret.name])
             for secret in element.secrets}
 
-    def opened(self, variables: Mapping[str, Any]
-               ) -> tuple[dict[str, Any], tuple[str, ...]]:
+    def opened(self, variables: Object
+               ) -> tuple[dict[str, JSON], tuple[str, ...]]:
         """Variables with the secrets of people, and these alone."""
         found: list[str] = []
 
-        def one(box: Mapping[str, Any]) -> Any:
-            value = self._keys.decrypt_json(
-                box[hiding.SEALED], hiding.about(box.get(hiding.MARK, '')))
+        def one(box: Object) -> JSON:
+            value = self._keys.unboxed(box)
             found.append(str(value))
             return value
 
-        return dict(hiding.opened(variables, one)), tuple(found)
+        return {name: digests.opened(value, one)
+                for name, value in variables.items()}, tuple(found)
 
     def certify(self, element: Element, members: Iterable[Member]
                 ) -> list[models.Secret]:

@@ -23,9 +23,10 @@ from typing import Any
 from oslo_config import cfg
 from oslo_utils import timeutils
 
+from hpcdirect import digests
 from hpcdirect import signing
 from hpcdirect.backends.base import Backend
-from hpcdirect.blueprints import hiding
+from hpcdirect.blueprints import parameters
 from hpcdirect.context import Asker
 from hpcdirect.context import RequestContext
 from hpcdirect.db import expiry
@@ -98,10 +99,10 @@ class Parts:
         :param before: the state that it follows.
         """
         was = before or State()
-        parameters = self.catalogue.blueprint(state.blueprint_ref).parameters
+        schema = self.catalogue.blueprint(state.blueprint_ref).parameters
         return dataclasses.replace(
             state, parameters=self._sealed(
-                parameters, state.parameters, was.parameters),
+                schema, state.parameters, was.parameters),
             elements=tuple(dataclasses.replace(one, parameters=self._sealed(
                 self._schema(state, one), one.parameters,
                 was.choice(one.name).parameters))
@@ -120,7 +121,7 @@ class Parts:
                 for one in state.elements}}))
 
     def _sealed(self, schema: Any, value: Any, before: Any) -> Any:
-        return _kept(self.keys, hiding.replaced(
+        return _kept(self.keys, parameters.replaced(
             schema, value, lambda one: boxed(self.keys, one)), before)
 
     def _schema(self, state: State, choice: ElementChoice) -> Any:
@@ -157,28 +158,27 @@ def moment_of(text: str, where: str) -> datetime.datetime:
 def refuse_seals(body: Mapping[str, Any]) -> None:
     """Pass, or raise Invalid: what is kept of a secret is no secret."""
     found: list[Any] = []
-    hiding.opened(body, found.append)
+    digests.opened(body, found.append)
     if found:
         raise Invalid([Finding(
-            f'"{hiding.SEALED}" cannot be given here', '$.parameters')])
+            f'"{digests.SEALED}" cannot be given here', '$.parameters')])
 
 
 def boxed(keys: KeyRing, value: Any) -> dict[str, Any]:
     """What is kept of a secret."""
     mark = secrets.token_hex(12)
-    return {hiding.SEALED: keys.encrypt_json(value, hiding.about(mark)),
-            hiding.MARK: mark}
+    return {digests.SEALED: keys.encrypt_json(value, digests.about(mark)),
+            digests.MARK: mark}
 
 
 def unsealed(keys: KeyRing, value: Any) -> Any:
     """The value with every box in it opened."""
-    return hiding.opened(value, lambda box: keys.decrypt_json(
-        box[hiding.SEALED], hiding.about(box.get(hiding.MARK, ''))))
+    return digests.opened(value, keys.unboxed)
 
 
 def _kept(keys: KeyRing, new: Any, old: Any) -> Any:
     """*new*, with the old box wherever the same is in it."""
-    if hiding.is_sealed(old):
+    if digests.is_sealed(old):
         return old if unsealed(keys, new) == unsealed(keys, old) else new
     if isinstance(new, Mapping) and isinstance(old, Mapping):
         return {name: _kept(keys, inner, old.get(name))

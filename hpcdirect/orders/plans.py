@@ -25,8 +25,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from hpcdirect import digests
 from hpcdirect.backends.base import Assessment
-from hpcdirect.blueprints import hiding
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import VolumeUse
 from hpcdirect.context import RequestContext
@@ -167,7 +167,7 @@ def of_change(parts: Parts, context: RequestContext,
         project_id=cluster.project_id, user_id=context.user_id or '',
         generation=cluster.generation, fingerprint=world.fingerprint,
         change={}, shown={**shown, **more}, created_at=models.now())
-    row.change = {hiding.SEALED: parts.keys.encrypt_json(
+    row.change = {digests.SEALED: parts.keys.encrypt_json(
         {'asked': asked, 'made_from': made_from}, row.about())}
 
     def write(session: orm.Session) -> None:
@@ -224,10 +224,10 @@ def what_moved(parts: Parts, session: orm.Session, row: plans.Plan
 
 def _kept_of(parts: Parts, row: plans.Plan) -> dict[str, Any]:
     """What was asked, and what of the catalogue the plan was made from."""
-    if not hiding.is_sealed(row.change):
+    if not digests.is_sealed(row.change):
         raise PlanStale(ident=row.id, what='it is not as it was kept')
     kept: dict[str, Any] = parts.keys.decrypt_json(
-        row.change[hiding.SEALED], row.about())
+        str(row.change[digests.SEALED]), row.about())
     # The release before kept no more than what was asked.
     return kept if 'asked' in kept else {'asked': kept, 'made_from': {}}
 

@@ -26,13 +26,15 @@ from collections.abc import Mapping
 import dataclasses
 import datetime
 import hashlib
-from typing import Any
 
 from hpcdirect import sshkeys
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import ElementUse
 from hpcdirect.exception import Finding
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import entries
 from hpcdirect.planning.state import GONE
 from hpcdirect.planning.state import OFF
 from hpcdirect.planning.state import ON
@@ -70,8 +72,7 @@ def listed(blueprint: Blueprint, state: State) -> list[Person]:
     """Every user of a cluster, by name; those that are gone as well."""
     found: dict[str, Person] = {}
     for use in makers(blueprint):
-        for said in from_blueprint(use, state):
-            name = said['name']
+        for name, said in from_blueprint(use, state):
             found.setdefault(name, Person(name, Account.from_json({
                 **{field: said[field] for field in _SAID if field in said},
                 'uid': said.get('uid') or number('user', name)}), False))
@@ -91,8 +92,8 @@ def told(use: ElementUse, state: State) -> ElementUse:
     own = state.users
     if not use.element.accounts or not own:
         return use
-    rows = [entry for entry in from_blueprint(use, state)
-            if entry['name'] not in own]
+    rows = [entry for name, entry in from_blueprint(use, state)
+            if name not in own]
     fields = _fields(use)
     for name, account in own.items():
         known_as = _state(account.state, use)
@@ -120,7 +121,7 @@ def _ends(state: State) -> dict[str, datetime.datetime]:
             if account.state == ON and account.expires_at}
 
 
-def _row(account: Account, fields: Mapping[str, Any]) -> dict[str, Any]:
+def _row(account: Account, fields: Object) -> dict[str, JSON]:
     """An account as an element takes it; what is usual is left out."""
     entry = account.to_json()
     if account.state == GONE:
@@ -132,26 +133,32 @@ def _row(account: Account, fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _state(said: str, use: ElementUse) -> str:
     """An account's state as an element is told of it; '' for not at all."""
-    schema = _fields(use).get('state', {'enum': (ON,)})
-    if said in schema.get('enum', (ON, OFF, GONE)):
+    known = _fields(use).get('state', {'enum': (ON,)})
+    if isinstance(known, Mapping) and said in entries(
+            known.get('enum', (ON, OFF, GONE))):
         return said
     return ON if said == OFF and not _makes(use) else ''
 
 
-def _fields(use: ElementUse) -> Mapping[str, Any]:
+def _fields(use: ElementUse) -> Object:
     """The fields that an element knows of an account."""
-    schema = use.element.parameters.get('properties', {}).get(
-        use.element.accounts, {})
-    found: Mapping[str, Any] = schema.get('items', {}).get('properties', {})
-    return found
+    said = parameters.properties(use.element.parameters).get(
+        use.element.accounts)
+    return parameters.properties(said.get('items')) \
+        if isinstance(said, Mapping) else {}
 
 
-def from_blueprint(use: ElementUse, state: State) -> list[dict[str, Any]]:
-    """The accounts that the blueprint's own parameters give an element."""
-    found = parameters.resolve(use.variables.get(use.element.accounts),
+def from_blueprint(use: ElementUse, state: State
+                   ) -> list[tuple[str, Object]]:
+    """The accounts that the blueprint's own parameters give an element.
+
+    :returns: name and entry of each.
+    """
+    found = parameters.resolved(use.variables.get(use.element.accounts),
                                state.parameters, {})
-    return [entry for entry in found or ()
-            if isinstance(entry, dict) and 'name' in entry]
+    return [(str(entry['name']), entry)
+            for entry in (found if isinstance(found, list) else ())
+            if isinstance(entry, Mapping) and 'name' in entry]
 
 
 def makers(blueprint: Blueprint) -> list[ElementUse]:
@@ -268,7 +275,7 @@ def doubles(blueprint: Blueprint, state: State) -> list[Finding]:
     return [Finding('is listed twice', f'$.users.{name}')
             for use in makers(blueprint)
             for name, count in collections.Counter(
-                entry['name'] for entry in from_blueprint(
+                name for name, _ in from_blueprint(
                     use, state)).items() if count > 1]
 
 

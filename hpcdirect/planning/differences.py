@@ -18,10 +18,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
-from typing import Any
 
-from hpcdirect.blueprints import hiding
+from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.blueprints.parameters import Mask
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import Object
 from hpcdirect.planning.composition import Listed
 from hpcdirect.planning.state import State
 
@@ -38,8 +40,8 @@ class Difference:
 
     kind: str
     subject: str
-    before: Any
-    after: Any
+    before: JSON
+    after: JSON
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,15 +57,15 @@ class Revision:
     elements: tuple[Listed, ...] = ()
 
     @property
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, JSON]:
         """The parameters as they may be shown.
 
         Of a blueprint that is gone nobody knows which are secret.
         """
         values = self.state.parameters
         if self.blueprint is None:
-            return dict.fromkeys(values, hiding.HIDDEN)
-        return dict(hiding.hidden(self.blueprint.parameters, values))
+            return dict.fromkeys(values, parameters.HIDDEN)
+        return self.blueprint.mask.hide(values)
 
 
 def between(before: Revision, after: Revision) -> list[Difference]:
@@ -94,22 +96,22 @@ def _parameters(before: Revision, after: Revision) -> Iterator[Difference]:
                              after.parameters.get(name))
 
 
-def _elements(revision: Revision) -> dict[str, Any]:
+def _elements(revision: Revision) -> dict[str, JSON]:
     """Name -> what is to be told of it; only of those that are on."""
     if revision.blueprint is None:
-        return dict(hiding.hidden({}, {
-            one.name: one.to_json() for one in revision.state.elements}))
+        return Mask({}).hide({
+            one.name: one.to_json() for one in revision.state.elements})
     return {one.use.element.name: {
         'version': one.use.element.version,
         'roles': {role: list(groups)
                   for role, groups in one.use.roles.items()},
-        'parameters': hiding.hidden(
+        'parameters': parameters.hidden(
             one.use.element.parameters,
             revision.state.choice(one.use.element.name).parameters)}
         for one in revision.elements if one.on}
 
 
-def _nodes(state: State) -> dict[str, Any]:
+def _nodes(state: State) -> dict[str, JSON]:
     """Slot -> its group and incarnation."""
     return {name: {'group': group, 'incarnation': slot.incarnation}
             for name, (group, slot) in state.slots.items()}
@@ -122,18 +124,18 @@ def _others(before: State, after: State) -> Iterator[Difference]:
                     else state.others.get(kind) for state in (before, after))
         if old == new:
             continue
-        if isinstance(old or {}, Mapping) and isinstance(new or {}, Mapping):
-            yield from _of(kind, old or {}, new or {})
+        before_, after_ = old or {}, new or {}
+        if isinstance(before_, Mapping) and isinstance(after_, Mapping):
+            yield from _of(kind, before_, after_)
         else:
             yield Difference(kind, '', old, new)
 
 
-def _users(state: State) -> dict[str, Any]:
+def _users(state: State) -> dict[str, JSON]:
     return {name: one.to_json() for name, one in state.users.items()}
 
 
-def _of(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]
-        ) -> Iterator[Difference]:
+def _of(kind: str, before: Object, after: Object) -> Iterator[Difference]:
     """Things with names; of those in both only what differs."""
     for name in dict.fromkeys((*before, *after)):
         old, new = before.get(name), after.get(name)

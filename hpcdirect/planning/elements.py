@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
@@ -29,6 +30,8 @@ from hpcdirect.exception import Finding
 from hpcdirect.exception import Findings
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import texts
 from hpcdirect.planning import composition
 from hpcdirect.planning.composition import ElementOf
 from hpcdirect.planning.state import ElementChoice
@@ -174,10 +177,9 @@ def _element(choice: ElementChoice, element_of: ElementOf) -> Element:
     try:
         return element_of(choice.ref)
     except NotFound as exc:
-        known: Any = exc.values.get('known', ())
         raise Invalid([Finding(
             f'There is no element "{choice.ref}"'
-            f'{wording.similar(choice.name, known)}.',
+            f'{wording.similar(choice.name, exc.known)}.',
             _where(choice.name))]) from exc
 
 
@@ -197,7 +199,7 @@ def default_roles(element: Element, blueprint: Blueprint
 
 
 def _roles(element: Element, blueprint: Blueprint,
-           roles: Mapping[str, Any]) -> Iterator[Finding]:
+           roles: Mapping[str, Iterable[str]]) -> Iterator[Finding]:
     if not roles:
         return
     known = {role.name: role for role in element.roles}
@@ -226,14 +228,15 @@ def _roles(element: Element, blueprint: Blueprint,
 def required(element: Element, use: ElementUse | None) -> list[str]:
     """Parameters that have to be given, since a blueprint gives none."""
     wired = use.variables if use is not None else {}
-    return [name for name in element.parameters.get('required', ())
+    return [name for name in texts(element.parameters.get('required'))
             if name not in wired]
 
 
 def _values(element: Element, use: ElementUse | None,
-            given: Mapping[str, Any]) -> Iterator[Finding]:
+            given: Object) -> Iterator[Finding]:
     """What is wrong with parameters that were set for an element itself."""
-    schema = {**element.parameters, 'required': required(element, use)}
+    schema: Object = {**element.parameters,
+                      'required': required(element, use)}
     filled = parameters.fill(schema, given)
     for path, message in wording.findings(schema, filled):
         yield Finding(message, _where(element.name, 'parameters', *path))
@@ -274,4 +277,4 @@ def _groups(use: ElementUse) -> set[str]:
 
 
 def _where(name: str, *path: str | int) -> str:
-    return parameters.place((name, *path), '$.elements')
+    return wording.place((name, *path), '$.elements')

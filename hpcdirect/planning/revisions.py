@@ -21,13 +21,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
-from typing import Any
 
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Findings
 from hpcdirect.exception import Invalid
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import members
 from hpcdirect.planning import sizing
 from hpcdirect.planning.state import ElementChoice
 from hpcdirect.planning.state import Slot
@@ -65,7 +67,7 @@ def moved(state: State, aim: State, blueprint: Blueprint, site: Site,
         if name in before and before[name] != after[name]])
 
 
-def cloned(state: State, blueprint: Blueprint, given: Mapping[str, Any]
+def cloned(state: State, blueprint: Blueprint, given: Object
            ) -> State:
     """The state of a new cluster that is to be like another.
 
@@ -73,7 +75,7 @@ def cloned(state: State, blueprint: Blueprint, given: Mapping[str, Any]
     :param given: parameters that are to be otherwise.
     :raises Invalid: with every finding about them.
     """
-    values = parameters.check(blueprint, {**state.parameters, **given})
+    values = sizing.check(blueprint, {**state.parameters, **given})
     new = sizing.recounted(state, blueprint, values, given)
     return dataclasses.replace(new, name='', groups={
         group: tuple(Slot(slot.name) for slot in slots)
@@ -81,7 +83,7 @@ def cloned(state: State, blueprint: Blueprint, given: Mapping[str, Any]
 
 
 def upgraded(state: State, before: Blueprint, after: Blueprint,
-             given: Mapping[str, Any]) -> State:
+             given: Object) -> State:
     """The state of another version of the blueprint.
 
     Parameters keep their values. One that the version does not know goes by
@@ -99,7 +101,7 @@ def upgraded(state: State, before: Blueprint, after: Blueprint,
                if isinstance(group.count, str)
                and known[group.name] is not None}
     asked = {**_carried(state, before, after), **counted, **given}
-    values = parameters.check(after, {
+    values = sizing.check(after, {
         name: value for name, value in asked.items()
         if value is not None
         or (name in _properties(after) and name not in given)})
@@ -125,17 +127,17 @@ def upgraded(state: State, before: Blueprint, after: Blueprint,
 
 
 def _carried(state: State, before: Blueprint, after: Blueprint
-             ) -> dict[str, Any]:
+             ) -> dict[str, JSON]:
     """Parameters that go along to another version."""
     old, new = _properties(before), _properties(after)
     return {name: value for name, value in state.parameters.items()
             if name in new or name not in old
-            or value != parameters.fill(old[name], old[name].get('default'))}
+            or value != parameters.filled(
+                old[name], members(old[name]).get('default'))}
 
 
-def _properties(blueprint: Blueprint) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = blueprint.parameters.get('properties', {})
-    return found
+def _properties(blueprint: Blueprint) -> Object:
+    return parameters.properties(blueprint.parameters)
 
 
 def _still(choice: ElementChoice, before: Blueprint, after: Blueprint

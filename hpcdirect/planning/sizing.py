@@ -18,41 +18,82 @@ Every function here takes a state and returns a new one; none does I/O.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from collections.abc import Mapping
 import dataclasses
-from typing import Any
 
 from hpcdirect.blueprints import parameters
+from hpcdirect.blueprints import wording
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import NodeGroup
 from hpcdirect.blueprints.model import VolumeUse
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Findings
 from hpcdirect.exception import Invalid
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import Object
 from hpcdirect.planning import updates
 from hpcdirect.planning.state import Slot
 from hpcdirect.planning.state import State
 from hpcdirect.planning.updates import Site
 
 
-def first(blueprint: Blueprint, given: Mapping[str, Any]) -> State:
+def first(blueprint: Blueprint, given: Object) -> State:
     """The state of a new cluster.
 
     :param given: parameters as the user gave them.
     :raises Invalid: with every finding about them.
     """
-    values = parameters.check(blueprint, given)
+    values = check(blueprint, given)
     groups = {}
     for group in blueprint.node_groups:
-        count = parameters.group_count(blueprint, group, values)
+        count = group_count(group, values)
         within(group, count)
         groups[group.name] = _slots(group.name, count, ())
     return State(blueprint.name, blueprint.version, blueprint.digest, values,
                  groups)
 
 
+def check(blueprint: Blueprint, given: Object) -> dict[str, JSON]:
+    """Parameters that were given, with the defaults of what was not.
+
+    :raises Invalid: with every finding, each at its place such as
+        ``$.parameters.users[0].name``.
+    """
+    values = parameters.fill(blueprint.parameters, given)
+    found = [Finding(message, wording.place(path)) for path, message
+             in wording.findings(blueprint.parameters, values)]
+    wrong = {finding.where for finding in found}
+    for group in blueprint.node_groups:
+        where = wording.place((group.count,))
+        if not isinstance(group.count, str) or where in wrong:
+            continue
+        count = values.get(group.count)
+        if not isinstance(count, (int, float)):
+            found.append(Finding(
+                f'is required: it is the size of group {group.name}', where))
+        elif count < group.min_count:
+            found.append(Finding(
+                f'is {count}; the least is {group.min_count} for group '
+                f'{group.name}', where))
+        elif count > group.max_count:
+            found.append(Finding(
+                f'is {count}; the most is {group.max_count} for group '
+                f'{group.name}', where))
+    if found:
+        raise Invalid(found)
+    return values
+
+
+def group_count(group: NodeGroup, values: Object) -> int:
+    """How many nodes a group has with these parameters, once checked."""
+    count = values[group.count] if isinstance(group.count, str) \
+        else group.count
+    if not isinstance(count, (int, float)):
+        raise TypeError(f'The size of {group.name} is {count!r}.')
+    return int(count)
+
+
 def with_parameters(state: State, blueprint: Blueprint,
-                    given: Mapping[str, Any], site: Site = updates.NOWHERE
+                    given: Object, site: Site = updates.NOWHERE
                     ) -> State:
     """The state with some parameters changed.
 
@@ -62,14 +103,14 @@ def with_parameters(state: State, blueprint: Blueprint,
 
     :raises Invalid: with every finding about the parameters.
     """
-    values = parameters.check(blueprint, {**state.parameters, **given})
+    values = check(blueprint, {**state.parameters, **given})
     new = reshaped(state, blueprint, site, [
         name for name, value in values.items()
         if state.parameters.get(name) != value])
     return recounted(new, blueprint, values, given)
 
 
-def recounted(state: State, blueprint: Blueprint, values: Mapping[str, Any],
+def recounted(state: State, blueprint: Blueprint, values: Object,
               given: Iterable[str]) -> State:
     """The state with other parameters, and the slots that they count.
 
@@ -80,7 +121,7 @@ def recounted(state: State, blueprint: Blueprint, values: Mapping[str, Any],
     groups = dict(state.groups)
     for group in blueprint.node_groups:
         if isinstance(group.count, str) and group.count in given:
-            count = parameters.group_count(blueprint, group, values)
+            count = group_count(group, values)
             within(group, count)
             groups[group.name] = _slots(group.name, count,
                                         groups[group.name])
@@ -103,7 +144,7 @@ def reshaped(state: State, blueprint: Blueprint, site: Site,
                 'cannot be changed on a cluster that is there'
                 + (f': {update.reason.rstrip(".")}' if update.reason else '')
                 + '; make another cluster with it',
-                parameters.place((name,))))
+                wording.place((name,))))
         groups |= dict.fromkeys(update.groups)
     for group in groups:
         with findings.gather():
@@ -186,7 +227,7 @@ def _with_slots(state: State, blueprint: Blueprint, group: NodeGroup,
     within(group, len(slots))
     new = _with(state, group.name, slots)
     return new if isinstance(group.count, int) else dataclasses.replace(
-        new, parameters=parameters.check(
+        new, parameters=check(
             blueprint, {**new.parameters, group.count: len(slots)}))
 
 

@@ -43,7 +43,7 @@ import dataclasses
 from typing import Any
 from typing import Self
 
-from hpcdirect.blueprints import hiding
+from hpcdirect import digests
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Element
 from hpcdirect.exception import NotFound
@@ -252,7 +252,7 @@ class State:
 
         It stays the same when the secrets in it are sealed anew.
         """
-        return hiding.digest_of(self.to_json())
+        return digests.digest_of(self.to_json())
 
     @property
     def blueprint_ref(self) -> str:

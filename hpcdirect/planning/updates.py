@@ -32,11 +32,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
-from typing import Any
 
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.blueprints.model import Infrastructure
 from hpcdirect.blueprints.model import VolumeUse
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import members
+from hpcdirect.jsontypes import text
+from hpcdirect.jsontypes import texts
 
 IN_PLACE, REAPPLY, REPLACE, FIXED = 'in-place', 'reapply', 'replace', 'fixed'
 
@@ -74,50 +79,53 @@ class Update:
 
 def of_parameter(blueprint: Blueprint, name: str, backend: str) -> Update:
     """What it means to change a parameter of a blueprint."""
-    said = blueprint.parameters.get('properties', {}).get(name, {})
-    reason = str(said.get('x-update-reason', ''))
-    section = blueprint.infrastructure.get(backend, {})
+    said = members(parameters.properties(blueprint.parameters).get(name))
+    reason = text(said.get('x-update-reason'))
+    section = blueprint.infrastructure.get(backend, Infrastructure())
+    wired = name in {*_ends(section.settings), *_ends(section.groups)}
     if any(group.count == name for group in blueprint.node_groups):
         return Update(IN_PLACE, (), reason)
-    kind = said.get('x-update')
-    if kind is None:
-        shapes = name in set(_ends(section))
-        kind = FIXED if shapes else IN_PLACE
-        reason = reason or shapes * (
+    kind = text(said.get('x-update'))
+    if not kind:
+        kind = FIXED if wired else IN_PLACE
+        reason = reason or wired * (
             'it says what the machines are, and the blueprint does not say '
             'that they may be replaced for it')
-    elif kind == REPLACE and name not in set(_ends(section)):
+    elif kind == REPLACE and not wired:
         # It means something to another backend only.
         return Update(IN_PLACE, (), reason)
-    return Update(kind, tuple(said.get('x-update-groups', ())) or _groups(
+    return Update(kind, texts(said.get('x-update-groups')) or _groups(
         blueprint, section, name) if kind == REPLACE else (), reason)
 
 
-def reapplied(blueprint: Blueprint, variables: Mapping[str, Any],
-              schema: Mapping[str, Any]) -> frozenset[str]:
+def reapplied(blueprint: Blueprint, variables: Object, schema: Object
+              ) -> frozenset[str]:
     """Which variables of an element cannot be changed in place.
 
     :param variables: as the blueprint wires them.
     :param schema: the element's parameters.
     """
-    own = {name for name, said in schema.get('properties', {}).items()
-           if isinstance(said, Mapping) and said.get('x-update') == REAPPLY}
-    properties = blueprint.parameters.get('properties', {})
-    wired = {name for name, value in variables.items()
-             if any(properties.get(end, {}).get('x-update') == REAPPLY
-                    for end in _ends(value))}
-    return frozenset(own | wired)
+    reapply = _reapply(blueprint.parameters)
+    return _reapply(schema) | {
+        name for name, value in variables.items()
+        if not reapply.isdisjoint(_ends(value))}
 
 
-def _groups(blueprint: Blueprint, section: Mapping[str, Any], name: str
+def _reapply(schema: Object) -> frozenset[str]:
+    return frozenset(
+        name for name, said in parameters.properties(schema).items()
+        if members(said).get('x-update') == REAPPLY)
+
+
+def _groups(blueprint: Blueprint, section: Infrastructure, name: str
             ) -> tuple[str, ...]:
     """The groups whose machines a parameter shapes; all when in doubt."""
-    found = tuple(group for group, said in section.get('groups', {}).items()
+    found = tuple(group for group, said in section.groups.items()
                   if name in set(_ends(said)))
     return found or tuple(group.name for group in blueprint.node_groups)
 
 
-def _ends(value: Any) -> Iterator[str]:
+def _ends(value: JSON) -> Iterator[str]:
     """Names of the parameters that are wired to anything inside."""
     if parameters.is_wire(value):
         if 'parameter' in value:

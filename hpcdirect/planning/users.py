@@ -212,5 +212,5 @@ def _free(name: str, taken: Mapping[int, str]) -> int:
 
 def _names(blueprint: Blueprint, state: State) -> set[str]:
     """Whom the blueprint's own parameters list."""
-    return {entry['name'] for use in accounts.makers(blueprint)
-            for entry in accounts.from_blueprint(use, state)}
+    return {name for use in accounts.makers(blueprint)
+            for name, _ in accounts.from_blueprint(use, state)}

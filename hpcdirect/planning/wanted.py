@@ -22,14 +22,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
-from typing import Any
 
-from hpcdirect.blueprints import hiding
+from hpcdirect import digests
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Element
 from hpcdirect.blueprints.model import ElementUse
 from hpcdirect.blueprints.model import Role
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import text
 from hpcdirect.planning import updates
 from hpcdirect.planning.state import State
 
@@ -63,8 +65,8 @@ class WantedElement:
     element: Element
     position: int
     members: Mapping[str, tuple[Member, ...]]
-    variables: Mapping[str, Any] | None
-    outputs: Mapping[str, Any]
+    variables: Object | None
+    outputs: Object
     reapplied: frozenset[str] = frozenset()
 
     @property
@@ -116,7 +118,7 @@ class Wanted:
         return next((e for e in self.elements if e.name == name), None)
 
     @property
-    def outputs(self) -> dict[str, Any]:
+    def outputs(self) -> dict[str, JSON]:
         """``element.name`` -> value, of everything known."""
         return {f'{e.name}.{key}': value for e in self.elements
                 for key, value in e.outputs.items() if value is not None}
@@ -141,7 +143,7 @@ def build(blueprint: Blueprint, state: State,
             name, group, slot.incarnation)
     elements: list[WantedElement] = []
     layers: dict[LayerKey, WantedLayer] = {}
-    outputs: dict[str, Any] = {}
+    outputs: dict[str, JSON] = {}
     uses = [use for use in blueprint.elements
             if not use.when or state.parameters.get(use.when)]
     for position, use in enumerate(uses):
@@ -160,7 +162,7 @@ def build(blueprint: Blueprint, state: State,
 
 
 def _element(use: ElementUse, position: int, members: Mapping[str, Member],
-             state: State, outputs: Mapping[str, Any]) -> WantedElement:
+             state: State, outputs: Object) -> WantedElement:
     by_role = {role.name: tuple(
         member for member in members.values()
         if member.group in use.roles.get(role.name, ()))
@@ -176,11 +178,10 @@ def _element(use: ElementUse, position: int, members: Mapping[str, Member],
          for name, value in use.element.outputs.items()})
 
 
-def _unknown(value: Any, outputs: Mapping[str, Any]) -> bool:
+def _unknown(value: JSON, outputs: Object) -> bool:
     """Whether a wire in it leads to an output that has no value yet."""
     if parameters.is_wire(value):
-        name = value.get('output')
-        return name in outputs and outputs[name] is None
+        return outputs.get(value.get('output', ''), '') is None
     if isinstance(value, Mapping):
         return any(_unknown(item, outputs) for item in value.values())
     if isinstance(value, (list, tuple)):
@@ -188,12 +189,13 @@ def _unknown(value: Any, outputs: Mapping[str, Any]) -> bool:
     return False
 
 
-def _output(value: Any, members: Mapping[str, tuple[Member, ...]]) -> Any:
+def _output(value: JSON, members: Mapping[str, tuple[Member, ...]]) -> JSON:
     """The value of an element's output, None while it is not known."""
     if not isinstance(value, Mapping) or 'role' not in value:
         return value
-    first = next(iter(members.get(value['role'], ())), None)
-    return (getattr(first, value['fact']) or None) if first else None
+    first = next(iter(members.get(text(value['role']), ())), None)
+    return {'address': first.address, 'name': first.name}[
+        text(value['fact'])] or None if first else None
 
 
 def _layers(wanted: WantedElement,
@@ -205,7 +207,7 @@ def _layers(wanted: WantedElement,
         facts = _watched(role, wanted.members)
         text, base = '', _base(wanted, role)
         if facts is not None and wanted.variables is not None:
-            text = hiding.digest_of({
+            text = digests.digest_of({
                 'element': element.digest, 'role': role.name,
                 'variables': _minded(role, wanted.variables),
                 'facts': facts,
@@ -219,7 +221,7 @@ def _layers(wanted: WantedElement,
     return layers
 
 
-def _minded(role: Role, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+def _minded(role: Role, variables: Object) -> Object:
     """Those variables whose change is for this role."""
     return {name: value for name, value in variables.items()
             if role.parameters is None or name in role.parameters}
@@ -231,7 +233,7 @@ def _base(wanted: WantedElement, role: Role) -> str:
         return ''
     fixed = {name: wanted.variables.get(name) for name in wanted.reapplied}
     minded = _minded(role, fixed)
-    return hiding.digest_of(minded) if minded else ''
+    return digests.digest_of(minded) if minded else ''
 
 
 def _watched(role: Role, members: Mapping[str, tuple[Member, ...]]

@@ -30,9 +30,9 @@ from hpcdirect import exception
 from hpcdirect.blueprints import content
 from hpcdirect.blueprints import folders
 from hpcdirect.blueprints import load
+from hpcdirect.blueprints.folders import none
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Element
-from hpcdirect.blueprints.parents import none
 
 T = TypeVar('T')
 

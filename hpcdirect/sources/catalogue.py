@@ -23,9 +23,9 @@ from typing import TypeVar
 
 from hpcdirect import exception
 from hpcdirect.blueprints import folders
+from hpcdirect.blueprints.folders import Parents
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Element
-from hpcdirect.blueprints.parents import Parents
 from hpcdirect.sources import base
 from hpcdirect.sources.defaults import Defaults
 
@@ -220,9 +220,8 @@ def _order(found: dict[str, list[T]]) -> None:
 
 
 def _pick(kind: str, found: dict[str, list[T]], ref: str) -> T:
-    name, version = folders.split(ref)
-    for one in found.get(name, ()):
-        if version in (None, one.version):
+    for one in found.get(ref.partition('@')[0], ()):
+        if ref in (one.name, f'{one.name}@{one.version}'):
             return one
     raise exception.NotFound(resource=kind, ident=ref, known=sorted(found))
 

@@ -25,11 +25,13 @@ import pathlib
 from typing import Any
 
 from hpcdirect.blueprints import document
+from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints import wording
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.exception import BlueprintInvalid
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
+from hpcdirect.jsontypes import members
 
 _OPTION = '[blueprints] default'
 
@@ -67,7 +69,7 @@ class Defaults:
 
         :raises BlueprintInvalid: a default is not a value of its parameter.
         """
-        known = blueprint.parameters.get('properties', {})
+        known = parameters.properties(blueprint.parameters)
         values = {one.parameter: one.value for one in self._all
                   if one.blueprint == blueprint.name
                   or (not one.blueprint and one.parameter in known)}
@@ -86,7 +88,7 @@ class Defaults:
             raise BlueprintInvalid(findings)
         return dataclasses.replace(blueprint, parameters={
             **blueprint.parameters, 'properties': {
-                **known, **{name: {**known[name], 'default': value}
+                **known, **{name: {**members(known[name]), 'default': value}
                             for name, value in values.items()}}})
 
 

@@ -27,6 +27,7 @@ from hpcdirect.blueprints import wording
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Element
 from hpcdirect.blueprints.model import ElementUse
+from hpcdirect.blueprints.model import Infrastructure
 from hpcdirect.blueprints.model import NodeGroup
 from hpcdirect.blueprints.model import VolumeUse
 from hpcdirect.exception import Finding
@@ -103,7 +104,8 @@ class Layout:
         """
         return Blueprint(
             name='trial', version='1', label='Trial', description='Trial',
-            folder=pathlib.Path(), digest='', infrastructure={'local': {}},
+            folder=pathlib.Path(), digest='',
+            infrastructure={'local': Infrastructure()},
             parameters={'type': 'object', 'properties': {},
                         'additionalProperties': False},
             node_groups=(NodeGroup(HEAD), NodeGroup(COMPUTE, count=compute)),
@@ -184,7 +186,7 @@ def _wrong(one: Element, given: Mapping[str, Any], wish: Wish,
            order: Mapping[str, Element]) -> Iterator[Finding]:
     values = parameters.fill(one.parameters, given)
     for path, message in wording.findings(one.parameters, values):
-        place = parameters.place(path, one.name)
+        place = wording.place(path, one.name)
         yield Finding(f'{message}.', place)
     names = [role.name for role in one.roles]
     for role, groups in wish.roles.get(one.name, {}).items():

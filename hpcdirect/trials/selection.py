@@ -68,10 +68,9 @@ class Selection:
         try:
             return self._checked(self._find(name))
         except NotFound as exc:
-            known: Any = exc.values.get('known', ())
             raise Invalid([Finding(
                 f'There is no element "{name}", and no folder of that name '
-                f'with an element.yaml. Known: {", ".join(known)}.')
+                f'with an element.yaml. Known: {", ".join(exc.known)}.')
             ]) from exc
 
     def wishes(self, below: Iterable[str] = (),

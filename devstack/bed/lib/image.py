@@ -31,6 +31,8 @@ import sys
 from hpcdirect.backends.local import images
 from hpcdirect.backends.local import mirror
 from hpcdirect.blueprints import validate
+from hpcdirect.blueprints.model import Infrastructure
+from hpcdirect.jsontypes import texts
 
 _CACHE = pathlib.Path('/var/cache/hpcdirect')
 #: What makes it a cloud's image.
@@ -80,9 +82,9 @@ def _named() -> Iterator[str]:
     """The packages that blueprints want of local machines."""
     for path in pathlib.Path('blueprints').glob('*/blueprint.yaml'):
         blueprint = validate.read_blueprint(path.parent)
-        for values in blueprint.infrastructure.get(
-                'local', {}).get('groups', {}).values():
-            yield from values.get('packages', ())
+        local = blueprint.infrastructure.get('local', Infrastructure())
+        for values in local.groups.values():
+            yield from texts(values.get('packages'))
 
 
 def _settle(root: pathlib.Path, gateway: str) -> None:

@@ -20,7 +20,6 @@ from typing import Any
 
 from hpcdirect.api.schemas import candidates
 from hpcdirect.api.schemas import common
-from hpcdirect.blueprints import hiding
 from hpcdirect.blueprints import parameters
 from hpcdirect.planning.composition import Listed
 
@@ -69,8 +68,8 @@ def view(one: Listed, own: Mapping[str, Any], given: Mapping[str, Any]
         'added': one.added,
         'roles': {role: list(groups)
                   for role, groups in one.use.roles.items()},
-        'own_parameters': hiding.hidden(element.parameters, dict(own)),
-        'parameters': hiding.hidden(element.parameters, parameters.fill(
+        'own_parameters': parameters.hidden(element.parameters, dict(own)),
+        'parameters': parameters.hidden(element.parameters, parameters.fill(
             element.parameters, parameters.resolve(
                 one.use.variables, given, {}))),
     }

@@ -22,8 +22,7 @@ from hpcdirect.api.schemas import common
 from hpcdirect.api.schemas import deployments
 from hpcdirect.api.schemas.common import Field
 from hpcdirect.api.schemas.common import when
-from hpcdirect.blueprints import hiding
-from hpcdirect.blueprints import outputs
+from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints.model import Output
 from hpcdirect.db.surroundings import Found
 from hpcdirect.states import STANDING
@@ -257,20 +256,20 @@ class Around:
     allowed: Mapping[str, str]
     group: str = ''
     outputs: tuple[Output, ...] = ()
-    mask: hiding.Mask | None = None
+    mask: parameters.Mask | None = None
 
 
 def _parameters(row: Any, around: Around, base: str) -> dict[str, Any]:
     """Values as they are shown; all are hidden when nobody knows which."""
     values = row.desired.parameters
     if around.mask is None:
-        return dict.fromkeys(values, hiding.HIDDEN)
+        return dict.fromkeys(values, parameters.HIDDEN)
     return dict(around.mask.hide(values))
 
 
 def _titled_outputs(row: Any, around: Around, base: str
                     ) -> list[dict[str, str]]:
-    return outputs.told(around.outputs, row.desired.parameters,
+    return parameters.told(around.outputs, row.desired.parameters,
                         row.outputs)
 
 

@@ -32,9 +32,14 @@ from hpcdirect.backends.heat.metal import Metal
 from hpcdirect.backends.heat.metal import placement_name
 from hpcdirect.backends.heat.stacks import Stacks
 from hpcdirect.blueprints import hot
+from hpcdirect.blueprints.hot import Template
 from hpcdirect.exception import BackendError
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import entries
+from hpcdirect.jsontypes import members
+from hpcdirect.jsontypes import text
 
 #: Type of resource -> the quota it counts against.
 _COUNTED = {hot.SERVER: 'instances', 'OS::Neutron::Port': 'ports',
@@ -65,7 +70,7 @@ class Checks:
         except Invalid as exc:
             return Assessment(exc.findings)
         new = {name: resource for name, resource
-               in wanted.template['resources'].items()
+               in Template.of(wanted.template).resources.items()
                if name not in self._there}
         found = []
         if not self._there:
@@ -87,12 +92,12 @@ class Checks:
             f'quota.{one.quota.name}') for one in claims if not one.fits]
         return Assessment(tuple(found), tuple(needs.values()), claims)
 
-    def _servers(self, new: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    def _servers(self, new: Mapping[str, Object]) -> Iterator[Object]:
         for resource in new.values():
             if resource.get('type') == hot.SERVER:
-                yield resource.get('properties') or {}
+                yield hot.properties(resource)
 
-    def _images(self, new: Mapping[str, Any]) -> Iterator[Finding]:
+    def _images(self, new: Mapping[str, Object]) -> Iterator[Finding]:
         for name in sorted({str(said['image']) for said in self._servers(new)
                             if isinstance(said.get('image'), str)}):
             image = self._cloud.image(name)
@@ -103,15 +108,12 @@ class Checks:
                 yield Finding(f'image "{name}" is {image.status}',
                               self._where(name))
 
-    def _networks(self, new: Mapping[str, Any],
+    def _networks(self, new: Mapping[str, Object],
                   parameters: Mapping[str, Any]) -> Iterator[Finding]:
-        places = [resource.get('properties') or {} for resource
-                  in new.values()
+        places = [hot.properties(resource) for resource in new.values()
                   if resource.get('type') == 'OS::Neutron::Port']
         for server in self._servers(new):
-            said = server.get('networks')
-            places += [one for one in said if isinstance(one, dict)] \
-                if isinstance(said, list) else []
+            places += map(members, entries(server.get('networks')))
         names = set()
         for place in places:
             said = place.get('network')
@@ -124,7 +126,7 @@ class Checks:
                 yield Finding(f'there is no network "{name}" that this '
                               'project may use', self._where(name))
 
-    def _flavors(self, new: Mapping[str, Any]
+    def _flavors(self, new: Mapping[str, Object]
                  ) -> dict[str, tuple[Any | None, int]]:
         """Name -> flavor, and how many machines of it are new."""
         counts = Counter(str(said['flavor']) for said in self._servers(new)
@@ -169,13 +171,12 @@ class Checks:
                 found[kind] = Need(kind, count)
         return found
 
-    def _claims(self, new: Mapping[str, Any],
+    def _claims(self, new: Mapping[str, Object],
                 flavors: Mapping[str, tuple[Any | None, int]]
                 ) -> Iterator[Claim]:
         """What of each quota."""
-        wanted = Counter(_COUNTED[resource['type']]
-                         for resource in new.values()
-                         if resource.get('type') in _COUNTED)
+        kinds = (text(resource.get('type')) for resource in new.values())
+        wanted = Counter(_COUNTED[kind] for kind in kinds if kind in _COUNTED)
         for flavor, count in flavors.values():
             if flavor is not None:
                 wanted['cores'] += flavor.vcpus * count
@@ -185,8 +186,8 @@ class Checks:
 
     def _where(self, value: str) -> str:
         """The parameter that a value came from, as a place."""
-        for name, given in self._request.settings.get(
-                'parameters', {}).items():
+        for name, given in members(
+                self._request.settings.get('parameters')).items():
             if given == value:
                 return f'$.parameters.{name}'
         return 'template'

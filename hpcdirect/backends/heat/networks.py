@@ -16,12 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping
-from typing import Any
 
 from hpcdirect.backends.base import InfraRequest
 from hpcdirect.backends.base import Network
 from hpcdirect.backends.heat import template
 from hpcdirect.blueprints import hot
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import members
 
 _SUBNET = 'OS::Neutron::Subnet'
 #: What a place in a network may name: a network, or what leads to one.
@@ -39,15 +41,16 @@ def of(request: InfraRequest) -> tuple[Network, ...]:
     firsts = {slot.group: slot for slot in reversed(request.slots)}
     flat = template.flattened(request, firsts.values())
     values = {**{name: hot.default(said, said['default'])
-                 for name, said in (flat.get('parameters') or {}).items()
+                 for name, said in flat.parameters.items()
                  if 'default' in said},
-              **request.settings.get('parameters', {})}
-    resources = hot.with_values(flat['resources'], values)
+              **members(request.settings.get('parameters'))}
+    resources = {name: members(hot.with_values(said, values))
+                 for name, said in flat.resources.items()}
     groups: dict[str, list[str]] = {}
     for group in request.groups:
         if group in firsts:
-            for key in _reached(_properties(
-                    resources.get(firsts[group].name)).get('networks'),
+            for key in _reached(hot.properties(
+                    resources.get(firsts[group].name, {})).get('networks'),
                     resources):
                 groups.setdefault(key, []).append(group)
     return tuple(_network(key, tuple(dict.fromkeys(those)), resources,
@@ -55,22 +58,23 @@ def of(request: InfraRequest) -> tuple[Network, ...]:
 
 
 def _network(key: str, groups: tuple[str, ...],
-             resources: Mapping[str, Any], request: InfraRequest) -> Network:
+             resources: Mapping[str, Object], request: InfraRequest
+             ) -> Network:
     """A network by its resource's name; by the cloud's for one outside."""
     if key not in resources:
         return Network(key, groups, own=False)
-    said = _properties(resources[key]).get('name')
+    said = hot.properties(resources[key]).get('name')
     name = template.network_of(request) \
         if key == request.settings.get('network') \
         else said if isinstance(said, str) else key
-    cidrs = [_properties(one).get('cidr') for one in resources.values()
+    cidrs = [hot.properties(one).get('cidr') for one in resources.values()
              if one.get('type') == _SUBNET
-             and key in _reached([_properties(one)], resources)]
+             and key in _reached([hot.properties(one)], resources)]
     return Network(name, groups, tuple(
         cidr for cidr in cidrs if isinstance(cidr, str)))
 
 
-def _reached(places: Any, resources: Mapping[str, Any]) -> Iterator[str]:
+def _reached(places: JSON, resources: Mapping[str, Object]) -> Iterator[str]:
     """The networks that some places are in, as far as they say."""
     for place in places if isinstance(places, list) else ():
         if not isinstance(place, dict):
@@ -79,15 +83,10 @@ def _reached(places: Any, resources: Mapping[str, Any]) -> Iterator[str]:
             said = place.get(word)
             _, name = hot.named(said) if isinstance(said, dict) else ('', '')
             if name in resources and word in _LEADING:
-                yield from _reached([_properties(resources[name])],
+                yield from _reached([hot.properties(resources[name])],
                                     resources)
             elif name in resources:
                 yield name
             elif isinstance(said, str) and said and word in _NETWORKS:
                 yield said
         yield from _reached(place.get('fixed_ips'), resources)
-
-
-def _properties(resource: Any) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = (resource or {}).get('properties') or {}
-    return found

@@ -36,9 +36,15 @@ from hpcdirect.backends.base import Slot
 from hpcdirect.blueprints import flat as flats
 from hpcdirect.blueprints import hot
 from hpcdirect.blueprints import stack_check
+from hpcdirect.blueprints.hot import Template
+from hpcdirect.blueprints.model import Infrastructure
 from hpcdirect.blueprints.stack_check import PUBLIC_KEY
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import entries as entries_of
+from hpcdirect.jsontypes import members
 from hpcdirect.wishes import NOBODYS
 from hpcdirect.wishes import Wish
 
@@ -49,7 +55,7 @@ MEMO = 'hpcdirect'
 
 _TAGGED = ('OS::Neutron::Net', 'OS::Neutron::Port', 'OS::Neutron::Subnet',
            'OS::Neutron::Router', hot.SERVER)
-_HIDDEN = {'type': 'string', 'hidden': True, 'default': ''}
+_HIDDEN: Object = {'type': 'string', 'hidden': True, 'default': ''}
 
 # Where both parts say something, cloud-init takes the later one's word.
 _BEGIN = """\
@@ -85,8 +91,8 @@ class StackInput:
     :param parameters: values, of new parameters only when a stack is there.
     """
 
-    template: hot.Hot
-    parameters: dict[str, Any]
+    template: dict[str, JSON]
+    parameters: dict[str, JSON]
 
 
 def name(cluster_id: str) -> str:
@@ -97,8 +103,8 @@ def name(cluster_id: str) -> str:
 def network_of(request: InfraRequest) -> str:
     """Name of the network that the nodes talk over."""
     said = str(request.settings.get('network', ''))
-    resources = hot.parse(request.template)['resources']
-    if (resources.get(said) or {}).get('type') == 'OS::Neutron::Net':
+    resources = hot.parse(request.template).resources
+    if resources.get(said, {}).get('type') == 'OS::Neutron::Net':
         return name(request.cluster_id)
     return said
 
@@ -111,7 +117,7 @@ def entries(request: InfraRequest) -> dict[str, str]:
 
 
 def build(request: InfraRequest, slots: Iterable[Slot],
-          stored: Mapping[str, Any] | None = None) -> StackInput:
+          stored: Object | None = None) -> StackInput:
     """The template with these of the request's slots in it.
 
     :param stored: the stack's template as it is; what it has of a slot that
@@ -121,57 +127,60 @@ def build(request: InfraRequest, slots: Iterable[Slot],
     slots = list(slots)
     template = hot.parse(request.template)
     _check(template, request)
-    given = {**request.settings.get('parameters', {}),
+    given = {**members(request.settings.get('parameters')),
              PUBLIC_KEY: request.public_key}
     kept = _kept(stored or {}, slots)
     flat = _flat(template, request, [
         slot for slot in slots
         if slot.name not in kept or _known(template, request, slot)], given)
     values = {key: value for key, value in given.items()
-              if key in flat['parameters']}
-    flat['parameters'][MEMO] = {'type': 'string', 'default': ''}
+              if key in flat.parameters}
     values[MEMO] = memo(request)
-    _check_user_data(flat, (slot for slot in slots if slot.name not in kept))
-    for slot in slots:
-        key = _key_name(slot)
-        flat['parameters'][key] = dict(_HIDDEN)
-        if slot.name not in kept:
-            values[key], public = _host_key()
-            _mark_server(flat['resources'][slot.name], request, slot, public)
-    _keep(flat, kept)
-    _mark_network(flat, request)
-    for resource in flat['resources'].values():
-        _mark(resource, request.cluster_id)
-    return StackInput(flat, values)
+    parameters: dict[str, Object] = {
+        **flat.parameters, MEMO: {'type': 'string', 'default': ''},
+        **{_key_name(slot): _HIDDEN for slot in slots}}
+    fresh = [slot for slot in slots if slot.name not in kept]
+    _check_user_data(flat, fresh)
+    resources = dict(flat.resources)
+    for slot in fresh:
+        values[_key_name(slot)], public = _host_key()
+        resources[slot.name] = _marked_server(
+            resources[slot.name], request, slot, public)
+    return StackInput(dataclasses.replace(
+        flat, parameters=parameters, resources={
+            one: _marked(_with_network(one, resource, request),
+                         request.cluster_id)
+            for one, resource in _with_kept(resources, kept).items()}
+    ).plain(), values)
 
 
 def render(request: InfraRequest) -> str:
     """The author's template, flat, for people to read."""
-    return yaml.safe_dump(flattened(request, request.slots),
+    return yaml.safe_dump(flattened(request, request.slots).plain(),
                           sort_keys=False, width=78)
 
 
-def flattened(request: InfraRequest, slots: Iterable[Slot]) -> hot.Hot:
+def flattened(request: InfraRequest, slots: Iterable[Slot]) -> Template:
     """The author's template with these slots, flat; without our marks.
 
     :raises Invalid: it cannot be made flat.
     """
     return _flat(hot.parse(request.template), request, slots,
-                 request.settings.get('parameters', {}))
+                 members(request.settings.get('parameters')))
 
 
-def _known(template: hot.Hot, request: InfraRequest, slot: Slot) -> bool:
+def _known(template: Template, request: InfraRequest, slot: Slot) -> bool:
     """Whether the template has such machines.
 
     It may not, where a slot's group has gone with a version of the
     blueprint and its machine is still being drained.
     """
     return stack_check.resource_of(request.groups, slot.group) \
-        in template['resources']
+        in template.resources
 
 
-def _flat(template: hot.Hot, request: InfraRequest, slots: Iterable[Slot],
-          parameters: Mapping[str, Any]) -> hot.Hot:
+def _flat(template: Template, request: InfraRequest, slots: Iterable[Slot],
+          parameters: Object) -> Template:
     groups = request.groups
     return flats.expand(template, request.files, [
         flats.TemplateSlot(slot.name, stack_check.resource_of(
@@ -221,57 +230,57 @@ def is_met(request: InfraRequest, parameters: Mapping[str, Any]) -> bool:
         == read_memo({MEMO: memo(request)})
 
 
-def _check(template: hot.Hot, request: InfraRequest) -> None:
+def _check(template: Template, request: InfraRequest) -> None:
     findings = [
         Finding(message.replace('?.', '?'), (
             f'$.{".".join(map(str, path))}'
             if path[:1] == stack_check.SECTION[:1] else 'template'))
-        for path, message in stack_check.rules(template, request.files, {
-            'groups': request.groups, **request.settings})]
+        for path, message in stack_check.rules(
+            template, request.files, Infrastructure(
+                request.groups, settings=request.settings))]
     if findings:
         raise Invalid(findings)
 
 
-def _check_user_data(flat: hot.Hot, slots: Iterable[Slot]) -> None:
+def _check_user_data(flat: Template, slots: Iterable[Slot]) -> None:
     findings = [Finding(f'{slot.name}: {message}', 'template')
                 for slot in slots for message in stack_check.user_data(
-                    flat['resources'][slot.name])]
+                    flat.resources[slot.name])]
     if findings:
         raise Invalid(findings)
 
 
-def incarnations(stored: Mapping[str, Any]) -> dict[str, int]:
+def incarnations(stored: Object) -> dict[str, int]:
     """Slot -> the incarnation that a stored template has of it."""
     found = {}
-    for name_, resource in (stored.get('resources') or {}).items():
-        said = (resource.get('properties') or {}).get('metadata')
-        if resource.get('type') == hot.SERVER and isinstance(said, dict) \
-                and str(said.get('hpcdirect_incarnation')).isdigit():
-            found[name_] = int(said['hpcdirect_incarnation'])
+    for name_, resource in Template.of(stored).resources.items():
+        said = str(members(hot.properties(resource).get('metadata')).get(
+            'hpcdirect_incarnation'))
+        if resource.get('type') == hot.SERVER and said.isdigit():
+            found[name_] = int(said)
     return found
 
 
-def _kept(stored: Mapping[str, Any], slots: Iterable[Slot]
-          ) -> dict[str, dict[str, Any]]:
+def _kept(stored: Object, slots: Iterable[Slot]
+          ) -> dict[str, dict[str, Object]]:
     """Slot -> its resources in the stored template, of those that stay."""
-    resources = stored.get('resources') or {}
-    there = incarnations(stored)
+    resources, there = Template.of(stored).resources, incarnations(stored)
     return {slot.name: {
         key: value for key, value in resources.items()
         if key.partition('.')[0] == slot.name}
         for slot in slots if there.get(slot.name) == slot.incarnation}
 
 
-def _keep(flat: hot.Hot, kept: Mapping[str, Mapping[str, Any]]) -> None:
+def _with_kept(flat: Mapping[str, Object],
+               kept: Mapping[str, Mapping[str, Object]]) -> dict[str, Object]:
     """Put back what slots have; it may have named what goes now."""
-    resources = {one: resource for one, resource in flat['resources'].items()
+    resources = {one: resource for one, resource in flat.items()
                  if one.partition('.')[0] not in kept}
     for those in kept.values():
         resources |= those
-    flat['resources'] = {
-        one: hot.loosened(resource, resources)
-        if one.partition('.')[0] in kept else resource
-        for one, resource in resources.items()}
+    return {one: hot.loosened(resource, resources)
+            if one.partition('.')[0] in kept else resource
+            for one, resource in resources.items()}
 
 
 def _key_name(slot: Slot) -> str:
@@ -290,41 +299,50 @@ def _host_key() -> tuple[str, str]:
     return ''.join(f'    {line}\n' for line in private.splitlines()), public
 
 
-def _mark_server(server: hot.Hot, request: InfraRequest, slot: Slot,
-                 public: str) -> None:
-    said = server.setdefault('properties', {})
-    said['name'] = slot.name
-    said['metadata'] = {**(said.get('metadata') or {}),
-                        'hpcdirect_cluster': request.cluster_id,
-                        'hpcdirect_slot': slot.name,
-                        'hpcdirect_incarnation': str(slot.incarnation),
-                        'hpcdirect_host_key': public}
-    said['user_data_format'] = 'RAW'
-    # Whatever becomes of it, a machine is not replaced for its user data.
-    said['user_data_update_policy'] = 'IGNORE'
+def _marked_server(server: Object, request: InfraRequest, slot: Slot,
+                   public: str) -> Object:
+    said = hot.properties(server)
     theirs = _text(said.get('user_data'))
-    said['user_data'] = {'list_join': ['', [
-        _BEGIN, *([_THEIRS, theirs] if theirs else ()),
-        _OURS.format(public=public), {'get_param': _key_name(slot)}, _END]]}
+    return _with(
+        server, name=slot.name, user_data_format='RAW',
+        # Whatever becomes of it, a machine is not replaced for its user data.
+        user_data_update_policy='IGNORE', metadata={
+            **members(said.get('metadata')),
+            'hpcdirect_cluster': request.cluster_id,
+            'hpcdirect_slot': slot.name,
+            'hpcdirect_incarnation': str(slot.incarnation),
+            'hpcdirect_host_key': public},
+        user_data={'list_join': ['', [
+            _BEGIN, *([_THEIRS, theirs] if theirs else ()),
+            _OURS.format(public=public), {'get_param': _key_name(slot)},
+            _END]]})
 
 
-def _text(user_data: Any) -> Any:
+def _with(resource: Object, **properties: JSON) -> Object:
+    """A resource with other properties."""
+    return {**resource, 'properties': {
+        **hot.properties(resource), **properties}}
+
+
+def _text(user_data: JSON) -> JSON:
     """User data as text, where it is a resource that holds it."""
     if isinstance(user_data, dict) and list(user_data) == ['get_resource']:
         return {'get_attr': [user_data['get_resource'], 'config']}
     return user_data
 
 
-def _mark_network(flat: hot.Hot, request: InfraRequest) -> None:
+def _with_network(name_: str, resource: Object, request: InfraRequest
+                  ) -> Object:
     """The nodes' network gets a name by which their addresses are found."""
-    resource = flat['resources'].get(request.settings.get('network', ''))
-    if resource and resource.get('type') == 'OS::Neutron::Net':
-        resource.setdefault('properties', {})['name'] = network_of(request)
+    if name_ != request.settings.get('network') \
+            or resource.get('type') != 'OS::Neutron::Net':
+        return resource
+    return _with(resource, name=network_of(request))
 
 
-def _mark(resource: hot.Hot, cluster_id: str) -> None:
-    if resource.get('type') in _TAGGED:
-        said = resource.setdefault('properties', {})
-        tags = said.get('tags') or []
-        said['tags'] = [*(tag for tag in tags if not str(tag).startswith(
-            TAG)), TAG, name(cluster_id)]
+def _marked(resource: Object, cluster_id: str) -> Object:
+    if resource.get('type') not in _TAGGED:
+        return resource
+    return _with(resource, tags=[
+        *(tag for tag in entries_of(hot.properties(resource).get('tags'))
+          if not str(tag).startswith(TAG)), TAG, name(cluster_id)])

@@ -20,6 +20,7 @@ import re
 
 import yaml
 
+from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints.model import Element
 from hpcdirect.exception import Finding
 from hpcdirect.runners.ansible.folder import ansible_name
@@ -48,7 +49,7 @@ def findings(element: Element) -> list[Finding]:
 
 
 def _parameters(element: Element) -> Iterator[Finding]:
-    for name in element.parameters.get('properties', {}):
+    for name in parameters.properties(element.parameters):
         if (name in _RESERVED or name.startswith('ansible_')
                 or not _VARIABLE.fullmatch(name)):
             yield Finding(

@@ -35,7 +35,7 @@ from oslo_config import cfg
 
 from hpcdirect import conf as options
 from hpcdirect import processes
-from hpcdirect.blueprints import hiding
+from hpcdirect.blueprints import parameters
 from hpcdirect.exception import RunnerError
 from hpcdirect.runners import base
 from hpcdirect.runners.ansible import family
@@ -86,7 +86,7 @@ class AnsibleRunner(base.ElementRunner):
         redact = Redaction([batch.private_key, *(
             value for task in batch.tasks
             for value in (*task.secrets.values(), *task.hidden)), *(
-            value for task in batch.tasks for value in hiding.secrets(
+            value for task in batch.tasks for value in parameters.secrets(
                 task.element.parameters, task.variables))])
         with folders.made(self._conf, batch, over) as folder:
             course = Course(batch, listener, redact, Setting(

@@ -20,8 +20,8 @@ from cryptography import fernet
 import fixtures
 import testtools
 
+from hpcdirect import digests
 from hpcdirect import exception
-from hpcdirect.blueprints import hiding
 from hpcdirect.blueprints import load
 from hpcdirect.conductor.vault import Vault
 from hpcdirect.exception import Invalid
@@ -94,7 +94,7 @@ class SealingTest(testtools.TestCase):
         error = self.assertRaises(Invalid, self.changed, self.first(), 'no')
         self.assertIn('is a secret', str(error.findings))
         self.assertRaises(Invalid, refuse_seals, {
-            'parameters': {'users': [{'x': {hiding.SEALED: 'y'}}]}})
+            'parameters': {'users': [{'x': {digests.SEALED: 'y'}}]}})
         refuse_seals({'parameters': {'partition': 'x-sealed'}})
 
     def test_of_an_element(self):
@@ -130,12 +130,12 @@ class SealingTest(testtools.TestCase):
         other = boxed(self.keys, WORDS[0])
         self.assertNotIn(WORDS[0], json.dumps(box))
         self.assertEqual(WORDS[0], unsealed(self.keys, box))
-        anew = {**box, hiding.SEALED: self.keys.encrypt_json(
-            WORDS[0], hiding.about(box[hiding.MARK]))}
+        anew = {**box, digests.SEALED: self.keys.encrypt_json(
+            WORDS[0], digests.about(box[digests.MARK]))}
         self.assertNotEqual(box, anew)
-        self.assertEqual(hiding.digest_of({'a': [box]}),
-                         hiding.digest_of({'a': [anew]}))
-        self.assertNotEqual(hiding.digest_of(box), hiding.digest_of(other))
+        self.assertEqual(digests.digest_of({'a': [box]}),
+                         digests.digest_of({'a': [anew]}))
+        self.assertNotEqual(digests.digest_of(box), digests.digest_of(other))
         # A seal opens in its own place only.
         self.assertRaises(exception.Unavailable, unsealed, self.keys,
-                          {**box, hiding.SEALED: other[hiding.SEALED]})
+                          {**box, digests.SEALED: other[digests.SEALED]})

@@ -106,7 +106,7 @@ class PropertiesTest(testtools.TestCase):
             hot.parse(world.text(template)), {'node.yaml': world.NODE},
             [flat.TemplateSlot(name, name.rpartition('-')[0])
              for name in names],
-            {'p1': 'one'}, groups)
+            {'p1': 'one'}, groups).plain()
 
     @SETTINGS
     @hypothesis.given(st.data())

@@ -17,14 +17,15 @@ import pathlib
 import fixtures
 import testtools
 
-from hpcdirect.blueprints import hiding
+from hpcdirect import digests
 from hpcdirect.blueprints import load
+from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints import wording
 from hpcdirect.exception import BlueprintInvalid
 from hpcdirect.tests.unit.blueprints import folders
 
 SECRET = {'type': 'string', 'minLength': 8, 'x-secret': True}
-BOX = {hiding.SEALED: 'x'}
+BOX = {digests.SEALED: 'x'}
 SCHEMA = {'type': 'object', 'properties': {
     'word': SECRET, 'name': {'type': 'string'},
     'all': {'type': 'array', 'items': {'type': 'object', 'properties': {
@@ -47,36 +48,37 @@ GIVEN = {'licence': 'one', 'login': {'word': 'two', 'name': 'ann'},
 class HidingTest(testtools.TestCase):
 
     def test_shown(self):
-        stars = hiding.HIDDEN
+        stars = parameters.HIDDEN
         self.assertEqual(
             {'licence': stars, 'login': {'word': stars, 'name': 'ann'},
              'keys': [stars, ''], 'plain': 'x', 'other': 1, 'bundle': stars},
-            hiding.hidden(MARKED, GIVEN))
+            parameters.hidden(MARKED, GIVEN))
 
     def test_what_is_not_given_is_not_said_to_be(self):
         self.assertEqual({'licence': ''},
-                         hiding.hidden(MARKED, {'licence': ''}))
-        self.assertEqual(['a'], hiding.hidden(None, ['a']))
+                         parameters.hidden(MARKED, {'licence': ''}))
+        self.assertEqual(['a'], parameters.hidden(None, ['a']))
 
     def test_secrets(self):
         self.assertEqual({'one', 'two', 'three', 'four', 'six'},
-                         set(hiding.secrets(MARKED, GIVEN)))
+                         set(parameters.secrets(MARKED, GIVEN)))
 
     def test_hidden(self):
-        stars = hiding.HIDDEN
+        stars = parameters.HIDDEN
         self.assertEqual(
             {'word': stars, 'name': 'n', 'all': [{'word': stars, 'x': 1}],
              'each': {'a': stars, 'b': ''}, 'other': stars},
-            hiding.hidden(SCHEMA, VALUE))
-        self.assertEqual({**VALUE, 'other': stars}, hiding.hidden({}, VALUE))
+            parameters.hidden(SCHEMA, VALUE))
+        self.assertEqual({**VALUE, 'other': stars},
+                         parameters.hidden({}, VALUE))
 
     def test_sealed_and_opened(self):
-        closed = hiding.replaced(SCHEMA, VALUE,
-                                 lambda one: {hiding.SEALED: one})
-        self.assertEqual({hiding.SEALED: 'v'}, closed['all'][0]['word'])
-        self.assertEqual(closed, hiding.replaced(SCHEMA, closed, str))
-        self.assertEqual(VALUE | {'other': 'x'}, hiding.opened(
-            closed, lambda box: box[hiding.SEALED]))
+        closed = parameters.replaced(SCHEMA, VALUE,
+                                 lambda one: {digests.SEALED: one})
+        self.assertEqual({digests.SEALED: 'v'}, closed['all'][0]['word'])
+        self.assertEqual(closed, parameters.replaced(SCHEMA, closed, str))
+        self.assertEqual(VALUE | {'other': 'x'}, digests.opened(
+            closed, lambda box: box[digests.SEALED]))
         del closed['each']['b']
         self.assertEqual([], list(wording.findings(SCHEMA, closed)))
 

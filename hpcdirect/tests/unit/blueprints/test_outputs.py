@@ -12,7 +12,7 @@
 
 """What a blueprint may say of what its clusters offer people."""
 
-from hpcdirect.blueprints import outputs
+from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints.model import Output
 from hpcdirect.tests.unit.blueprints import folders
 from hpcdirect.tests.unit.blueprints import test_load
@@ -102,7 +102,7 @@ class OutputsTest(test_load.FolderTest):
     def told(self, given, known):
         found = self.blueprint(folders.changed(
             folders.BLUEPRINT, 'outputs', to=GOOD))
-        return {one['name']: one['value'] for one in outputs.told(
+        return {one['name']: one['value'] for one in parameters.told(
             found.outputs, given, known)}
 
     def test_shown_when_all_is_known(self):
@@ -120,5 +120,5 @@ class OutputsTest(test_load.FolderTest):
         one = Output('p', 'P', 'url', 'http://h/$x', wires={
             'x': {'parameter': 'x'}})
         for text in ('a b', '"><b>', '\n', '?q#f', '../..', '$x'):
-            (found,) = outputs.told([one], {'x': text}, {})
+            (found,) = parameters.told([one], {'x': text}, {})
             self.assertRegex(found['value'], r'^http://h/[A-Za-z0-9%.$]*$')

@@ -23,6 +23,7 @@ from hpcdirect import exception
 from hpcdirect.blueprints import load
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints import validate
+from hpcdirect.planning import sizing
 from hpcdirect.tests.unit.blueprints import folders
 
 
@@ -35,23 +36,23 @@ class ParametersTest(testtools.TestCase):
             folders.write_tree(root), validate.Finder([root / 'elements']))
 
     def wrong(self, **given):
-        exc = self.assertRaises(exception.Invalid, parameters.check,
+        exc = self.assertRaises(exception.Invalid, sizing.check,
                                 self.blueprint, given)
         return [str(finding) for finding in exc.findings]
 
     def test_defaults(self):
         given = {'users': [{'name': 'ann'}]}
-        found = parameters.check(self.blueprint, given)
+        found = sizing.check(self.blueprint, given)
         self.assertEqual(
             {'compute_count': 2, 'memory': 512, 'scheduler': True,
              'users': [{'name': 'ann', 'sudo': False}]}, found)
         self.assertEqual({'users': [{'name': 'ann'}]}, given)
-        self.assertEqual(found, parameters.check(self.blueprint, found))
+        self.assertEqual(found, sizing.check(self.blueprint, found))
 
     def test_defaults_are_copies(self):
-        first = parameters.check(self.blueprint, {})
+        first = sizing.check(self.blueprint, {})
         first['users'].append(1)
-        self.assertEqual([], parameters.check(self.blueprint, {})['users'])
+        self.assertEqual([], sizing.check(self.blueprint, {})['users'])
 
     def test_every_finding(self):
         self.assertEqual(
@@ -72,8 +73,8 @@ class ParametersTest(testtools.TestCase):
 
     def test_group_count(self):
         for name, count in (('head', 1), ('compute', 5)):
-            self.assertEqual(count, parameters.group_count(
-                self.blueprint, name, {'compute_count': 5}))
+            self.assertEqual(count, sizing.group_count(
+                self.blueprint.group(name), {'compute_count': 5}))
 
     def test_resolve(self):
         value = {'a': {'parameter': 'x'}, 'b': [{'output': 'e.o'}, 1],
@@ -85,7 +86,7 @@ class ParametersTest(testtools.TestCase):
              'e': {'parameter': 'x', 'output': 'y'},
              'f': {'deep': {'deeper': None}}},
             parameters.resolve(value, {'x': [1], 'y': None}, {'e.o': 'o'}))
-        self.assertIsNone(parameters.resolve({'parameter': 'z'}, {}, {}))
+        self.assertIsNone(parameters.resolved({'parameter': 'z'}, {}, {}))
 
     @hypothesis.settings(max_examples=15, deadline=None)
     @hypothesis.given(strategies.dictionaries(
@@ -99,11 +100,12 @@ class ParametersTest(testtools.TestCase):
                                       max_size=2))))
     def test_answers_or_finds(self, given):
         try:
-            found = parameters.check(self.blueprint, given)
+            found = sizing.check(self.blueprint, given)
         except exception.Invalid as exc:
             for finding in exc.findings:
                 self.assertTrue(finding.where.startswith('$.parameters'))
         else:
             self.assertEqual({**found, **given}.keys(), found.keys())
-            count = parameters.group_count(self.blueprint, 'compute', found)
+            count = sizing.group_count(
+                self.blueprint.group('compute'), found)
             self.assertTrue(1 <= count <= 64)

@@ -16,7 +16,7 @@ import types
 
 import testtools
 
-from hpcdirect.blueprints import layout
+from hpcdirect.blueprints import validate
 from hpcdirect.client import choices
 
 
@@ -40,7 +40,7 @@ class ChoicesTest(testtools.TestCase):
             cloud(**answers), source)]
 
     def test_all_that_a_blueprint_may_say(self):
-        self.assertEqual(set(layout.SOURCES), set(choices.SOURCES))
+        self.assertEqual(set(validate.SOURCES), set(choices.SOURCES))
 
     def test_images(self):
         """A name that means several leads to none of them."""

@@ -19,8 +19,9 @@ import pathlib
 import testtools
 
 from hpcdirect import exception
-from hpcdirect.blueprints import hiding
+from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.blueprints.model import Infrastructure
 from hpcdirect.blueprints.model import NodeGroup
 from hpcdirect.planning import differences
 from hpcdirect.planning import revisions
@@ -43,8 +44,8 @@ def blueprint(version='1', schema=SCHEMA, *groups):
         folder=pathlib.Path('/nonexistent'), digest=version,
         parameters=schema, node_groups=groups or (
             NodeGroup('node', count='count', min_count=0, max_count=9),),
-        infrastructure={'fake': {'groups': {
-            'node': {'flavor': {'parameter': 'flavor'}}}}})
+        infrastructure={'fake': Infrastructure({
+            'node': {'flavor': {'parameter': 'flavor'}}})})
 
 
 def incarnations(state):
@@ -147,11 +148,11 @@ class DifferencesTest(testtools.TestCase):
         old = sizing.first(known, {'word': 'red'})
         new = sizing.with_parameters(old, known, {'word': 'blue'})
         self.assertEqual(
-            [differences.Difference('parameter', 'word', hiding.HIDDEN,
-                                    hiding.HIDDEN)],
+            [differences.Difference('parameter', 'word', parameters.HIDDEN,
+                                    parameters.HIDDEN)],
             differences.between(Revision(old, known), Revision(new, known)))
-        self.assertEqual({'a': [{'b': hiding.HIDDEN, 'c': 1}], 'd': 2},
-                         hiding.hidden({'properties': {'a': {'items': {
+        self.assertEqual({'a': [{'b': parameters.HIDDEN, 'c': 1}], 'd': 2},
+                         parameters.hidden({'properties': {'a': {'items': {
                              'properties': {'b': {'x-secret': True}}}}}},
                              {'a': [{'b': 'x', 'c': 1}], 'd': 2}))
 
