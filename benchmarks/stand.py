@@ -17,8 +17,8 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+from hpcdirect.conductor.reconciler import Parts
 from hpcdirect.conductor.service import Conductor
-from hpcdirect.conductor.service import Parts
 from hpcdirect.runners.fake import FakeRunner
 from hpcdirect.sources.directory import DirectorySource
 from hpcdirect.tests.functional import api

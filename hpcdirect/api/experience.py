@@ -23,11 +23,11 @@ import time
 from typing import Any
 
 from oslo_db import exception as db_exc
-from sqlalchemy import orm
 
 from hpcdirect.api.services import Services
 from hpcdirect.db import experience
 from hpcdirect.db.experience import Typical
+from hpcdirect.db.session import Session
 
 LOG = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ _KEPT = 60.0
 
 
 #: Reads how it went before, by name.
-Find = Callable[[orm.Session], dict[str, Typical]]
+Find = Callable[[Session], dict[str, Typical]]
 
 
 class Experience:

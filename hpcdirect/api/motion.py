@@ -19,8 +19,6 @@ from collections.abc import Mapping
 import datetime
 from typing import Any
 
-from sqlalchemy import orm
-
 from hpcdirect.api.schemas import deployments as deployment_schema
 from hpcdirect.api.schemas import events as event_schema
 from hpcdirect.api.schemas import motion as schema
@@ -33,6 +31,7 @@ from hpcdirect.db import runs
 from hpcdirect.db.models import Deployment
 from hpcdirect.db.models import now
 from hpcdirect.db.paging import Page
+from hpcdirect.db.session import Session
 from hpcdirect.db.surroundings import Progress
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
@@ -49,7 +48,7 @@ _SOON, _LATER = 2, 30
 _EPOCH = datetime.datetime(1970, 1, 1)
 
 
-def show(session: orm.Session, row: Deployment, query: Mapping[str, Any]
+def show(session: Session, row: Deployment, query: Mapping[str, Any]
          ) -> dict[str, Any]:
     """A deployment as it stands, and what is new.
 
@@ -98,7 +97,7 @@ def _stamp(at: datetime.datetime) -> int:
     return int((at - _EPOCH).total_seconds())
 
 
-def _events(session: orm.Session, row: Deployment, marker: int
+def _events(session: Session, row: Deployment, marker: int
             ) -> tuple[list[Any], bool]:
     """The latest events after a marker, and whether there are more."""
     page = Page(limit=_EVENTS + 1, sort=(('id', True),),
@@ -108,7 +107,7 @@ def _events(session: orm.Session, row: Deployment, marker: int
     return found[:_EVENTS][::-1], len(found) > _EVENTS
 
 
-def _log(session: orm.Session, row: Deployment, query: Mapping[str, Any]
+def _log(session: Session, row: Deployment, query: Mapping[str, Any]
          ) -> dict[str, Any] | None:
     """The next stretch of a run's log; its end at first."""
     if 'run' not in query:

@@ -14,8 +14,6 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from hpcdirect.api.services import Services
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.db import layers
@@ -49,10 +47,8 @@ def presences(services: Services, cluster: models.Cluster) -> Presences:
             session, cluster.id, makers)]
         kinds = presence.samples(seen)
         given = layers.variables(session, kinds.values())
-        nodes = session.scalars(sa.select(models.Node).where(
-            models.Node.cluster_id == cluster.id)).all()
-        secrets = session.scalars(sa.select(models.Secret).where(
-            models.Secret.cluster_id == cluster.id)).all()
+        nodes = recorded.of_cluster(session, models.Node, cluster.id)
+        secrets = recorded.of_cluster(session, models.Secret, cluster.id)
         wanted = wanting.build(
             blueprint, cluster.desired, recorded.members(nodes),
             recorded.secret_versions(secrets))

@@ -32,7 +32,6 @@ from typing import Any
 import urllib.parse
 
 import pecan
-from sqlalchemy import orm
 import webob
 
 from hpcdirect.api.errors import ProtocolError
@@ -46,6 +45,7 @@ from hpcdirect.db.models import LABELS
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.paging import Listing
 from hpcdirect.db.paging import Page
+from hpcdirect.db.session import Session
 from hpcdirect.digests import digest
 from hpcdirect.exception import ChangedSince
 from hpcdirect.exception import Finding
@@ -269,7 +269,7 @@ def tag(cluster: Cluster, tags: Iterable[str]) -> str:
     return f'"{cluster.generation}-{labels[:12]}"'
 
 
-def check_match(said: str | None, session: orm.Session, cluster: Cluster
+def check_match(said: str | None, session: Session, cluster: Cluster
                 ) -> None:
     """Go on only when the cluster is as *said*.
 

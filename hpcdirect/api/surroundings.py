@@ -24,7 +24,6 @@ import functools
 from typing import Any
 
 import pecan
-from sqlalchemy import orm
 
 from hpcdirect import states
 from hpcdirect.api.resource import Resource
@@ -34,6 +33,7 @@ from hpcdirect.api.schemas.common import Fields
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.db import models
 from hpcdirect.db import surroundings
+from hpcdirect.db.session import Session
 from hpcdirect.exception import Forbidden
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import Unread
@@ -142,7 +142,7 @@ class Allowed:
         return ''
 
 
-def of(session: orm.Session, caller: Allowed, rows: Sequence[Any],
+def of(session: Session, caller: Allowed, rows: Sequence[Any],
        fields: Fields) -> dict[str, Around]:
     """The surroundings of each of these clusters, by id.
 

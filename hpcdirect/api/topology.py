@@ -24,14 +24,13 @@ import dataclasses
 import functools
 from typing import Any
 
-from sqlalchemy import orm
-
 from hpcdirect.api.services import Services
 from hpcdirect.backends import request
 from hpcdirect.backends.base import Slot
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.db import topology
 from hpcdirect.db.models import Cluster
+from hpcdirect.db.session import Session
 from hpcdirect.db.topology import Stack
 from hpcdirect.exception import BackendError
 from hpcdirect.exception import Conflict
@@ -51,7 +50,7 @@ _TOLD = ('id', 'name', 'status', 'blueprint', 'blueprint_version',
          'generation')
 
 
-def show(session: orm.Session, services: Services, cluster: Cluster
+def show(session: Session, services: Services, cluster: Cluster
          ) -> dict[str, Any]:
     """A cluster's topology, as far as it is known."""
     picture = _Picture(

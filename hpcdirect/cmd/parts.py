@@ -36,6 +36,7 @@ from hpcdirect.api import app
 from hpcdirect.api import charting
 from hpcdirect.api import server
 from hpcdirect.backends.base import Backend
+from hpcdirect.conductor import reconciler
 from hpcdirect.conductor import service
 from hpcdirect.db.session import Database
 from hpcdirect.exception import Unavailable
@@ -183,7 +184,7 @@ class Assembly:
 
     def conductor(self) -> service.Conductor:
         """A conductor, not started."""
-        return service.Conductor(service.Parts(
+        return service.Conductor(reconciler.Parts(
             conf=self.conf, database=self.database, keys=self.keys,
             policy=self.policy, load=self.catalogue.blueprint,
             element_of=self.catalogue.element,

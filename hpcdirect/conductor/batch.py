@@ -20,8 +20,8 @@ import dataclasses
 from typing import Any
 
 from hpcdirect.conductor import failures
-from hpcdirect.conductor.batch_order import BatchOrder
-from hpcdirect.conductor.batch_order import Line
+from hpcdirect.conductor.inputs import BatchOrder
+from hpcdirect.conductor.inputs import Line
 from hpcdirect.conductor.journal import BAD
 from hpcdirect.conductor.journal import Journal
 from hpcdirect.db import models

@@ -23,29 +23,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import dataclasses
-import datetime
 import logging
 import time
 from typing import Any
 
-from hpcdirect.backends.base import Backend
 from hpcdirect.backends.base import MachineStatus
-from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.conductor import check
-from hpcdirect.conductor import facts
 from hpcdirect.conductor import failures
 from hpcdirect.conductor import retreat
 from hpcdirect.conductor.batch import BatchWork
-from hpcdirect.conductor.batch_order import BatchOrder
-from hpcdirect.conductor.batch_order import Line
-from hpcdirect.conductor.draft import Draft
 from hpcdirect.conductor.holds import Held
-from hpcdirect.conductor.machines import Limits
+from hpcdirect.conductor.inputs import Inputs
 from hpcdirect.conductor.machines import Machines
-from hpcdirect.conductor.permission import Permit
 from hpcdirect.conductor.situation import Lookout
 from hpcdirect.conductor.situation import Situation
-from hpcdirect.conductor.vault import Vault
+from hpcdirect.conductor.situation import Tools
 from hpcdirect.conductor.works import Works
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.ledger import Snapshot
@@ -53,17 +45,12 @@ from hpcdirect.exception import BackendUnavailable
 from hpcdirect.exception import LostLease
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import PluginError
-from hpcdirect.exception import Refused
 from hpcdirect.exception import Unread
 from hpcdirect.planning.batches import next_batch
-from hpcdirect.planning.composition import ElementOf
 from hpcdirect.planning.plan import Plan
 from hpcdirect.planning.plan import PlanStep
 from hpcdirect.planning.plan import plan
-from hpcdirect.runners import base as runners
-from hpcdirect.signing import Notes
 from hpcdirect.states import DeploymentStatus
-from hpcdirect.states import LayerState
 from hpcdirect.states import Operation
 from hpcdirect.states import StepKind
 from hpcdirect.states import WorkStatus
@@ -86,23 +73,6 @@ class Failed(Exception):
         self.failures = failures
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Tools:
-    """What carrying out a deployment takes.
-
-    :param now: the time, UTC without saying so.
-    """
-
-    backend: Backend
-    runner_of: Callable[[str], runners.ElementRunner]
-    load: Callable[[str], Blueprint]
-    element_of: ElementOf
-    vault: Vault
-    permit: Permit
-    limits: Limits
-    now: Callable[[], datetime.datetime]
-
-
 class Deployer:
     """Carries one deployment of one cluster to its end.
 
@@ -119,13 +89,10 @@ class Deployer:
         self._element_of = tools.element_of
         self._vault = tools.vault
         self._limits = tools.limits
-        self._draft = Draft(tools.vault, tools.element_of,
-                            tools.backend.offers_volumes)
-        self._lookout = Lookout(ledger, tools.backend, tools.load,
-                                tools.element_of, tools.runner_of,
-                                tools.vault, tools.permit)
-        self._machines = Machines(ledger, tools.backend, tools.vault,
-                                  tools.limits, tools.now)
+        self._inputs = Inputs(tools.vault, tools.element_of,
+                              tools.backend.offers_volumes)
+        self._lookout = Lookout(ledger, tools)
+        self._machines = Machines(ledger, tools)
         self._works = Works(self._superseded, self._work_ended)
         self._begun = time.monotonic()
         self._silent_since: float | None = None
@@ -372,58 +339,14 @@ class Deployer:
         if self._checking:
             # One at a time: a node that fails in one is asked for the next.
             batch = batch[:1]
-        rows = {(row.kind, row.element): row.id
-                for row in situation.recorded.steps}
-        by_runner: dict[str, list[Line]] = {}
-        for portion in batch:
-            line = self._draft.line(situation, portion, rows[
-                portion.step.kind.value, portion.step.element])
-            by_runner.setdefault(line.element.runner, []).append(line)
-            if len(by_runner) > 1:
-                # The order holds: another runner's lines are for later.
-                by_runner.pop(line.element.runner)
-                break
-        (name, lines), = by_runner.items()
-        touched = {node for line in lines for node in line.portion.nodes}
-        self._works.start(BatchWork(self._ledger, self._runner_of(
-            name), BatchOrder(
-            ident, situation.recorded.cluster.project_id, tuple(lines),
-            facts.hosts(situation.recorded.nodes, touched,
-                        situation.blueprint, self._vault),
-            self._vault.private_key, self._vault.notes,
-            situation.wanted.layers, situation.observed.layers,
-            {(row.node, row.element, row.role): row
-             for row in situation.recorded.layers if row.node in touched},
-            situation.wish)))
+        runner, order = self._inputs.order(ident, situation, batch)
+        self._works.start(BatchWork(self._ledger, self._runner_of(runner),
+                                    order))
         return True
 
     def _pause(self) -> float:
         """How long to wait for machines: a tenth of the time gone by."""
         return min(5.0, max(0.1, (time.monotonic() - self._begun) / 10))
-
-
-def interrupt(ledger: Ledger, recorded: Snapshot,
-              runner_of: Callable[[str], runners.ElementRunner],
-              notes: Notes) -> None:
-    """End what an earlier owner of the cluster left running.
-
-    :raises NotForUs: who wrote a process down cannot be told here.
-    """
-    for run in recorded.open_runs:
-        if run.process:
-            try:
-                runner_of(run.runner).stop(runners.Process(
-                    **notes.check_process(run.process)))
-            except Refused as exc:
-                # Nodes let in nobody who is older than the next batch.
-                LOG.error('Run %s: %s Nothing is ended.', run.id, exc)
-            except PluginError:
-                LOG.exception('Run %s could not be ended.', run.id)
-                raise
-    if recorded.open_runs or any(
-            row.state in (LayerState.APPLYING, LayerState.REVERTING)
-            for row in recorded.layers):
-        ledger.runs.interrupt(run.id for run in recorded.open_runs)
 
 
 def _ident(recorded: Snapshot) -> str:

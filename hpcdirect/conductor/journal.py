@@ -19,8 +19,8 @@ import threading
 import time
 from typing import Any
 
-from hpcdirect.conductor.batch_order import BatchOrder
-from hpcdirect.conductor.batch_order import Line
+from hpcdirect.conductor.inputs import BatchOrder
+from hpcdirect.conductor.inputs import Line
 from hpcdirect.db import models
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.runners import base

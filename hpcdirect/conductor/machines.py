@@ -14,21 +14,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-import dataclasses
-import datetime
 import functools
 import time
 from typing import Any
 
 from hpcdirect.backends import request as infra_request
-from hpcdirect.backends.base import Backend
 from hpcdirect.backends.base import InfraStatus
 from hpcdirect.backends.base import MachineStatus
 from hpcdirect.conductor import failures
 from hpcdirect.conductor.situation import Situation
+from hpcdirect.conductor.situation import Tools
 from hpcdirect.conductor.situation import slots_to_ask_for
-from hpcdirect.conductor.vault import Vault
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.ledger import Snapshot
 from hpcdirect.digests import digest
@@ -46,35 +42,15 @@ _AGAIN = 10.0
 _LONGEST = 10
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Limits:
-    """How long a deployment waits, in seconds.
-
-    :param provision: for a machine to answer, or to go.
-    :param gather: after a machine answers, for the next one to be
-        configured in the same run.
-    :param order: after a cluster was ordered, for its making to begin.
-    """
-
-    provision: float
-    gather: float
-    order: float
-
-
 class Machines:
-    """The machines of one deployment, as far as its backend is concerned.
+    """The machines of one deployment, as far as its backend is concerned."""
 
-    :param now: the time, UTC without saying so.
-    """
-
-    def __init__(self, ledger: Ledger, backend: Backend, vault: Vault,
-                 limits: Limits, now: Callable[[], datetime.datetime]
-                 ) -> None:
+    def __init__(self, ledger: Ledger, tools: Tools) -> None:
         self._ledger = ledger
-        self._backend = backend
-        self._vault = vault
-        self._limits = limits
-        self._now = now
+        self._backend = tools.backend
+        self._vault = tools.vault
+        self._limits = tools.limits
+        self._now = tools.now
         # Digest of what was asked for last; '' before anything was.
         self._asked_for = ''
         self._asked_at = 0.0

@@ -12,99 +12,37 @@
 
 """The conductor: finds clusters with work to do and converges them.
 
-Work is found in the database; an RPC nudge only makes it sooner. A cluster
-is held by a lease, and worked on in turns that never wait: one that waits
-for machines, or whose nodes are being configured, holds no worker.
+Work is found in the database; an RPC nudge only makes it sooner. What is done
+with a cluster in its turn: see :mod:`hpcdirect.conductor.reconciler`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Mapping
-import contextlib
-import dataclasses
 import logging
 import threading
 import time
 from typing import Any
-from typing import TypeVar
 
-from oslo_config import cfg
 from oslo_db import exception as db_exc
 
 from hpcdirect import metrics
 from hpcdirect import processes
-from hpcdirect import signing
-from hpcdirect.backends.base import Backend
-from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.conductor import deployer
-from hpcdirect.conductor import expiry
-from hpcdirect.conductor import failures
-from hpcdirect.conductor import lifetime
-from hpcdirect.conductor import machines
-from hpcdirect.conductor import permission
-from hpcdirect.conductor import retention
+from hpcdirect.conductor import endings
 from hpcdirect.conductor import watch
-from hpcdirect.conductor.holds import Held
 from hpcdirect.conductor.holds import Holds
+from hpcdirect.conductor.reconciler import Parts
+from hpcdirect.conductor.reconciler import Reconciler
 from hpcdirect.conductor.turns import Turns
-from hpcdirect.conductor.vault import Vault
-from hpcdirect.context import RequestContext
 from hpcdirect.db import leases
-from hpcdirect.db.ledger import Ledger
-from hpcdirect.db.session import Database
-from hpcdirect.exception import HPCDirectError
-from hpcdirect.exception import LostLease
-from hpcdirect.exception import NotAsOrdered
-from hpcdirect.exception import NotForUs
-from hpcdirect.exception import PluginError
-from hpcdirect.exception import Refused
-from hpcdirect.exception import Unavailable
-from hpcdirect.keys import KeyRing
-from hpcdirect.planning.composition import ElementOf
-from hpcdirect.planning.state import Pins
-from hpcdirect.policies import Enforcer
-from hpcdirect.runners.base import ElementRunner
-from hpcdirect.states import FailureCode
-from hpcdirect.states import Operation
 
 LOG = logging.getLogger(__name__)
 
-Plugin = TypeVar('Plugin')
-
-_CANCELLED = ('Cancelled. A retry goes on from here; what went well is not '
-              'done again.')
-#: Seconds until a cluster is looked at again that was left to others.
-_ASIDE = 30.0
-#: Seconds until a cluster is tried again that could not be gone on with;
-#: twice as long each time, up to the second figure.
-_LEFT, _LEFT_LONGEST = 1.0, 60.0
-_BUG = failures.of_ours(
-    FailureCode.INTERNAL, 'hpcdirect itself failed; the conductor\'s log has '
-    'the details. Retry, or delete the cluster.')
 #: Seconds that the end of batches is waited for when the conductor stops.
 _GRACE = 20.0
 #: Clusters whose machines are looked at in one go.
 _WATCHED = 50
-
-
-@dataclasses.dataclass(frozen=True)
-class Parts:
-    """What a conductor is built from; handed in by ``cmd``.
-
-    :param clock: the time, UTC without saying so; None for the careful one,
-        the earlier of this machine's and the database's.
-    """
-
-    conf: cfg.ConfigOpts
-    database: Database
-    keys: KeyRing
-    policy: Enforcer
-    load: Callable[[str], Blueprint]
-    element_of: ElementOf
-    backends: Mapping[str, Backend]
-    runners: Mapping[str, ElementRunner]
-    clock: lifetime.Clock | None = None
 
 
 class Conductor:
@@ -117,33 +55,19 @@ class Conductor:
         self._holds = Holds(parts.database, processes.name(),
                             self._conf.lease_seconds)
         clock = parts.clock or self._holds.now
-        self._clock = clock
-        self._expiry = expiry.Expiry(
-            parts.database, parts.keys, parts.policy,
-            Pins(parts.load, parts.element_of))
+        self._reconciler = Reconciler(parts, self._holds, clock, self.advance)
         self._watch = watch.Watch(
-            parts.database, parts.backends, self._rest,
+            parts.database, parts.backends, self._reconciler.rest,
             bool(self._conf.watch_interval), clock)
-        self._lifetime = lifetime.Lifetime(
+        self._cluster_ends = endings.ClusterEnds(
             parts.database, parts.keys, self._conf.expiry_warnings, clock)
-        self._retention = retention.Retention(
+        self._retention = endings.Retention(
             parts.database, self._conf.keep_deleted, self._conf.keep_asked,
             clock)
-        # Clusters left to others -> when to look again all the same.
-        self._aside: dict[str, float] = {}
-        # Cluster -> since when it waits for one with another catalogue.
-        self._unknown: dict[str, float] = {}
-        # Cluster -> how often in a row it could not be gone on with.
-        self._troubled: dict[str, int] = {}
         self._stopping = threading.Event()
         # Leases are kept until the last of them has been given back.
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
-
-    @property
-    def _rest(self) -> float:
-        """Seconds that a cluster rests at most between two looks at it."""
-        return float(self._conf.watch_interval) or watch.ACCOUNTS
 
     # -- the process ------------------------------------------------------
 
@@ -154,8 +78,8 @@ class Conductor:
         scan = float(self._conf.scan_interval)
         for chore, rest in (
                 (self._find, scan), (self._pulse, min(scan, 1.0)),
-                (self._lifetime.look, scan), (self._retention.look, scan),
-                (self._wake, self._rest),
+                (self._cluster_ends.look, scan), (self._retention.look, scan),
+                (self._wake, self._reconciler.rest),
                 *[(self._look_around, scan)] * self._conf.watchers):
             self._thread(self._forever, chore, rest, self._stopping)
         for _ in range(self._conf.workers):
@@ -188,7 +112,7 @@ class Conductor:
         for one in self._end_works():
             one.join(max(0.0, end - time.monotonic()))
         for cluster_id in self._holds.all():
-            self._release(cluster_id)
+            self._reconciler.release(cluster_id)
         self._over.set()
         for runner in self._parts.runners.values():
             runner.close()
@@ -203,7 +127,7 @@ class Conductor:
 
     def advance(self, cluster_id: str) -> None:
         """There may be work for this cluster; never waits."""
-        self._aside.pop(cluster_id, None)
+        self._reconciler.asked_for(cluster_id)
         self._turns.wake(cluster_id, asked=True)
 
     @staticmethod
@@ -230,7 +154,7 @@ class Conductor:
     def _find(self) -> None:
         """Give a turn to each cluster that is due and that nobody holds."""
         with self._parts.database.read() as session:
-            found = leases.due(session, self._rest,
+            found = leases.due(session, self._reconciler.rest,
                                lapsed=self._holds.lapsed)
         metrics.QUEUE_AGE.set(max([0.0, *found.values()]))
         for cluster_id in found:
@@ -256,7 +180,7 @@ class Conductor:
         with self._parts.database.write() as session:
             return leases.wake(session)
 
-    # -- one cluster ------------------------------------------------------
+    # -- workers ----------------------------------------------------------
 
     def _work(self) -> None:
         """A worker: one turn after another."""
@@ -264,216 +188,8 @@ class Conductor:
             cluster_id, asked = taken
             rest: float | None = None
             try:
-                rest = self._turn(cluster_id, asked)
+                rest = self._reconciler.turn(cluster_id, asked)
             except Exception:
                 LOG.exception('Cluster %s: its turn failed.', cluster_id)
             finally:
                 self._turns.done(cluster_id, rest)
-
-    def _turn(self, cluster_id: str, asked: bool) -> float | None:
-        """Claim a cluster, or go on with one that is held.
-
-        :param asked: somebody waits for it, so something may be new.
-        :returns: seconds until its next turn; None when it is not held any
-            more.
-        """
-        # A worker has worked for other people before.
-        RequestContext(resource_uuid=cluster_id, overwrite=True)
-        held = self._holds.get(cluster_id) or self._claim(cluster_id)
-        if held is None:
-            return None
-        if held.ledger is None:
-            held.ledger = Ledger(self._parts.database, cluster_id, held.epoch,
-                                 held.kept)
-        ledger = held.ledger
-        if held.lost:
-            return self._let_go(ledger, held)
-        if held.parting:
-            return self._let_go(ledger, held, *held.parting)
-        if held.deployer and not asked:
-            rest = held.deployer.glance()
-            if rest is not None:
-                return rest
-        return self._go_on(ledger, held)
-
-    def _go_on(self, ledger: Ledger, held: Held) -> float | None:
-        """Converge a cluster, or give it up for what stands in the way."""
-        cluster_id = ledger.cluster_id
-        try:
-            rest = self._converge(ledger, held)
-        except LostLease:
-            LOG.info('Cluster %s: another conductor has it.', cluster_id)
-            return self._let_go(ledger, held)
-        except Refused as exc:
-            LOG.error('Cluster %s: %s', cluster_id, exc)
-            return self._let_go(ledger, held, failures.of_ours(
-                FailureCode(exc.code), str(exc), exc.hint))
-        except NotAsOrdered as exc:
-            return self._let_go(ledger, held, self._too_late(cluster_id, exc),
-                                str(exc))
-        except (NotForUs, Unavailable, PluginError) as exc:
-            # The last when what an earlier owner left cannot be ended.
-            return self._let_go(ledger, held, aside=str(exc))
-        except db_exc.DBError as exc:
-            if not isinstance(exc, db_exc.DBDataError):
-                # As after a death of ours: whoever claims it next goes on.
-                LOG.warning('Cluster %s is left: %s', cluster_id, exc)
-                self._trouble(cluster_id)
-                return self._let_go(ledger, held)
-            LOG.exception('Cluster %s: this is a bug.', cluster_id)
-            return self._let_go(ledger, held, _BUG)
-        except Exception:
-            LOG.exception('Cluster %s: this is a bug.', cluster_id)
-            return self._let_go(ledger, held, _BUG)
-        self._troubled.pop(cluster_id, None)
-        self._unknown.pop(cluster_id, None)
-        if rest is None:
-            self._release(cluster_id)
-        return rest
-
-    def _claim(self, cluster_id: str) -> Held | None:
-        """Take a cluster that is due, unless it was left to others."""
-        if self._aside.get(cluster_id, 0.0) > time.monotonic():
-            return None
-        self._aside.pop(cluster_id, None)
-        try:
-            return self._holds.claim(cluster_id, self._rest)
-        except db_exc.DBError as exc:
-            LOG.warning('Cluster %s cannot be claimed: %s', cluster_id, exc)
-            return None
-
-    def _converge(self, ledger: Ledger, held: Held) -> float | None:
-        """One turn; the rest before the next one, None when it is over."""
-        # Who is at work before the look: what they do meanwhile is not in it,
-        # and must be neither done again nor taken for left undone.
-        busy = held.deployer.busy if held.deployer else frozenset()
-        recorded = ledger.snapshot()
-        held.generation = max(held.generation, recorded.cluster.generation)
-        deployment = recorded.deployment
-        if held.deployer and (deployment is None
-                              or held.deployment_id != deployment.id):
-            if busy:
-                # It comes again when that has ended.
-                held.deployer.end()
-                return self._rest
-            held.deployer = None
-        if deployment is None:
-            if self._expiry.carry_out(recorded, self._clock()):
-                return 0.0
-            if self._conf.watch_interval:
-                watch.look_after(ledger, self._backend(
-                    recorded.cluster.backend), recorded)
-            return None
-        if held.deployer is None:
-            held.deployment_id = deployment.id
-            deployer.interrupt(
-                ledger, recorded, self._runner,
-                signing.Notes(self._parts.keys, ledger.cluster_id))
-            permit = permission.Permit(self._parts.keys, self._parts.policy)
-            permit.check(recorded)
-            if deployment.operation == Operation.CANCEL:
-                ledger.deployments.cancelled(deployment.id, _CANCELLED)
-                return None
-            held.deployer = self._deployer(ledger, held, self._backend(
-                recorded.cluster.backend), permit)
-        context = RequestContext(
-            request_id=deployment.request_id or None,
-            project_id=deployment.project_id, user_id=deployment.user_id,
-            resource_uuid=ledger.cluster_id, overwrite=True)
-        LOG.debug('Cluster %s: epoch %d, request %s', ledger.cluster_id,
-                  held.epoch, context.request_id)
-        return held.deployer.advance(recorded, busy)
-
-    def _backend(self, name: str) -> Backend:
-        """The backend of a name, or NotForUs."""
-        return _enabled('backend', self._parts.backends, name)
-
-    def _runner(self, name: str) -> ElementRunner:
-        """The runner of a name, or NotForUs."""
-        return _enabled('runner', self._parts.runners, name)
-
-    def _deployer(self, ledger: Ledger, held: Held, backend: Backend,
-                  permit: permission.Permit) -> deployer.Deployer:
-        tools = deployer.Tools(
-            backend, self._runner, self._parts.load, self._parts.element_of,
-            Vault(self._parts.keys, ledger.cluster_id), permit,
-            machines.Limits(self._conf.provision_timeout,
-                            self._conf.gather_seconds,
-                            self._conf.order_lifetime), self._holds.now)
-        return deployer.Deployer(ledger, tools, held, self.advance)
-
-    # -- letting go -------------------------------------------------------
-
-    def _let_go(self, ledger: Ledger, held: Held,
-                failure: dict[str, Any] | None = None, aside: str = ''
-                ) -> float | None:
-        """Give a cluster up, once nothing runs for it any more.
-
-        :param failure: what its deployment fails with; None leaves it as it
-            is, for whoever claims the cluster next.
-        :param aside: why it is left to others.
-        :returns: seconds until the next turn; None when it was given up.
-        """
-        if held.at_work and held.deployer:
-            # It comes again when that has ended, and is given up then: what
-            # was told to end begins nothing any more.
-            held.deployer.end()
-            held.parting = (failure, aside)
-            return self._rest
-        try:
-            if failure:
-                deployment = ledger.snapshot().deployment
-                # A newer one has not met what this one did.
-                if deployment is not None and held.deployment_id in (
-                        '', deployment.id):
-                    ledger.deployments.finish(
-                        deployment.id, failure['message'], [failure])
-            elif aside:
-                self._aside[ledger.cluster_id] = time.monotonic() + _ASIDE
-                if ledger.deployments.left(aside):
-                    LOG.warning('Cluster %s: %s', ledger.cluster_id, aside)
-        except (HPCDirectError, db_exc.DBError) as exc:
-            LOG.warning('Cluster %s is left, and cannot be told so: %s',
-                        ledger.cluster_id, exc)
-            self._trouble(ledger.cluster_id)
-        self._release(ledger.cluster_id)
-        return None
-
-    def _too_late(self, cluster_id: str, problem: NotAsOrdered
-                  ) -> dict[str, Any] | None:
-        """What an order fails with that nobody has the catalogue for."""
-        now = time.monotonic()
-        since = self._unknown.setdefault(cluster_id, now)
-        if now - since < self._conf.catalogue_timeout:
-            return None
-        del self._unknown[cluster_id]
-        return failures.of_ours(
-            FailureCode(problem.code), 'Nothing was done: '
-            f'{problem.values["reason"]}, and no conductor has that.',
-            problem.hint)
-
-    def _trouble(self, cluster_id: str) -> None:
-        """It could not be gone on with, once more: it rests for longer."""
-        self._troubled[cluster_id] = 1 + self._troubled.get(cluster_id, 0)
-
-    def _release(self, cluster_id: str) -> None:
-        """Give a cluster back; say when it is to be looked at again."""
-        times = self._troubled.get(cluster_id, 0)
-        leave = min(_LEFT * 2 ** (times - 1), _LEFT_LONGEST) if times else 0.0
-        rest = 0.0
-        with contextlib.suppress(db_exc.DBError):
-            rest = min(filter(None, (
-                float(self._conf.watch_interval),
-                self._expiry.rest(cluster_id, self._clock()))), default=0.0)
-        self._holds.release(cluster_id, min(rest, self._rest), leave)
-
-
-def _enabled(kind: str, plugins: Mapping[str, Plugin], name: str) -> Plugin:
-    """The plugin of a name.
-
-    :raises NotForUs: it is not one of this conductor's.
-    """
-    if name not in plugins:
-        raise NotForUs(reason=f'{kind} "{name}" is not among its '
-                       f'enabled_{kind}s')
-    return plugins[name]

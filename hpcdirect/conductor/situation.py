@@ -18,6 +18,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
+import datetime
 import pathlib
 from typing import Any
 
@@ -65,6 +66,38 @@ _NODE_STATUS = {
 }
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a deployment waits, in seconds.
+
+    :param provision: for a machine to answer, or to go.
+    :param gather: after a machine answers, for the next one to be
+        configured in the same run.
+    :param order: after a cluster was ordered, for its making to begin.
+    """
+
+    provision: float
+    gather: float
+    order: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tools:
+    """What carrying out a deployment takes.
+
+    :param now: the time, UTC without saying so.
+    """
+
+    backend: Backend
+    runner_of: Callable[[str], runners.ElementRunner]
+    load: Callable[[str], Blueprint]
+    element_of: ElementOf
+    vault: Vault
+    permit: Permit
+    limits: Limits
+    now: Callable[[], datetime.datetime]
+
+
 @dataclasses.dataclass(frozen=True)
 class Situation:
     """What one look found.
@@ -84,18 +117,15 @@ class Situation:
 class Lookout:
     """Makes a :class:`Situation` of a cluster as often as it is asked."""
 
-    def __init__(self, ledger: Ledger, backend: Backend,
-                 load: Callable[[str], Blueprint], element_of: ElementOf,
-                 runner_of: Callable[[str], runners.ElementRunner],
-                 vault: Vault, permit: Permit) -> None:
-        self._permit = permit
+    def __init__(self, ledger: Ledger, tools: Tools) -> None:
         self._ledger = ledger
-        self._backend = backend
-        self._load = load
-        self._element_of = element_of
-        self._pins = Pins(load, element_of)
-        self._runner_of = runner_of
-        self._vault = vault
+        self._permit = tools.permit
+        self._backend = tools.backend
+        self._load = tools.load
+        self._element_of = tools.element_of
+        self._pins = Pins(tools.load, tools.element_of)
+        self._runner_of = tools.runner_of
+        self._vault = tools.vault
         self._told = ''
         #: What the backend said last, before anything was made of it.
         self.seen = Infra(InfraStatus.GONE)

@@ -29,9 +29,6 @@ import logging
 from typing import Any
 from typing import Protocol
 
-import sqlalchemy as sa
-from sqlalchemy import orm
-
 from hpcdirect.backends import request
 from hpcdirect.backends.base import Backend
 from hpcdirect.backends.base import Infra
@@ -40,10 +37,10 @@ from hpcdirect.backends.base import Machine
 from hpcdirect.backends.base import MachineStatus
 from hpcdirect.backends.base import Slot
 from hpcdirect.db import leases
+from hpcdirect.db import nodes
 from hpcdirect.db.columns import sentence
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.ledger import Snapshot
-from hpcdirect.db.models import Node
 from hpcdirect.db.session import Database
 from hpcdirect.exception import PluginError
 from hpcdirect.exception import Replayed
@@ -111,14 +108,14 @@ class Watch:
         """
         with self.database.write() as session:
             found = leases.reserve(session, self.rest, limit, lapsed=lapsed)
-            nodes = _nodes(session, [one.id for one in found
-                                     if self.machines])
+            seen = nodes.of_clusters(session, [one.id for one in found
+                                               if self.machines])
         if not found:
             return [], False
         at = self.clock().replace(tzinfo=datetime.UTC)
         soon: dict[str, float] = {}
         for one in found:
-            if self._moved(one, nodes.get(one.id, [])):
+            if self._moved(one, seen.get(one.id, [])):
                 soon[one.id] = 0.0
                 continue
             end = None if one.status == ClusterStatus.ERROR \
@@ -166,18 +163,6 @@ def look_after(ledger: Ledger, backend: Backend, recorded: Snapshot) -> None:
     if changed or (reason != cluster.status_reason
                    and cluster.status != ClusterStatus.ERROR):
         ledger.nodes.rest(changed, reason)
-
-
-def _nodes(session: orm.Session, idents: list[str]
-           ) -> dict[str, list[sa.Row[Any]]]:
-    """What is recorded of the nodes of some clusters, by cluster."""
-    found: dict[str, list[sa.Row[Any]]] = {}
-    for row in session.execute(sa.select(
-            Node.cluster_id, Node.name, Node.ref, Node.incarnation,
-            Node.status, Node.fault).where(Node.cluster_id.in_(idents))
-            ) if idents else ():
-        found.setdefault(row.cluster_id, []).append(row)
-    return found
 
 
 def _compared(cluster: _Wanted, nodes: Iterable[_Seen], infra: Infra

@@ -25,8 +25,15 @@ from oslo_db import exception as db_exc
 from hpcdirect import metrics
 from hpcdirect.conductor import failures
 from hpcdirect.conductor.batch import BatchWork
+from hpcdirect.db.ledger import Ledger
+from hpcdirect.db.ledger import Snapshot
 from hpcdirect.exception import HPCDirectError
 from hpcdirect.exception import LostLease
+from hpcdirect.exception import PluginError
+from hpcdirect.exception import Refused
+from hpcdirect.runners import base as runners
+from hpcdirect.signing import Notes
+from hpcdirect.states import LayerState
 
 LOG = logging.getLogger(__name__)
 
@@ -120,3 +127,27 @@ class Works:
             metrics.RUNS.dec()
             self._running.pop(work, None)
             self._over()
+
+
+def interrupt(ledger: Ledger, recorded: Snapshot,
+              runner_of: Callable[[str], runners.ElementRunner],
+              notes: Notes) -> None:
+    """End what an earlier owner of the cluster left running.
+
+    :raises NotForUs: who wrote a process down cannot be told here.
+    """
+    for run in recorded.open_runs:
+        if run.process:
+            try:
+                runner_of(run.runner).stop(runners.Process(
+                    **notes.check_process(run.process)))
+            except Refused as exc:
+                # Nodes let in nobody who is older than the next batch.
+                LOG.error('Run %s: %s Nothing is ended.', run.id, exc)
+            except PluginError:
+                LOG.exception('Run %s could not be ended.', run.id)
+                raise
+    if recorded.open_runs or any(
+            row.state in (LayerState.APPLYING, LayerState.REVERTING)
+            for row in recorded.layers):
+        ledger.runs.interrupt(run.id for run in recorded.open_runs)

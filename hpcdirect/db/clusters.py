@@ -30,6 +30,7 @@ from hpcdirect.db import paging
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Tag
 from hpcdirect.exception import NotFound
+from hpcdirect.planning.state import State
 
 _OWN = {'created_at': 'ix_clusters_list',
         'name': 'uniq_clusters_project_name'}
@@ -134,6 +135,12 @@ def get(session: orm.Session, context: RequestContext,
         _named(project_id is None), _names(context, project_id, ident)
     ).all(), ident)
     return found
+
+
+def desired(session: orm.Session, cluster_id: str) -> State | None:
+    """What is wanted of the cluster of an id; None when there was none."""
+    return session.scalars(sa.select(Cluster.desired).where(
+        Cluster.id == cluster_id)).one_or_none()
 
 
 def has_name(session: orm.Session, project_id: str, name: str) -> bool:

@@ -66,3 +66,10 @@ def listing(session: orm.Session, project_id: str | None, page: paging.Page,
         {} if project_id is None else {'project_id': project_id},
         tuple(where), {'after': marker, 'before': marker, 'until': until},
         {} if project_id is None else {'id': 'ix_events_project'}))
+
+
+def was_told(session: orm.Session, cluster_id: str, message: str) -> bool:
+    """Whether a cluster has an event of these words."""
+    return session.scalars(sa.select(Event.id).where(
+        Event.cluster_id == cluster_id, Event.message == message,
+    ).limit(1)).first() is not None

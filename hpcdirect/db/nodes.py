@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -60,4 +62,16 @@ def get(session: orm.Session, cluster_id: str, name: str) -> Node:
         sa.or_(Node.name == name, Node.id == name))).first()
     if found is None:
         raise NotFound(resource='Node', ident=name)
+    return found
+
+
+def of_clusters(session: orm.Session, idents: Collection[str]
+                ) -> dict[str, list[sa.Row[Any]]]:
+    """What is recorded of the nodes of some clusters, by cluster."""
+    found: dict[str, list[sa.Row[Any]]] = {}
+    for row in session.execute(sa.select(
+            Node.cluster_id, Node.name, Node.ref, Node.incarnation,
+            Node.status, Node.fault).where(Node.cluster_id.in_(idents))
+            ) if idents else ():
+        found.setdefault(row.cluster_id, []).append(row)
     return found

@@ -18,6 +18,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
+from typing import TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import orm
 
 from hpcdirect.db import models
 from hpcdirect.db.held_layers import Layer
@@ -29,6 +33,15 @@ from hpcdirect.planning.state import State
 from hpcdirect.planning.wanted import Member
 from hpcdirect.states import LayerState
 from hpcdirect.states import NodeStatus
+
+_Row = TypeVar('_Row', models.Node, models.Layer, models.Secret)
+
+
+def of_cluster(session: orm.Session, table: type[_Row], cluster_id: str
+               ) -> list[_Row]:
+    """The rows of a table that are a cluster's."""
+    return list(session.scalars(sa.select(table).where(
+        table.cluster_id == cluster_id)))
 
 
 def member(node: models.Node) -> Member:

@@ -37,6 +37,8 @@ from sqlalchemy import orm
 
 from hpcdirect import failpoints
 
+Session = orm.Session
+
 #: Where a session keeps what is to be done once it is committed.
 _AFTERWARDS = 'hpcdirect.afterwards'
 #: Seconds between two attempts to begin a transaction.

@@ -21,8 +21,6 @@ import dataclasses
 import re
 from typing import Any
 
-from sqlalchemy import orm
-
 from hpcdirect.backends import request
 from hpcdirect.backends.base import Assessment
 from hpcdirect.blueprints.model import Blueprint
@@ -32,6 +30,7 @@ from hpcdirect.db import orders
 from hpcdirect.db.models import LABELS
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import new_id
+from hpcdirect.db.session import Session
 from hpcdirect.digests import digest
 from hpcdirect.exception import BackendError
 from hpcdirect.exception import Finding
@@ -95,7 +94,7 @@ def create(parts: Parts, context: RequestContext,
     order = parts.order(Asker.of(context), Operation.CREATE, parts.sealed(
         dataclasses.replace(made.state, name=body['name'])))
 
-    def write(session: orm.Session) -> str:
+    def write(session: Session) -> str:
         orders.take_key(session, key, cluster.id)
         orders.create(session, cluster, order, body.get('tags', ()))
         return cluster.id

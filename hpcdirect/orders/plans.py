@@ -22,9 +22,6 @@ import dataclasses
 import re
 from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy import orm
-
 from hpcdirect import digests
 from hpcdirect.backends.base import Assessment
 from hpcdirect.blueprints.model import Blueprint
@@ -34,6 +31,7 @@ from hpcdirect.db import clusters
 from hpcdirect.db import models
 from hpcdirect.db import plans
 from hpcdirect.db import recorded
+from hpcdirect.db.session import Session
 from hpcdirect.exception import ClusterProtected
 from hpcdirect.exception import DuplicateName
 from hpcdirect.exception import Finding
@@ -170,7 +168,7 @@ def of_change(parts: Parts, context: RequestContext,
     row.change = {digests.SEALED: parts.keys.encrypt_json(
         {'asked': asked, 'made_from': made_from}, row.about())}
 
-    def write(session: orm.Session) -> None:
+    def write(session: Session) -> None:
         plans.add(session, row)
         session.flush()
         session.expunge(row)
@@ -205,7 +203,7 @@ def asked_by(parts: Parts, cluster: models.Cluster, ident: str
     return asked
 
 
-def what_moved(parts: Parts, session: orm.Session, row: plans.Plan
+def what_moved(parts: Parts, session: Session, row: plans.Plan
                ) -> str:
     """Why a plan does not hold any more; '' while it does."""
     cluster = session.get_one(models.Cluster, row.cluster_id)
@@ -270,16 +268,15 @@ class _Case:
     purged: Sequence[str] = ()
 
 
-def _world(session: orm.Session, cluster_id: str) -> _World:
-    def all_of(model: type[Any]) -> list[Any]:
-        return list(session.scalars(sa.select(model).where(
-            model.cluster_id == cluster_id)))
-
-    nodes, layers = all_of(models.Node), all_of(models.Layer)
+def _world(session: Session, cluster_id: str) -> _World:
+    nodes, layers, secrets = (
+        recorded.of_cluster(session, models.Node, cluster_id),
+        recorded.of_cluster(session, models.Layer, cluster_id),
+        recorded.of_cluster(session, models.Secret, cluster_id))
     return _World(
         recorded.observed(nodes, layers, exists=bool(nodes)),
         recorded.members(nodes),
-        recorded.secret_versions(all_of(models.Secret)),
+        recorded.secret_versions(secrets),
         recorded.fingerprint(nodes, layers))
 
 

@@ -19,14 +19,13 @@ from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
-from sqlalchemy import orm
-
 from hpcdirect.context import Asker
 from hpcdirect.context import RequestContext
 from hpcdirect.db import orders
 from hpcdirect.db.models import LABELS
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import Deployment
+from hpcdirect.db.session import Session
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import found_at
@@ -36,10 +35,10 @@ from hpcdirect.orders.parts import Parts
 from hpcdirect.states import Operation
 
 #: Passes, or raises, for a cluster as it is when it is about to be changed.
-Unless = Callable[[orm.Session, Cluster], None]
+Unless = Callable[[Session, Cluster], None]
 
 
-def whatever(session: orm.Session, cluster: Cluster) -> None:
+def whatever(session: Session, cluster: Cluster) -> None:
     """Passes however the cluster is."""
 
 
@@ -64,7 +63,7 @@ def want(parts: Parts, context: RequestContext, found: Cluster,
         Asker.of(context), change.operation(parts, found, body, wanted),
         wanted)
 
-    def write(session: orm.Session) -> None:
+    def write(session: Session) -> None:
         unless(session, orders.locked(session, found.id))
         if labels:
             orders.label(session, found.id, labels)
@@ -99,7 +98,7 @@ def delete(parts: Parts, asker: Asker, found: Cluster, unless: Unless
     order = parts.order(asker, Operation.DELETE, dataclasses.replace(
         found.desired, deleted=True))
 
-    def write(session: orm.Session) -> None:
+    def write(session: Session) -> None:
         unless(session, orders.locked(session, found.id))
         orders.delete(session, found.id, order)
 

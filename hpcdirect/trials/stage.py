@@ -30,7 +30,7 @@ from cryptography import fernet
 
 from hpcdirect.blueprints.model import ElementUse
 from hpcdirect.blueprints.model import VolumeUse
-from hpcdirect.conductor import facts
+from hpcdirect.conductor import inputs
 from hpcdirect.conductor.vault import Vault
 from hpcdirect.db import models
 from hpcdirect.db import recorded
@@ -152,7 +152,7 @@ class Stage:
         began = time.monotonic()
         self._runner.carry_out(base.Batch(
             models.new_id(), self._bed.cluster_id, 1,
-            facts.hosts(self._bed.nodes, touched, blueprint, self._vault),
+            inputs.hosts(self._bed.nodes, touched, blueprint, self._vault),
             flat, self._vault.private_key), told, lambda: False)
         played = []
         for several in tasks:
@@ -171,8 +171,8 @@ class Stage:
             models.new_id(), verb, there.element,
             {role: tuple(member.name for member in members)
              for role, members in there.members.items()},
-            there.variables or {}, facts.of_element(
-                self._cluster, self._volumes, wanted, name, (), ()),
+            there.variables or {}, inputs.Facts(
+                self._cluster, self._volumes, wanted).of_element(name),
             self._vault.values(there.element))
 
     # -- looking ----------------------------------------------------------

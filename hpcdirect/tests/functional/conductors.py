@@ -42,6 +42,7 @@ from hpcdirect import processes
 from hpcdirect import rpc
 from hpcdirect.api import app
 from hpcdirect.cmd import parts
+from hpcdirect.conductor import reconciler
 from hpcdirect.conductor import service
 from hpcdirect.runners import base
 from hpcdirect.runners.fake import FakeRunner
@@ -193,7 +194,7 @@ def conduct(settings, ahead=0.0, url=''):
         return datetime.datetime.now(datetime.UTC).replace(
             tzinfo=None) + datetime.timedelta(seconds=ahead)
 
-    conductor = service.Conductor(service.Parts(
+    conductor = service.Conductor(reconciler.Parts(
         conf=whole.conf, database=whole.database, keys=whole.keys,
         policy=whole.policy, load=whole.catalogue.blueprint,
         element_of=whole.catalogue.element, backends=whole.backends,

@@ -20,7 +20,7 @@ import time
 import fixtures
 import testtools
 
-from hpcdirect.conductor.expiry import Expiry
+from hpcdirect.conductor.endings import AccountEnds
 from hpcdirect.db import models
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.planning.state import Account
@@ -61,8 +61,8 @@ class ExpiryTests(Case):
         return moment.isoformat() + 'Z'
 
     def conductor(self):
-        return Expiry(self.api.database, self.api.services.keys,
-                      self.api.services.policy, self.api.services.pins)
+        return AccountEnds(self.api.database, self.api.services.keys,
+                           self.api.services.policy, self.api.services.pins)
 
     def patch(self, path, **body):
         answer = self.api.call('PATCH', f'{PATH}{path}', body,

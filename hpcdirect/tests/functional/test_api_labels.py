@@ -13,7 +13,7 @@
 
 """Protection, tags, names: what is said of a cluster and changes nothing."""
 
-from hpcdirect.conductor import facts
+from hpcdirect.conductor.inputs import Facts
 from hpcdirect.db import models
 from hpcdirect.planning import wanted
 from hpcdirect.tests.functional import mariadb
@@ -74,8 +74,8 @@ class LabelTests(Case):
         with self.api.database.read() as session:
             cluster = session.get_one(models.Cluster, self.ident)
             session.expunge(cluster)
-        told = facts.of_element(cluster, (), wanted.Wanted({}, (), {}),
-                                'slurm', (), ())
+        told = Facts(cluster, (), wanted.Wanted({}, (), {})
+                     ).of_element('slurm')
         return cluster.desired, told['cluster']
 
     def test_nodes_know_the_first_name(self):

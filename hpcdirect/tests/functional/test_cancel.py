@@ -19,8 +19,8 @@ import time
 import fixtures
 import testtools
 
+from hpcdirect.conductor.reconciler import Parts
 from hpcdirect.conductor.service import Conductor
-from hpcdirect.conductor.service import Parts
 from hpcdirect.conductor.works import Works
 from hpcdirect.runners.fake import FakeRunner
 from hpcdirect.tests.functional import api

@@ -21,7 +21,7 @@ import time
 import fixtures
 import testtools
 
-from hpcdirect.conductor.lifetime import Lifetime
+from hpcdirect.conductor.endings import ClusterEnds
 from hpcdirect.db import expiry
 from hpcdirect.db import models
 from hpcdirect.db.models import now
@@ -45,7 +45,7 @@ class ExpiryTests(Case):
         super().setUp()
         self.end = now().replace(microsecond=0) + datetime.timedelta(days=9)
         self.at = now()
-        self.lifetime = Lifetime(self.api.database, self.api.services.keys,
+        self.lifetime = ClusterEnds(self.api.database, self.api.services.keys,
                              (DAY, HOUR), lambda: self.at)
         self.ident = self.api.create(expires_at=text(self.end))['id']
         self.api.settle(self.ident)
@@ -183,7 +183,7 @@ class ExpiryTests(Case):
         self.assertEqual([], self.near())
 
     def test_two_conductors(self):
-        other = Lifetime(self.api.database, self.api.services.keys,
+        other = ClusterEnds(self.api.database, self.api.services.keys,
                        (DAY, HOUR), lambda: self.at)
         for left in (HOUR, 0):
             self.at = self.end - datetime.timedelta(seconds=left)

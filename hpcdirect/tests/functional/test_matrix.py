@@ -45,12 +45,13 @@ SEED = int(os.environ.get('HPCDIRECT_SEED', time.time()))
 TOGETHER = 6
 #: Transactions of conductors that this life has no use for.
 ELSEWHERE = {
-    'db.expiry.Expiry._order', 'db.expiry.Expiry._refused',
-    'db.lifetime.Lifetime._tell', 'db.deployment_writer.DeploymentWriter.left',
+    'db.endings.AccountEnds._order', 'db.endings.AccountEnds._refused',
+    'db.endings.ClusterEnds._tell',
+    'db.deployment_writer.DeploymentWriter.left',
 }
 #: Modules in which conductors write.
 OF_CONDUCTORS = ('db.ledger.', 'db.holds.', 'db.service.', 'db.watch.',
-                 'db.lifetime.', 'db.expiry.', 'db.retention.')
+                 'db.endings.')
 
 
 class Fault:

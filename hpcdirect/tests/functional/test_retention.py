@@ -17,7 +17,7 @@ import datetime
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from hpcdirect.conductor.retention import Retention
+from hpcdirect.conductor.endings import Retention
 from hpcdirect.db import events
 from hpcdirect.db import horizon
 from hpcdirect.db import models

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 import testtools
 
 from hpcdirect import processes
-from hpcdirect.conductor.retention import Retention
+from hpcdirect.conductor.endings import Retention
 from hpcdirect.db import models
 from hpcdirect.db import services
 from hpcdirect.db.paging import Page

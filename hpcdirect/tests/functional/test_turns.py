@@ -26,8 +26,8 @@ import sqlalchemy as sa
 import testtools
 import yaml
 
+from hpcdirect.conductor.reconciler import Parts
 from hpcdirect.conductor.service import Conductor
-from hpcdirect.conductor.service import Parts
 from hpcdirect.conductor.works import Works
 from hpcdirect.db import leases
 from hpcdirect.db import models

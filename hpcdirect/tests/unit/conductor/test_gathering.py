@@ -18,6 +18,7 @@ import fixtures
 import testtools
 
 from hpcdirect.conductor import machines
+from hpcdirect.conductor import situation
 from hpcdirect.planning.plan import SeenNode
 from hpcdirect.states import NodeStatus
 
@@ -34,7 +35,9 @@ class GatheringTest(testtools.TestCase):
             'hpcdirect.conductor.machines.time',
             types.SimpleNamespace(monotonic=lambda: self.now)))
         self.machines = machines.Machines(
-            None, None, None, machines.Limits(600, 1.0, 600), None)
+            None, types.SimpleNamespace(
+                backend=None, vault=None, now=None,
+                limits=situation.Limits(600, 1.0, 600)))
 
     def at(self, moment, up, names=NAMES):
         """What is said then, when so many are up."""
