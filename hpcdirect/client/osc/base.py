@@ -182,9 +182,10 @@ def cell(value: Any) -> Any:
     """A value as it stands in a table: readable there, whole in JSON."""
     if isinstance(value, (dict, list)):
         return Nested(value)
-    return Text(errors.clean(value)) if isinstance(value, str) and (
-        len(value) > WIDEST or '\n' in value) else (
-        errors.clean(value) if isinstance(value, str) else value)
+    if not isinstance(value, str):
+        return value
+    text = errors.clean(value)
+    return Text(text) if len(value) > WIDEST or '\n' in value else text
 
 
 class Number(columns.FormattableColumn[float | None]):
@@ -194,10 +195,6 @@ class Number(columns.FormattableColumn[float | None]):
         """The number or a dash."""
         return '-' if self._value is None else str(self._value)
 
-    def machine_readable(self) -> float | None:
-        """The number or null."""
-        return self._value
-
 
 class Text(columns.FormattableColumn[str]):
     """A long text: itself in JSON, lines that can be read in a table."""
@@ -205,10 +202,6 @@ class Text(columns.FormattableColumn[str]):
     def human_readable(self) -> str:
         """The text, folded."""
         return _folded(self._value)
-
-    def machine_readable(self) -> str:
-        """The text, as it is."""
-        return self._value
 
 
 class Failures(columns.FormattableColumn[Any]):
@@ -225,10 +218,6 @@ class Failures(columns.FormattableColumn[Any]):
             lines.append(f'and {len(found) - _FAILURES} more')
         return '\n'.join(_folded(errors.clean(line)) for line in lines)
 
-    def machine_readable(self) -> Any:
-        """The failures, as they are."""
-        return self._value
-
 
 class Outputs(columns.FormattableColumn[Any]):
     """What a cluster offers people: in a table, a line each."""
@@ -238,10 +227,6 @@ class Outputs(columns.FormattableColumn[Any]):
         return '\n'.join(
             errors.clean(f'{one["title"]}: {one["value"]}').replace('\n', ' ')
             for one in self._value or ())
-
-    def machine_readable(self) -> Any:
-        """As the service tells it."""
-        return self._value
 
 
 def _folded(text: str) -> str:
@@ -262,10 +247,6 @@ class Nested(columns.FormattableColumn[Any]):
                 map(_line, value)))
         return _folded('\n'.join(f'{_line(name)}: {_line(one)}'
                                  for name, one in value.items()))
-
-    def machine_readable(self) -> Any:
-        """The value, as it is."""
-        return self._value
 
 
 def _line(value: Any) -> str:

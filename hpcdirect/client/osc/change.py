@@ -134,9 +134,6 @@ class _Lines(columns.FormattableColumn[Any]):
         return '\n'.join(errors.clean(self._line(entry))
                          for entry in self._value)
 
-    def machine_readable(self) -> Any:
-        return self._value
-
 
 def line(entry: Mapping[str, Any]) -> str:
     """``in place: slurm on head-0 (12 s); its inputs changed``"""

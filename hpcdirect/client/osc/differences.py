@@ -59,7 +59,3 @@ class Side(columns.FormattableColumn[Any]):
         said = _side(self._value, self._other)
         return '-' if said is None else base.Text(
             errors.clean(said)).human_readable()
-
-    def machine_readable(self) -> Any:
-        """The value, as it is."""
-        return self._value

@@ -151,11 +151,7 @@ def knowing(target: Place, kept_for: str = '') -> Iterator[str]:
 def accounts(api: Any, cluster_id: str, asked: str | None
              ) -> list[dict[str, Any]]:
     """The users of a cluster; none when it is said whom to log in as."""
-    if asked:
-        return []
-    found: list[dict[str, Any]] = api.read(
-        f'/clusters/{cluster_id}/users')['users']
-    return found
+    return [] if asked else list(api.users(cluster_id))
 
 
 def checks(place: Place, file: str) -> list[str]:
