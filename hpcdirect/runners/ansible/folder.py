@@ -149,12 +149,8 @@ def of_contact(conf: cfg.ConfigOpts, batch: Batch, shared: bool = False
             made = _new(conf, 'ssh-')
             left.callback(made.remove)
             left.callback(family.end_masters, made.path)
-            path = made.path
-            (path / 'c').mkdir(mode=0o700)
-            _write(path / 'key', batch.private_key.rstrip('\n') + '\n')
-            _write(path / 'known_hosts', ssh.known_hosts(batch))
-            _write(path / 'ssh_config', ssh.config(
-                batch, str(path), conf.ansible, shared=shared))
+            (made.path / 'c').mkdir(mode=0o700)
+            _write_ssh(made.path, conf, batch, shared)
         except OSError as exc:
             raise _unusable(conf, exc) from exc
         left.pop_all()
@@ -204,10 +200,7 @@ def _filled(path: pathlib.Path, conf: cfg.ConfigOpts, batch: Batch,
                   over, options.fence_wait, options.connect_timeout,
                   {host.name: host.ssh_user for host in batch.hosts},
                   str(batch.wish))
-    private_key = batch.private_key.rstrip('\n') + '\n'
-    _write(path / 'key', private_key)
-    _write(path / 'known_hosts', ssh.known_hosts(batch))
-    _write(config, ssh.config(batch, str(path), options))
+    _write_ssh(path, conf, batch, shared=True)
     _write(path / 'ansible.cfg', _CONFIG.format(
         folder=path, forks=options.forks, task_timeout=options.task_timeout,
         connect_timeout=options.connect_timeout))
@@ -222,6 +215,15 @@ def _filled(path: pathlib.Path, conf: cfg.ConfigOpts, batch: Batch,
         'hosts': {host.name: _host(host, fence) for host in batch.hosts},
         'segments': [_groups(batch, part) for part in parts]}))
     return Folder(path, fence)
+
+
+def _write_ssh(path: pathlib.Path, conf: cfg.ConfigOpts, batch: Batch,
+               shared: bool) -> None:
+    """What ssh needs to reach the batch's hosts: ``ssh_config`` and so on."""
+    _write(path / 'key', batch.private_key.rstrip('\n') + '\n')
+    _write(path / 'known_hosts', ssh.known_hosts(batch))
+    _write(path / 'ssh_config', ssh.config(
+        batch, str(path), conf.ansible, shared=shared))
 
 
 def _import(path: pathlib.Path, index: int, task: Task) -> dict[str, Any]:

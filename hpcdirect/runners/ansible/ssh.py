@@ -131,7 +131,7 @@ def place(via: str) -> tuple[str, int]:
     return _via(via)[1:]
 
 
-def config(batch: Batch, folder: str, options: Any, shared: bool = True
+def config(batch: Batch, folder: str, options: Any, shared: bool
            ) -> str:
     """Text of ssh_config.
 
