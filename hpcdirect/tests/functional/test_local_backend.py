@@ -342,6 +342,28 @@ class MirrorTest(testtools.TestCase):
             self.assertEqual(404, self.status(url), url)
         self.assertEqual(501, self.status(f'{site}/pool/x', 'POST'))
 
+    def test_sources_of_both_forms(self):
+        folder = pathlib.Path(self.useFixture(bed.fixtures.TempDir()).path)
+        (folder / 'apt.conf').write_text(
+            f'Dir::Etc::sourcelist "{folder}/one.list";\n'
+            f'Dir::Etc::sourceparts "{folder}";\n')
+        (folder / 'one.list').write_text(
+            'deb [arch=amd64] http://a/debian/ bookworm main contrib\n'
+            '# deb http://b/debian bookworm main\n'
+            'deb-src http://c/debian bookworm main\n'
+            'deb http://d/debian bookworm stable\n')
+        (folder / 'two.sources').write_text(
+            'Types: deb deb-src\nURIs: https://e/debian\n'
+            'Suites: bookworm bookworm-updates\nComponents: main\n\n'
+            'Types: deb\nURIs: http://f/debian\nSuites: bookworm\n'
+            'Components: main\nEnabled: no\n')
+        self.useFixture(bed.fixtures.EnvironmentVariable(
+            'APT_CONFIG', str(folder / 'apt.conf')))
+        self.assertEqual(
+            [('http://a/debian', 'bookworm'), ('https://e/debian', 'bookworm'),
+             ('https://e/debian', 'bookworm-updates')],
+            sorted(mirror._entries.__wrapped__()))
+
     def test_half_a_file_is_not_kept(self):
         folder = self.useFixture(bed.fixtures.TempDir()).path
         broken = mirror.Mirror(pathlib.Path(folder))
