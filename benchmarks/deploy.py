@@ -48,7 +48,6 @@ import plain_ansible
 import usage
 
 from hpcdirect.backends import base
-from hpcdirect.backends import request
 from hpcdirect.backends.local import LocalBackend
 import hpcdirect.conf
 from hpcdirect.planning.state import State
@@ -373,7 +372,7 @@ class Plain:
                 'ansible-playbook')), forks=options().ansible.forks)
 
     def _boot(self, ident: str, site: Site) -> list[base.Machine]:
-        self._backend.ensure(request.build(
+        self._backend.ensure(base.request_for(
             site.blueprint, State(parameters=site.parameters), 'local',
             self._slots, cluster_id=ident, cluster_name='plain',
             project_id='none', public_key=_public(self._keys.root)))

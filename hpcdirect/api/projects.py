@@ -14,11 +14,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+import dataclasses
 import re
+from typing import Any
 
-from hpcdirect.api.schemas.projects import Standing
+from hpcdirect.api.schemas import common
 from hpcdirect.api.services import Services
 from hpcdirect.exception import NotFound
+from hpcdirect.keystone import ServiceUser
+
+SHOW = common.closed({
+    'id': common.text('Its id in Keystone.'),
+    'enabled': {'type': 'boolean',
+                'description': 'Whether the service may act there.'},
+    'role': common.text(
+        'The role that the service\'s user needs there; "" when none.'),
+    'service_user': common.maybe(common.closed({
+        'id': common.text('Its id in Keystone.'),
+        'name': common.text('Its name.'),
+        'domain_id': common.text('The domain it is of.'),
+    }, description='As whom the service acts; null when as nobody.')),
+    'backends': common.words('Backends that are enabled.'),
+    'reason': common.text('Why it is not enabled, and what to do, or "".'),
+})
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """How the service stands to a project.
+
+    :param user: as whom it acts there; None when it needs nobody's leave.
+    """
+
+    enabled: bool
+    user: ServiceUser | None = None
+    reason: str = ''
+
+
+def view(project_id: str, standing: Standing, backends: Iterable[str]
+         ) -> dict[str, Any]:
+    """All of a project."""
+    user = standing.user
+    return {'id': project_id, 'enabled': standing.enabled,
+            'role': user.role if user else '',
+            'service_user': None if user is None else {
+                'id': user.id, 'name': user.name,
+                'domain_id': user.domain_id},
+            'backends': list(backends), 'reason': standing.reason}
+
 
 # Keystone's are 32 hexadecimal digits, unless somebody else hands them out.
 _ID = re.compile('[A-Za-z0-9._-]{1,64}')

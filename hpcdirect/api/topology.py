@@ -24,8 +24,10 @@ import dataclasses
 import functools
 from typing import Any
 
+from hpcdirect.api.schemas import common
+from hpcdirect.api.schemas.common import Schema
 from hpcdirect.api.services import Services
-from hpcdirect.backends import request
+from hpcdirect.backends import base
 from hpcdirect.backends.base import Slot
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.db import topology
@@ -39,7 +41,99 @@ from hpcdirect.exception import NotFound
 from hpcdirect.exception import Unread
 from hpcdirect.orders import change
 from hpcdirect.planning import composition
+from hpcdirect.states import ClusterStatus
+from hpcdirect.states import LayerState
 from hpcdirect.states import NodeStatus
+
+_GROUP = common.closed({
+    'name': common.text('The node group.'),
+    'label': common.text('The name for people; may be empty.'),
+    'count': common.number('Nodes wanted.'),
+    'ready': common.number('Nodes that are up.'),
+    'login': {'type': 'boolean',
+              'description': 'People log in to its first node.'},
+})
+
+_LAYER = common.closed({
+    'element': common.text('The element.'),
+    'role': common.text('The role.'),
+    'version': common.text('Its version.'),
+    'wanted': {'type': ['boolean', 'null'], 'description': 'It is to be '
+               'there; else it is to go. Null when nobody knows.'},
+    'groups': common.words('Node groups on which it is wanted.'),
+    'stands_on': common.maybe(common.words(
+        'Elements that it needs on the same nodes; null when it is not in '
+        'the catalogue any more.')),
+})
+
+
+def _column(description: str, of: Schema) -> Schema:
+    return {'type': 'array', 'description': description, 'items': of}
+
+
+_NODES = common.closed({
+    'name': _column('Names, group by group.', {'type': 'string'}),
+    'group': _column('Places in groups.', {'type': 'integer'}),
+    'wanted': _column('Whether it is to be there; else it is to go.',
+                      {'type': 'boolean'}),
+    'status': _column(
+        'How its machine stands; null when there is none yet.',
+        {'enum': [*NodeStatus, None]}),
+    'incarnation': _column('Raised when the machine is replaced.',
+                           {'type': 'integer'}),
+    'address': _column('Address in the cluster\'s network, or "".',
+                       {'type': 'string'}),
+    'fault': _column('Why it failed, or "".', {'type': 'string'}),
+    'stack': _column('Places in stacks: what stands on it.',
+                     {'type': 'integer'}),
+}, description='Columns of equal length, one entry for each node.')
+
+_STACK = common.closed({
+    'layers': _column('Places in layers, the lowest first.',
+                      {'type': 'integer'}),
+    'states': _column(
+        'How each of them stands; verified when it was applied and verified.',
+        {'enum': [*LayerState, 'verified']}),
+})
+
+_NETWORK = common.closed({
+    'name': common.text('As its cloud calls it.'),
+    'cidrs': common.words('Ranges of its addresses; empty when not known.'),
+    'groups': common.words('Node groups that are on it.'),
+    'own': {'type': 'boolean', 'description': 'Made for this cluster, and '
+            'taken away with it.'},
+})
+
+_VOLUME = common.closed({
+    'name': common.text('The volume.'),
+    'mount': common.text('Where nodes see it.'),
+    'groups': common.words('Node groups that see it.'),
+    'provided': {'type': ['boolean', 'null'], 'description': 'Whether the '
+                 'backend provides it; elements do without where it does '
+                 'not. Null when the backend is not enabled here.'},
+})
+
+SHOW = common.closed({
+    'id': common.ID, 'name': common.text('The cluster.'),
+    'status': common.text('How it stands at a glance.',
+                          enum=list(ClusterStatus)),
+    'blueprint': common.text('The blueprint.'),
+    'blueprint_version': common.text('Its version.'),
+    'generation': common.number('Raised by every change.'),
+    'groups': common.items(_GROUP, 'Machines that are alike.'),
+    'layers': common.items(_LAYER, 'What is on nodes or is to be, the lowest '
+                           'first.'),
+    'stacks': common.items(_STACK, 'The different ways in which layers stand '
+                           'on nodes.'),
+    'nodes': _NODES,
+    'networks': {'type': ['array', 'null'], 'items': _NETWORK,
+                 'description': 'What the nodes are on, by what was asked '
+                 'for; null when nobody knows.'},
+    'volumes': {'type': ['array', 'null'], 'items': _VOLUME,
+                'description': 'Folders that nodes share and that outlive '
+                'machines; null when the blueprint is gone.'},
+})
+
 
 #: Element, role, version.
 _Key = tuple[str, str, str]
@@ -57,7 +151,7 @@ def show(session: Session, services: Services, cluster: Cluster
         services, cluster,
         {row.name: row for row in topology.nodes(session, cluster.id)},
         topology.stacks(session, cluster.id),
-        {slot.name: slot for slot in request.slots_of(cluster.desired)})
+        {slot.name: slot for slot in base.slots_of(cluster.desired)})
     return {**{name: getattr(cluster, name) for name in _TOLD},
             'groups': picture.groups(), 'layers': picture.layers(),
             'stacks': picture.stacks(), 'nodes': picture.nodes(),
@@ -198,7 +292,7 @@ class _Picture:
         if backend is None or self.blueprint is None:
             return None
         try:
-            found = backend.networks(request.build(
+            found = backend.networks(base.request_for(
                 self.blueprint, self.cluster.desired, self.cluster.backend,
                 self.slots.values(), cluster_id=self.cluster.id,
                 cluster_name=self.cluster.name,

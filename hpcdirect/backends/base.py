@@ -21,8 +21,13 @@ import dataclasses
 import enum
 from typing import Any
 
+from hpcdirect.blueprints import parameters
+from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.blueprints.model import Infrastructure
+from hpcdirect.blueprints.model import VolumeUse
 from hpcdirect.exception import BackendError
 from hpcdirect.exception import Finding
+from hpcdirect.planning.state import State
 from hpcdirect.wishes import NOBODYS
 from hpcdirect.wishes import Wish
 
@@ -40,20 +45,6 @@ class Slot:
     name: str
     group: str
     incarnation: int = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Volume:
-    """A shared folder that outlives machines.
-
-    :param name: unique in the cluster.
-    :param mount: absolute path on the machines.
-    :param groups: the node groups that mount it.
-    """
-
-    name: str
-    mount: str
-    groups: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +93,7 @@ class InfraRequest:
     project_id: str
     slots: tuple[Slot, ...]
     groups: Mapping[str, Mapping[str, Any]]
-    volumes: tuple[Volume, ...] = ()
+    volumes: tuple[VolumeUse, ...] = ()
     public_key: str = ''
     template: str = ''
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -378,3 +369,31 @@ class Backend(abc.ABC):
 
     def close(self) -> None:  # noqa: B027 - most have nothing to do
         """Finish what is under way in this process, before it ends."""
+
+
+# -- what is asked for of a cluster ------------------------------------
+
+def slots_of(state: State) -> tuple[Slot, ...]:
+    """Every slot of a state, group by group; none when it is to go."""
+    return () if state.deleted else tuple(
+        Slot(name, group, slot.incarnation)
+        for name, (group, slot) in state.slots.items())
+
+
+def request_for(blueprint: Blueprint, state: State, backend: str,
+          slots: Iterable[Slot], **identity: Any) -> InfraRequest:
+    """The request for these slots of a cluster.
+
+    :param identity: ``cluster_id``, ``cluster_name``, ``project_id``,
+        ``public_key`` and ``wish`` as :class:`InfraRequest` takes them.
+    """
+    said = blueprint.infrastructure.get(backend, Infrastructure())
+    template = blueprint.templates.get(backend, '')
+    return InfraRequest(
+        slots=tuple(slots),
+        groups={name: parameters.resolve(group, state.parameters, {})
+                for name, group in said.groups.items()},
+        settings=parameters.resolve(said.settings, state.parameters, {}),
+        template=template, files=blueprint.files if template else {},
+        volumes=blueprint.volumes,
+        **identity)

@@ -215,7 +215,12 @@ class NodeGroup:
 
 @dataclasses.dataclass(frozen=True)
 class VolumeUse:
-    """A shared folder that the backend is to provide."""
+    """A shared folder that the backend provides; it outlives machines.
+
+    :param name: unique in the cluster.
+    :param mount: absolute path on the machines.
+    :param groups: the node groups that mount it.
+    """
 
     name: str
     mount: str

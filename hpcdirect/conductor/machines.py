@@ -18,9 +18,9 @@ import functools
 import time
 from typing import Any
 
-from hpcdirect.backends import request as infra_request
 from hpcdirect.backends.base import InfraStatus
 from hpcdirect.backends.base import MachineStatus
+from hpcdirect.backends.base import request_for
 from hpcdirect.conductor import failures
 from hpcdirect.conductor.situation import Situation
 from hpcdirect.conductor.situation import Tools
@@ -98,7 +98,7 @@ class Machines:
         ref = self._backend.reference(cluster.id, cluster.project_id)
         if cluster.backend_ref != ref:
             self._ledger.nodes.backend_ref(ref)
-        self._backend.ensure(infra_request.build(
+        self._backend.ensure(request_for(
             situation.blueprint, cluster.desired, self._backend.name, slots,
             cluster_id=cluster.id, cluster_name=cluster.name,
             project_id=cluster.project_id,

@@ -22,7 +22,7 @@ import datetime
 import pathlib
 from typing import Any
 
-from hpcdirect.backends import request as infra_request
+from hpcdirect.backends import base as backends
 from hpcdirect.backends.base import Backend
 from hpcdirect.backends.base import Infra
 from hpcdirect.backends.base import InfraStatus
@@ -328,7 +328,7 @@ def slots_to_ask_for(situation: Situation, steps: Plan, only_release: bool
     Nodes that are to go stay until they are drained and the others have been
     told; one that is replaced goes as soon as it is drained.
     """
-    wanted = infra_request.slots_of(situation.recorded.cluster.desired)
+    wanted = backends.slots_of(situation.recorded.cluster.desired)
     if only_release:
         return wanted
     draining = {node for step in steps if step.kind == StepKind.DRAIN

@@ -29,7 +29,7 @@ import logging
 from typing import Any
 from typing import Protocol
 
-from hpcdirect.backends import request
+from hpcdirect.backends import base
 from hpcdirect.backends.base import Backend
 from hpcdirect.backends.base import Infra
 from hpcdirect.backends.base import InfraStatus
@@ -186,7 +186,7 @@ def _compared(cluster: _Wanted, nodes: Iterable[_Seen], infra: Infra
     seen = {machine.slot: machine for machine in infra.machines}
     changed = []
     faults = {}
-    for slot in request.slots_of(desired):
+    for slot in base.slots_of(desired):
         row = rows.get(slot.name)
         status, fault = _judged(slot, seen.get(slot.name), row, infra)
         fault = sentence(fault)

@@ -21,7 +21,7 @@ import dataclasses
 import re
 from typing import Any
 
-from hpcdirect.backends import request
+from hpcdirect.backends import base
 from hpcdirect.backends.base import Assessment
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.context import Asker
@@ -177,8 +177,8 @@ def assess(parts: Parts, blueprint: Blueprint, cluster: Cluster,
     if backend is None:
         return Assessment((Finding(
             f'backend {cluster.backend} is not enabled here', '$.backend'),))
-    wanted = request.build(
-        blueprint, state, cluster.backend, request.slots_of(state),
+    wanted = base.request_for(
+        blueprint, state, cluster.backend, base.slots_of(state),
         cluster_id=cluster.id, cluster_name=cluster.name,
         project_id=cluster.project_id, public_key='')
     try:
@@ -205,8 +205,8 @@ def rendered(parts: Parts, context: RequestContext, ref: str,
     state, wrong = _checked(sizing.first, blueprint, given)
     if findings or state is None:
         raise Invalid([*findings, *wrong])
-    return backend, parts.backends[backend].render(request.build(
-        blueprint, state, backend, request.slots_of(state),
+    return backend, parts.backends[backend].render(base.request_for(
+        blueprint, state, backend, base.slots_of(state),
         cluster_id=_NO_ID, cluster_name=blueprint.name,
         project_id=str(context.project_id), public_key=''))
 

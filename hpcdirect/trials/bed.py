@@ -95,8 +95,7 @@ class Bed:
         request = base.InfraRequest(
             self.cluster_id, 'trial', 'none', tuple(slots),
             {group: {} for group in GROUPS},
-            tuple(base.Volume(one.name, one.mount, one.groups)
-                  for one in volumes), public_key)
+            tuple(volumes), public_key)
         found = self._backend.validate(request)
         if found:
             raise BackendError(plugin='local',

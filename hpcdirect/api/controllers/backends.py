@@ -19,12 +19,32 @@ from typing import Any
 from hpcdirect.api import capacity
 from hpcdirect.api import catalogued
 from hpcdirect.api import request
+from hpcdirect.api.capacity import Told
 from hpcdirect.api.resource import Resource
-from hpcdirect.api.schemas import backends as schema
-from hpcdirect.api.schemas.capacity import Told
+from hpcdirect.api.schemas import common
 from hpcdirect.api.services import Services
 from hpcdirect.db.paging import Listing
 from hpcdirect.policies import blueprints as policies
+
+SHOW = common.closed({
+    'name': common.text('The backend.'),
+    'capacity': {
+        'type': 'object',
+        'description': 'Node type, and how many the project could have '
+                       'now; null when there is no limit.',
+        'additionalProperties': {'type': ['integer', 'null']}},
+    'reason': common.text('Why the backend cannot tell, or "".'),
+})
+
+LIST = common.listed('backends', SHOW, 'Backends that are enabled.')
+LIST_QUERY = common.query(SHOW, common.MARKER, ('name',))
+
+
+def view(told: Told) -> dict[str, Any]:
+    """One backend and what a project could have of it."""
+    return {'name': told.name, 'capacity': {
+        kind.name: kind.free for kind in told.capacity.node_types},
+        'reason': told.reason}
 
 
 class Backends(Resource):
@@ -33,7 +53,7 @@ class Backends(Resource):
     def __init__(self, services: Services) -> None:
         super().__init__(services, item=Backend(services))
 
-    @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    @request.schemas(query=LIST_QUERY, response=LIST)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List the backends that are enabled.
 
@@ -46,7 +66,7 @@ class Backends(Resource):
         told = capacity.each(self.services, str(self.context.project_id),
                              [entry['name'] for entry in found.rows])
         return self.answer('backends', Listing(list(told), found.last),
-                           schema.view, query)
+                           view, query)
 
 
 class Backend(Resource):
@@ -54,9 +74,9 @@ class Backend(Resource):
 
     param = 'backend'
 
-    @request.schemas(response=schema.SHOW)
+    @request.schemas(response=SHOW)
     def get(self, backend: str) -> dict[str, Any]:
         """Show a backend and what the project could have of it."""
         self.authorize(policies.BACKENDS)
-        return schema.view(Told(backend, capacity.capacity(
+        return view(Told(backend, capacity.capacity(
             self.services, backend, str(self.context.project_id))))

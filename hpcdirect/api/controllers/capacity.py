@@ -19,14 +19,13 @@ from typing import Any
 from hpcdirect.api import capacity
 from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
-from hpcdirect.api.schemas import capacity as schema
 from hpcdirect.policies import projects as policies
 
 
 class Capacity(Resource):
     """What a project could have."""
 
-    @request.schemas(query=schema.QUERY, response=schema.SHOW)
+    @request.schemas(query=capacity.QUERY, response=capacity.SHOW)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """Show what a project could have now, of every backend.
 
@@ -34,4 +33,4 @@ class Capacity(Resource):
         """
         project = capacity.asked(query.get('project_id'), self.project)
         self.authorize(policies.CAPACITY, project)
-        return schema.view(capacity.each(self.services, project))
+        return capacity.view(capacity.each(self.services, project))

@@ -15,16 +15,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hpcdirect.api import request
 from hpcdirect.api.controllers.candidates import Candidates
 from hpcdirect.api.resource import Resource
-from hpcdirect.api.schemas import cluster_elements as schema
+from hpcdirect.api.schemas import candidates
+from hpcdirect.api.schemas import common
 from hpcdirect.api.services import Services
+from hpcdirect.blueprints import parameters
 from hpcdirect.orders import change
 from hpcdirect.planning import composition
+from hpcdirect.planning.composition import Listed
 from hpcdirect.policies import clusters as policies
+
+_STATUSES = ('on', 'off', 'waits')
+
+_ENTRY = common.closed({
+    'name': common.text('The element.'),
+    'version': common.text('Its version.'),
+    'label': common.text('The name for people.'),
+    'status': common.text(
+        'on, off, or waits: it is wanted, and what it needs is not there.',
+        enum=list(_STATUSES)),
+    'missing': common.words('What it needs and is not there.'),
+    'requires': common.words('What it stands on.'),
+    'added': {'type': 'boolean',
+              'description': 'It is not of the blueprint.'},
+    'roles': common.anything('Role, and the node groups that play it.'),
+    'own_parameters': common.anything(
+        'Parameters that were set for it on this cluster.'),
+    'parameters': common.anything(
+        'All its parameters, but those that come from other elements.'),
+})
+
+LIST = common.closed({
+    'elements': common.items(_ENTRY, 'In the order they are put on.'),
+    'fitting': {**candidates.LIST['properties']['candidates'],
+                'description': 'Elements that could be put on as well.'},
+}, ('elements',))
+QUERY = common.closed({'fitting': {
+    'type': 'boolean', 'description': 'With the candidates that fit.'}}, ())
+
+
+def view(one: Listed, own: Mapping[str, Any], given: Mapping[str, Any]
+         ) -> dict[str, Any]:
+    """One line.
+
+    :param own: parameters set for it on this cluster.
+    :param given: the cluster's parameters.
+    """
+    element = one.use.element
+    return {
+        'name': element.name, 'version': element.version,
+        'label': element.label,
+        'status': 'on' if one.on else 'off' if one.off else 'waits',
+        'missing': list(one.missing), 'requires': list(element.requires),
+        'added': one.added,
+        'roles': {role: list(groups)
+                  for role, groups in one.use.roles.items()},
+        'own_parameters': parameters.hidden(element.parameters, dict(own)),
+        'parameters': parameters.hidden(element.parameters, parameters.fill(
+            element.parameters, parameters.resolve(
+                one.use.variables, given, {}))),
+    }
 
 
 class ClusterElements(Resource):
@@ -34,7 +89,7 @@ class ClusterElements(Resource):
         super().__init__(services)
         self._candidates = Candidates(services)
 
-    @request.schemas(query=schema.QUERY, response=schema.LIST)
+    @request.schemas(query=QUERY, response=LIST)
     def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
         """List the elements of a cluster, in the order they are put on."""
         found = self.cluster(cluster, policies.SHOW)
@@ -42,7 +97,7 @@ class ClusterElements(Resource):
             change.blueprint_of(self.services, found), found.desired,
             self.services.catalogue.element)
         answer = {'elements': [
-            schema.view(
+            view(
                 one, found.desired.choice(one.use.element.name).parameters,
                 found.desired.parameters) for one in listed]}
         if query.get('fitting'):

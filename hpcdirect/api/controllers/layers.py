@@ -18,21 +18,53 @@ from typing import Any
 
 from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
-from hpcdirect.api.schemas import layers as schema
+from hpcdirect.api.schemas import common
 from hpcdirect.db import layers
 from hpcdirect.policies import clusters as policies
+from hpcdirect.states import LayerState
 
-_FILTERS = {name: name for name in schema.FILTERS}
+_STATE = common.text('How it stands.', enum=list(LayerState))
+
+_ENTRY = common.closed({
+    'id': common.ID, 'node': common.text('The node.'),
+    'element': common.text('The element.'),
+    'version': common.text('Its version.'),
+    'role': common.text('The part the node plays.'),
+    'position': common.number('Its place in the order.'),
+    'state': _STATE,
+    'verified': {'type': 'boolean',
+                 'description': 'Whether it was seen to work.'},
+    'digest': common.text('sha256 of what it was applied with.'),
+    'run_id': common.text('The run that touched it last, or "".'),
+    'note': common.text('What its element told when it was verified last; '
+                        'no fault, but good to know. "" for nothing.'),
+    'updated_at': common.MOMENT,
+})
+
+LIST = common.listed('layers', _ENTRY, 'Elements as they stand on nodes.')
+FILTERS = {'node': common.text('The node.', maxLength=255),
+           'element': common.text('The element.', maxLength=128),
+           'state': _STATE}
+LIST_QUERY = common.query(_ENTRY, FILTERS, (
+    'node', 'element', 'position', 'state', 'updated_at'))
+
+FIELDS = common.Fields({
+    **{name: common.column(name) for name in _ENTRY['properties']},
+    'updated_at': common.moment('updated_at'),
+})
+
+
+_FILTERS = {name: name for name in FILTERS}
 
 
 class Layers(Resource):
     """Elements as they stand on the nodes of a cluster."""
 
-    @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    @request.schemas(query=LIST_QUERY, response=LIST)
     def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
         """List the layers of a cluster."""
         found = self.cluster(cluster, policies.SHOW)
-        fields = schema.FIELDS.only(query.get('fields', ''))
+        fields = FIELDS.only(query.get('fields', ''))
         page = self.page(query, _FILTERS, 'node:asc,position:asc', fields)
         with self.services.database.read() as session:
             listing = layers.listing(session, found.id, page)

@@ -14,22 +14,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Iterator
+import dataclasses
 from typing import Any
 
 from hpcdirect import leftovers
 from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
-from hpcdirect.api.schemas import leftovers as schema
+from hpcdirect.api.schemas import common
+from hpcdirect.backends.base import Leftover
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.policies import services as policies
+
+QUERY = common.closed({
+    'backend': common.text('Only this backend\'s.', minLength=1,
+                           maxLength=64),
+}, ())
+
+SHOW = common.closed({'backends': common.items(common.closed({
+    'name': common.text('The backend.'),
+    'leftovers': common.items(common.closed({
+        'cluster_id': common.text('Whose it was; "" when nobody can tell.'),
+        'kind': common.text('What it is, such as machine or network.'),
+        'ref': common.text('What its cloud calls it.'),
+        'project_id': common.text('Where it is; "" without projects.'),
+        'known': {'type': 'boolean', 'description': 'Whether its cluster was '
+                  'one of this service\'s, and was deleted.'},
+    }), 'What there is of clusters that are no more.'),
+    'reason': common.text('Why the backend cannot tell, or "".'),
+}), 'Backends that are enabled.')})
+
+
+def view(name: str, left: Iterable[tuple[Leftover, bool]], reason: str
+         ) -> dict[str, Any]:
+    """What one backend's cloud has."""
+    return {'name': name, 'reason': reason, 'leftovers': [
+        {**dataclasses.asdict(one), 'known': known} for one, known in left]}
 
 
 class Leftovers(Resource):
     """What clusters left behind."""
 
-    @request.schemas(query=schema.QUERY, response=schema.SHOW)
+    @request.schemas(query=QUERY, response=SHOW)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List what clouds have of clusters that are no more.
 
@@ -48,5 +76,5 @@ class Leftovers(Resource):
         """What each backend's cloud has."""
         for name, backend in self.services.backends.items():
             if only in (None, name):
-                yield schema.view(name, *leftovers.found_or_why(
+                yield view(name, *leftovers.found_or_why(
                     self.services.database, backend))

@@ -20,14 +20,13 @@ from typing import Any
 from hpcdirect.api import metrics
 from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
-from hpcdirect.api.schemas import metrics as schema
 from hpcdirect.policies import clusters as policies
 
 
 class Metrics(Resource):
     """What a cluster's own Prometheus knows of it."""
 
-    @request.schemas(query=schema.QUERY, response=schema.SHOW)
+    @request.schemas(query=metrics.QUERY, response=metrics.SHOW)
     def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
         """Show what can be charted of a cluster, and the numbers of some.
 

@@ -14,17 +14,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
-from hpcdirect.api.schemas import nodes as schema
+from hpcdirect.api.schemas import common
 from hpcdirect.api.services import Services
 from hpcdirect.db import layers
 from hpcdirect.db import nodes
 from hpcdirect.policies import clusters as policies
+from hpcdirect.states import LayerState
+from hpcdirect.states import NodeStatus
 
-_FILTERS = {name: name for name in schema.FILTERS}
+_STATUS = common.text('How it stands.', enum=list(NodeStatus))
+_GROUP = common.text('Its node group.', maxLength=255)
+
+SHOW = common.closed({
+    'id': common.ID, 'name': common.text('Its slot, and its host name.'),
+    'group': _GROUP,
+    'incarnation': common.number('Raised when the machine is replaced.'),
+    'status': _STATUS,
+    'address': common.text('Its address in the cluster\'s network.'),
+    'ssh': common.closed({
+        'host': common.text('Where ssh goes to.'),
+        'port': common.number('Where ssh listens.'),
+        'user': common.text('Whom the service logs in as.'),
+        'via': common.text('Jump host user@host[:port], or "".'),
+        'host_key': common.text('The OpenSSH host key it shows.'),
+    }, description='How it is reached.'),
+    'fault': common.text('Why it failed, or "".'),
+    'ref': common.text('What its backend calls it.'),
+    'layers': common.items(common.closed({
+        'element': common.text('The element.'),
+        'version': common.text('Its version.'),
+        'state': common.text('How it stands.', enum=list(LayerState)),
+        'verified': {'type': 'boolean', 'description': 'It was seen to work '
+                     'since it was put on, and since the last check began.'},
+    }), 'What is on it, the lowest first.'),
+    'created_at': common.MOMENT, 'updated_at': common.MOMENT,
+})
+
+LIST = common.listed('nodes', SHOW, 'Nodes of the cluster.')
+FILTERS = {'name': common.text('Its slot.', maxLength=255),
+           'group': _GROUP, 'status': _STATUS}
+LIST_QUERY = common.query(SHOW, FILTERS, (
+    'name', 'group', 'status', 'created_at', 'updated_at'))
+
+
+def _ssh(row: Any, layers: Iterable[Any]) -> dict[str, Any]:
+    ssh = row.ssh or {}
+    return {'host': ssh.get('host', ''), 'port': ssh.get('port', 22),
+            'user': ssh.get('user', 'root'), 'via': ssh.get('via', ''),
+            'host_key': ssh.get('host_key', '')}
+
+
+def _layers(row: Any, layers: Iterable[Any]) -> list[dict[str, Any]]:
+    return [{'element': layer.element, 'version': layer.version,
+             'state': layer.state, 'verified': layer.verified}
+            for layer in layers]
+
+
+#: Each is given the row and the layers on the node.
+FIELDS = common.Fields({
+    **{name: common.column(name) for name in (
+        'id', 'name', 'group', 'incarnation', 'status', 'address')},
+    'ssh': common.Field(_ssh, ('ssh',)),
+    'fault': common.column('fault'), 'ref': common.column('ref'),
+    'layers': common.Field(_layers, ('name',), ('layers',)),
+    'created_at': common.moment('created_at'),
+    'updated_at': common.moment('updated_at'),
+})
+
+
+_FILTERS = {name: name for name in FILTERS}
 
 
 class Nodes(Resource):
@@ -33,11 +96,11 @@ class Nodes(Resource):
     def __init__(self, services: Services) -> None:
         super().__init__(services, item=Node(services))
 
-    @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    @request.schemas(query=LIST_QUERY, response=LIST)
     def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
         """List the nodes of a cluster."""
         found = self.cluster(cluster, policies.SHOW)
-        fields = schema.FIELDS.only(query.get('fields', ''))
+        fields = FIELDS.only(query.get('fields', ''))
         page = self.page(query, _FILTERS, 'name:asc', fields)
         with self.services.database.read() as session:
             listing = nodes.listing(session, found.id, page)
@@ -55,11 +118,11 @@ class Node(Resource):
 
     param = 'node'
 
-    @request.schemas(response=schema.SHOW)
+    @request.schemas(response=SHOW)
     def get(self, cluster: str, node: str) -> dict[str, Any]:
         """Show a node of a cluster."""
         found = self.cluster(cluster, policies.SHOW)
         with self.services.database.read() as session:
             row = nodes.get(session, found.id, node)
             on = layers.on_nodes(session, found.id, [row.name])
-        return schema.FIELDS.view(row, on.get(row.name, ()))
+        return FIELDS.view(row, on.get(row.name, ()))

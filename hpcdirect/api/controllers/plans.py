@@ -15,16 +15,115 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hpcdirect.api import request
 from hpcdirect.api.request import Body
 from hpcdirect.api.resource import Resource
-from hpcdirect.api.schemas import plans as schema
+from hpcdirect.api.schemas import clusters
+from hpcdirect.api.schemas import common
+from hpcdirect.api.schemas.common import when
+from hpcdirect.api.schemas.generations import DIFFERENCE
 from hpcdirect.api.services import Services
 from hpcdirect.db import plans as stored
 from hpcdirect.orders import plans
 from hpcdirect.policies import plans as policies
+from hpcdirect.states import StepKind
+from hpcdirect.states import Verdict
+
+_CLUSTER = common.text('Id or name of the cluster.', minLength=1,
+                       maxLength=255)
+
+CREATE = common.closed({
+    'create': {**clusters.CREATE, 'description': 'What a new cluster would '
+               'be; goes alone.'},
+    'cluster': _CLUSTER,
+    'change': common.closed(clusters.CHANGE, (), description='What is wanted '
+                            'otherwise of it; empty: what a retry or a '
+                            'repair would do.'),
+    'delete': {'type': 'boolean', 'const': True,
+               'description': 'It is to go.'},
+}, (), oneOf=[
+    {'required': ['create'], 'maxProperties': 1},
+    {'required': ['cluster', 'change'], 'maxProperties': 2},
+    {'required': ['cluster', 'delete'], 'maxProperties': 2},
+], **common.LARGE)
+
+_SECONDS = common.maybe({
+    'type': 'number', 'description': 'What it took before, the median of '
+    'the project\'s; null when it was never done.'})
+
+SHOW = common.closed({
+    'id': common.maybe(common.text(
+        'By which just this can be asked for; null when it is not kept.')),
+    'cluster_id': common.maybe(common.ID),
+    'generation': common.maybe(common.number(
+        'The generation of the cluster it was made at.')),
+    'refused': {'type': 'boolean', 'description': 'It cannot be done.'},
+    'stale': common.text('Why it does not hold any more, or "".'),
+    'seconds': _SECONDS,
+    'differences': common.items(
+        DIFFERENCE, 'What is wanted otherwise than now, but for nodes; none '
+        'of a new cluster, and of one that is to go.'),
+    'changes': common.items(common.closed({
+        'verdict': common.text('What becomes of it.', enum=list(Verdict)),
+        'subject': common.text(
+            'The element; "" for machines; a JSON path when refused.'),
+        'nodes': common.words('The nodes it touches.'),
+        'out': common.number('Nodes that do no work at one time.'),
+        'reason': common.text('Why.'),
+        'lost': common.words('Paths whose data goes with the machines.'),
+        'kept': common.words('Paths whose data stays.'),
+        'seconds': _SECONDS,
+    }), 'What becomes of what is there.'),
+    'steps': common.items(common.closed({
+        'kind': common.text('What is done.', enum=list(StepKind)),
+        'element': common.text('The element, or "".'),
+        'nodes': common.words('The nodes.'),
+        'reason': common.text('Why.'), 'seconds': _SECONDS,
+    }), 'What would be done, in order.'),
+    'needs': common.items(common.closed({
+        'type': common.text('Machines that are alike, as capacity calls '
+                            'them.'),
+        'wanted': common.number('How many it takes.'),
+        'free': common.maybe(common.number(
+            'How many could be had now; null when there is no limit, or '
+            'nobody says.')),
+        'fits': {'type': ['boolean', 'null'], 'description':
+                 'Whether so many can be had; null when nobody can tell.'},
+    }), 'Machines that it takes besides those there are.'),
+    'quotas': common.items(common.closed({
+        'name': common.text('What is limited.'),
+        'used': common.number('How much of it the project has.'),
+        'limit': common.maybe(common.number(
+            'How much it may have; null when there is no limit.')),
+        'wanted': common.number('How much of it this takes.'),
+        'after': common.number('How much the project would have.'),
+        'fits': {'type': 'boolean', 'description': 'Whether it may.'},
+    }), 'What the cloud lets the project have, before and after.'),
+    'created_at': common.maybe(common.MOMENT),
+})
+
+#: What a plan says by which no machine comes, and nothing is otherwise.
+_NOTHING_NEW: dict[str, Any] = {'differences': [], 'needs': [], 'quotas': []}
+
+
+def passing(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan that is not kept."""
+    return {'id': None, 'cluster_id': None, 'generation': None, 'stale': '',
+            'created_at': None, **_NOTHING_NEW, **shown}
+
+
+def view(row: stored.Plan, stale: str) -> dict[str, Any]:
+    """A plan that is kept.
+
+    :param stale: why it does not hold any more.
+    """
+    return {'id': row.id, 'cluster_id': row.cluster_id,
+            'generation': row.generation, 'stale': stale,
+            'created_at': when(row.created_at), **_NOTHING_NEW,
+            **row.shown}
 
 
 class Plans(Resource):
@@ -33,7 +132,7 @@ class Plans(Resource):
     def __init__(self, services: Services) -> None:
         super().__init__(services, item=Plan(services))
 
-    @request.schemas(body=schema.CREATE, response=schema.SHOW)
+    @request.schemas(body=CREATE, response=SHOW)
     def post(self, body: Body) -> dict[str, Any]:
         """Show what a wish would do; nothing is done.
 
@@ -45,12 +144,12 @@ class Plans(Resource):
         created = plans.creation_of(asked, wrong)
         if created is not None:
             self.authorize(policies.CREATE)
-            return schema.passing(plans.of_creation(
+            return passing(plans.of_creation(
                 self.services, self.context, *created))
         found = self.cluster(asked['cluster'], policies.CREATE)
         if 'delete' in asked:
-            return schema.passing(plans.of_deletion(self.services, found))
-        return schema.view(plans.of_change(
+            return passing(plans.of_deletion(self.services, found))
+        return view(plans.of_change(
             self.services, self.context, found, asked['change']), '')
 
 
@@ -59,11 +158,11 @@ class Plan(Resource):
 
     param = 'plan'
 
-    @request.schemas(response=schema.SHOW)
+    @request.schemas(response=SHOW)
     def get(self, plan: str) -> dict[str, Any]:
         """Show a plan again, and whether it still holds."""
         self.authorize(policies.SHOW)
         with self.services.database.read() as session:
             row = stored.get(session, self.reach, plan)
-            return schema.view(row, plans.what_moved(
+            return view(row, plans.what_moved(
                 self.services, session, row))

@@ -19,7 +19,6 @@ from typing import Any
 from hpcdirect.api import projects
 from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
-from hpcdirect.api.schemas import projects as schema
 from hpcdirect.api.services import Services
 from hpcdirect.policies import projects as policies
 
@@ -36,7 +35,7 @@ class Project(Resource):
 
     param = 'project'
 
-    @request.schemas(response=schema.SHOW)
+    @request.schemas(response=projects.SHOW)
     def get(self, project: str) -> dict[str, Any]:
         """Show whether the service may act in a project.
 
@@ -45,5 +44,5 @@ class Project(Resource):
         """
         projects.check_seen(project, self.reach)
         self.authorize(policies.PROJECT, project)
-        return schema.view(project, projects.standing(
+        return projects.view(project, projects.standing(
             self.services, project), self.services.backends)

@@ -36,9 +36,34 @@ from hpcdirect.api.controllers import services as processes
 from hpcdirect.api.controllers import stalls
 from hpcdirect.api.controllers import summary
 from hpcdirect.api.resource import Resource
-from hpcdirect.api.schemas import versions as schema
+from hpcdirect.api.schemas import common
 from hpcdirect.api.services import Services
 from hpcdirect.api.waiting import Waiting
+
+_VERSION = common.closed({
+    'id': common.text('The version, with the major number.'),
+    'status': common.text('CURRENT, SUPPORTED, DEPRECATED.'),
+    'version': common.text('Highest version that is spoken.'),
+    'min_version': common.text('Lowest version that is spoken.'),
+    'links': common.LINKS,
+})
+
+ALL = common.closed({'versions': common.items(_VERSION, 'What is served.')})
+ONE = common.closed({
+    'version': {**_VERSION, 'description': 'What is served.'}})
+HEALTH = common.closed({'status': common.text('ok.')})
+DOCUMENT = common.anything('An OpenAPI 3.1 document.')
+
+
+def view(base: str) -> dict[str, Any]:
+    """The one version there is.
+
+    :param base: URL of the service.
+    """
+    return {'id': 'v1.0', 'status': 'CURRENT',
+            'version': request.VERSIONS[-1],
+            'min_version': request.VERSIONS[0],
+            'links': [{'rel': 'self', 'href': f'{base}/v1'}]}
 
 
 class Root(Resource):
@@ -48,10 +73,10 @@ class Root(Resource):
         super().__init__(services, {
             'v1': V1(services, self), 'healthcheck': Healthcheck(services)})
 
-    @request.schemas(response=schema.ALL, public=True)
+    @request.schemas(response=ALL, public=True)
     def get(self) -> dict[str, Any]:
         """Which versions of the API there are."""
-        return {'versions': [schema.view(pecan.request.application_url)]}
+        return {'versions': [view(pecan.request.application_url)]}
 
 
 class V1(Resource):
@@ -76,10 +101,10 @@ class V1(Resource):
             'stalls': stalls.Stalls(services),
             'summary': summary.Summary(services)})
 
-    @request.schemas(response=schema.ONE, public=True)
+    @request.schemas(response=ONE, public=True)
     def get(self) -> dict[str, Any]:
         """Which versions of this major version are spoken."""
-        return {'version': schema.view(pecan.request.application_url)}
+        return {'version': view(pecan.request.application_url)}
 
 
 class Document(Resource):
@@ -94,7 +119,7 @@ class Document(Resource):
         return openapi.document(self._root.walk(),
                                 self.services.conf.api.service_type)
 
-    @request.schemas(response=schema.DOCUMENT, public=True)
+    @request.schemas(response=DOCUMENT, public=True)
     def get(self) -> dict[str, Any]:
         """The OpenAPI document of this API."""
         return self._document
@@ -103,7 +128,7 @@ class Document(Resource):
 class Healthcheck(Resource):
     """Whether this process answers."""
 
-    @request.schemas(response=schema.HEALTH, public=True)
+    @request.schemas(response=HEALTH, public=True)
     def get(self) -> dict[str, Any]:
         """Whether this process answers."""
         return {'status': 'ok'}

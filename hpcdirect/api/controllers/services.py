@@ -13,13 +13,51 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
-from hpcdirect.api.schemas import services as schema
+from hpcdirect.api.schemas import common
 from hpcdirect.db import services
 from hpcdirect.policies import services as policies
+
+SHOW = common.closed({
+    'id': common.ID,
+    'binary': common.text('The command that it is.'),
+    'host': common.text('The machine that it runs on.'),
+    'pid': common.number('Its process id there.'),
+    'version': common.text('The release that it is of.'),
+    'state': common.text('Whether it was seen within three intervals.',
+                         enum=['up', 'down']),
+    'interval': {'type': 'number',
+                 'description': 'Seconds between two times it is seen.'},
+    'started_at': {**common.MOMENT, 'description':
+                   'When it began, by the database\'s clock.'},
+    'seen_at': {**common.MOMENT, 'description':
+                'When it was seen last, by the database\'s clock.'},
+})
+
+LIST = common.listed('services', SHOW, 'Processes of the service.')
+LIST_QUERY = common.query(SHOW, {
+    'binary': common.text('Only those that are this command.'),
+    'host': common.text('Only those on this machine.'),
+    'state': SHOW['properties']['state'],
+}, ('binary', 'host', 'state', 'started_at', 'seen_at'))
+
+
+def _moment(name: str) -> common.Field:
+    """A field that shows a column with seconds since 1970."""
+    return common.Field(lambda row: common.when(
+        datetime.datetime.fromtimestamp(
+            getattr(row, name), datetime.UTC).replace(tzinfo=None)), (name,))
+
+
+FIELDS = common.Fields({
+    **{name: common.column(name) for name in (
+        'id', 'binary', 'host', 'pid', 'version', 'state', 'interval')},
+    **{name: _moment(name) for name in ('started_at', 'seen_at')}})
+
 
 _FILTERS = {'binary': 'binary', 'host': 'host', 'state': 'state'}
 
@@ -27,7 +65,7 @@ _FILTERS = {'binary': 'binary', 'host': 'host', 'state': 'state'}
 class Processes(Resource):
     """The processes of the service."""
 
-    @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
+    @request.schemas(query=LIST_QUERY, response=LIST)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List the processes of the service, and which are up.
 
@@ -35,7 +73,7 @@ class Processes(Resource):
         down for a day, or until another one begins on its machine.
         """
         self.authorize(policies.LIST)
-        fields = schema.FIELDS.only(query.get('fields', ''))
+        fields = FIELDS.only(query.get('fields', ''))
         page = self.page(query, _FILTERS, 'binary:asc,host:asc', fields)
         with self.services.database.read() as session:
             listing = services.listing(session, page)

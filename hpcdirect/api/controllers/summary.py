@@ -23,7 +23,10 @@ import pecan
 from hpcdirect.api import request
 from hpcdirect.api import surroundings
 from hpcdirect.api.resource import Resource
-from hpcdirect.api.schemas import summary as schema
+from hpcdirect.api.schemas import clusters as cluster_schema
+from hpcdirect.api.schemas import common
+from hpcdirect.api.schemas import deployments as deployment_schema
+from hpcdirect.api.schemas.common import when
 from hpcdirect.api.surroundings import Allowed
 from hpcdirect.db import clusters
 from hpcdirect.db import deployments
@@ -35,6 +38,59 @@ from hpcdirect.policies import clusters as policies
 from hpcdirect.policies import deployments as deployment_policies
 from hpcdirect.states import ClusterStatus
 
+_NAMES = ('id', 'name', 'project_id', 'project_name', 'status',
+          'status_reason', 'blueprint', 'expires_at', 'deployment',
+          'failures', 'allowed')
+#: Of a cluster; see cluster_schema.FIELDS.
+CLUSTER = cluster_schema.FIELDS.only(','.join(_NAMES))
+_CLUSTER = common.closed({name: cluster_schema.SHOW['properties'][name]
+                          for name in _NAMES})
+
+_DEPLOYMENT = common.closed({
+    'id': common.ID, 'cluster_id': common.ID,
+    'cluster': common.text('Name of the cluster.'),
+    'operation': deployment_schema.OPERATION,
+    'status': deployment_schema.STATUS,
+    'reason': common.text('Why, a sentence; may be empty.'),
+    'user_id': common.text('Who asked.'), 'user_name': common.USER_NAME,
+    'created_at': common.MOMENT,
+    'finished_at': common.maybe(common.MOMENT),
+})
+
+SHOW = common.closed({
+    'clusters': {
+        'type': 'object', 'description': 'Status, and how many clusters are '
+        'in it; those in which none is are left out.',
+        'propertyNames': {'enum': list(ClusterStatus)},
+        'additionalProperties': {'type': 'integer'}},
+    'nodes': common.closed({
+        'total': common.number('Nodes of all clusters.'),
+        'up': common.number('Those that are up.'),
+    }, description='Machines that there are, or are being made.'),
+    'failing': common.items(_CLUSTER, 'Clusters that need somebody; five at '
+                            'most, those that changed last.'),
+    'expiring': common.items(_CLUSTER, 'Clusters that go by themselves within '
+                             'seven days; five at most, the soonest first.'),
+    'busy': common.items(_CLUSTER, 'Clusters that something is done to; five '
+                         'at most.'),
+    'lately': common.items(_DEPLOYMENT, 'The ten newest deployments.'),
+    'allowed': common.ALLOWED,
+})
+
+QUERY = common.closed(common.ALL_PROJECTS, ())
+
+
+def deployment(row: Any) -> dict[str, Any]:
+    """A deployment in one line.
+
+    :param row: see :func:`hpcdirect.db.deployments.lately`.
+    """
+    return {**{name: getattr(row, name) for name in (
+        'id', 'cluster_id', 'cluster', 'operation', 'status', 'reason',
+        'user_id', 'user_name')}, 'created_at': when(row.created_at),
+        'finished_at': when(row.finished_at)}
+
+
 #: Clusters of each kind, and deployments, that are told of.
 _FEW, _LATELY = 5, 10
 _SOON = datetime.timedelta(days=7)
@@ -45,7 +101,7 @@ _FAILING = (ClusterStatus.ERROR.value, ClusterStatus.DEGRADED.value)
 class Summary(Resource):
     """How a project's clusters stand, at a glance."""
 
-    @request.schemas(query=schema.QUERY, response=schema.SHOW)
+    @request.schemas(query=QUERY, response=SHOW)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """Show how many clusters stand how, and those that need somebody."""
         self.authorize(policies.LIST)
@@ -57,7 +113,7 @@ class Summary(Resource):
             kinds = {
                 name: clusters.listing(session, project, Page(
                     limit=_FEW, sort=((order, descends),),
-                    columns=schema.CLUSTER.columns), wanted).rows
+                    columns=CLUSTER.columns), wanted).rows
                 for name, wanted, order, descends in (
                     ('failing', Filters(statuses=_FAILING), 'updated_at',
                      True),
@@ -65,14 +121,14 @@ class Summary(Resource):
                     ('busy', Filters(statuses=_BUSY), 'updated_at', True))}
             around = surroundings.of(session, may, list({
                     row.id: row for rows in kinds.values() for row in rows
-                }.values()), schema.CLUSTER)
+                }.values()), CLUSTER)
             counts = clusters.counts(session, project)
             machines = nodes.counts(session, project)
             lately = deployments.lately(session, project, _LATELY)
         url = pecan.request.application_url
         return {
             'clusters': counts, 'nodes': machines._asdict(),
-            **{name: [schema.CLUSTER.view(row, around[row.id], url)
+            **{name: [CLUSTER.view(row, around[row.id], url)
                       for row in rows] for name, rows in kinds.items()},
-            'lately': [schema.deployment(row) for row in lately],
+            'lately': [deployment(row) for row in lately],
             'allowed': {'create': may.create(self.project)}}

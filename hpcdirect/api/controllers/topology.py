@@ -19,14 +19,13 @@ from typing import Any
 from hpcdirect.api import request
 from hpcdirect.api import topology
 from hpcdirect.api.resource import Resource
-from hpcdirect.api.schemas import topology as schema
 from hpcdirect.policies import clusters as policies
 
 
 class Topology(Resource):
     """What a cluster consists of, and what stands on what."""
 
-    @request.schemas(response=schema.SHOW)
+    @request.schemas(response=topology.SHOW)
     def get(self, cluster: str) -> dict[str, Any]:
         """Show all nodes of a cluster with their layers, in few bytes."""
         found = self.cluster(cluster, policies.SHOW)

@@ -35,6 +35,7 @@ from oslo_config import cfg
 from hpcdirect import conf as options
 from hpcdirect.backends import base
 from hpcdirect.backends.local import LocalBackend
+from hpcdirect.blueprints.model import VolumeUse
 from hpcdirect.exception import BackendError
 
 
@@ -84,7 +85,7 @@ def _do(backend: LocalBackend, given: argparse.Namespace) -> int:
             tuple(base.Slot(name, group) for name, group in groups.items()),
             {group: {'packages': [p for p in given.packages.split(',') if p]}
              for group in groups.values()},
-            tuple(base.Volume(f'v{number}', path, tuple(groups.values()))
+            tuple(VolumeUse(f'v{number}', path, tuple(groups.values()))
                   for number, path in enumerate(given.volume)),
             given.key.read_text().strip() if given.key else ''))
         subprocess.Popen(

@@ -34,7 +34,6 @@ import yaml
 
 from hpcdirect import conf as options
 from hpcdirect.backends import base
-from hpcdirect.backends import request
 from hpcdirect.backends.local import LocalBackend
 from hpcdirect.backends.local import network
 from hpcdirect.planning import accounts
@@ -105,7 +104,7 @@ class Case(unittest.TestCase):
             program=str(pathlib.Path(sys.executable).with_name(
                 'ansible-playbook')))
         ident = str(uuid.uuid4())
-        self.backend.ensure(request.build(
+        self.backend.ensure(base.request_for(
             cluster.blueprint, State(parameters=cluster.parameters), 'local',
             [base.Slot(slot, slot.partition('-')[0]) for slot in self.slots],
             cluster_id=ident, cluster_name='elements', project_id='none',

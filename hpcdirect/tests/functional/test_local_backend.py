@@ -41,6 +41,7 @@ from hpcdirect.backends.local import mirror
 from hpcdirect.backends.local import mounts
 from hpcdirect.backends.local import network
 from hpcdirect.backends.local.images import Images
+from hpcdirect.blueprints.model import VolumeUse
 from hpcdirect.exception import BackendError
 from hpcdirect.tests.functional import local_bed as bed
 
@@ -144,7 +145,7 @@ class MachineTest(LocalTest):
             'grep -r trusted /etc/apt/sources.list*; test $? = 1'))
 
     def test_a_volume_is_shared_and_outlives_machines(self):
-        volume = base.Volume('home', '/home', ('head', 'compute'))
+        volume = VolumeUse('home', '/home', ('head', 'compute'))
         request, machines = self.up('head-0', 'compute-0', volumes=[volume])
         self.run_on(machines['head-0'], 'echo work > /home/file')
         self.assertEqual('work', self.run_on(machines['compute-0'],
@@ -158,7 +159,7 @@ class MachineTest(LocalTest):
 
     def test_a_link_does_not_lead_a_volume_to_the_host(self):
         trap = self.bed.folder / 'trap'
-        volume = base.Volume('data', '/data', ('head',))
+        volume = VolumeUse('data', '/data', ('head',))
         request, machines = self.up('head-0')
         self.run_on(machines['head-0'], f'ln -s {trap} /data')
         cgroups.kill(f'{request.cluster_id}/head-0')
@@ -203,7 +204,7 @@ class LimitTest(LocalTest):
         request = bed.request(
             'head-0', packages=['-o=APT::Update::Pre-Invoke::=id'],
             memory_mib=1, volumes=[
-                base.Volume('../../etc', '/home/../../etc', ('head',))])
+                VolumeUse('../../etc', '/home/../../etc', ('head',))])
         said = [finding.where for finding in self.backend.validate(request)]
         self.assertEqual(
             ['$.volumes.../../etc', '$.volumes.../../etc.mount',
@@ -492,7 +493,7 @@ class EndTest(LocalTest):
         bed.settled(self.backend, ref)
 
     def test_a_machine_reboots_itself(self):
-        volume = base.Volume('home', '/home', ('head',))
+        volume = VolumeUse('home', '/home', ('head',))
         request, machines = self.up('head-0', volumes=[volume])
         before = self.booted(machines['head-0'])
         self.run_on(machines['head-0'], 'echo mine | tee /root/a /home/b')
