@@ -119,25 +119,19 @@ def within(seconds: float) -> Iterator[_Deadline]:
         _current.deadline = None
 
 
-class _Cuttable:
+class _Connection(connection.HTTPConnection):
     """A connection that the deadline of the thread that uses it can cut."""
 
-    sock: socket.socket | None
-
     def connect(self) -> None:
-        super().connect()  # type: ignore[misc]
+        super().connect()
         _watch(self.sock)
 
     def getresponse(self) -> Any:
         _watch(self.sock)
-        return super().getresponse()  # type: ignore[misc]
+        return super().getresponse()
 
 
-class _Connection(_Cuttable, connection.HTTPConnection):
-    pass
-
-
-class _SecureConnection(_Cuttable, connection.HTTPSConnection):
+class _SecureConnection(_Connection, connection.HTTPSConnection):
     pass
 
 

@@ -252,20 +252,43 @@ def _classes() -> Iterator[tuple[str, str]]:
             for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
 
 
+def _words(node: ast.AST) -> set[str]:
+    """The names in a type, also in one that is written as text."""
+    return {word for name in _names(node)
+            for word in re.findall(r'\w+', name)}
+
+
 @functools.cache
-def aliases_of_any() -> frozenset[str]:
+def _aliases() -> list[tuple[str, str, set[str]]]:
+    """Names that modules give to types: module, name, names in the type."""
+    found = []
+    for module, tree in modules().items():
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and isinstance(
+                    node.value, ast.Name | ast.Subscript | ast.BinOp):
+                targets = node.targets
+            elif isinstance(node, ast.AnnAssign) and node.value \
+                    and 'TypeAlias' in _names(node.annotation):
+                targets = [node.target]
+            else:
+                continue
+            found += [(module, target.id, _words(node.value))
+                      for target in targets if isinstance(target, ast.Name)]
+    return found
+
+
+@functools.cache
+def aliases_of_any(module: str) -> frozenset[str]:
     """``Any``, and names of the package that are put together from it.
 
-    By name, wherever it is used; names that a class has, too, are left out.
+    By name, wherever it is used; one that is a class elsewhere counts in the
+    module that says it.
     """
     classes = {name for name, _ in _classes()}
-    assigned = [(target.id, _names(node.value)) for tree in modules().values()
-                for node in tree.body if isinstance(node, ast.Assign)
-                and isinstance(node.value, ast.Subscript | ast.BinOp)
-                for target in node.targets if isinstance(target, ast.Name)]
     found = {'Any'}
-    while more := {name for name, names in assigned
-                   if names & found} - found - classes:
+    while more := {name for where, name, names in _aliases()
+                   if names & found and (name not in classes
+                                         or where == module)} - found:
         found |= more
     return frozenset(found)
 
@@ -276,9 +299,10 @@ def vague_signatures(room: str) -> Row:
     if not every:
         raise LookupError(f'There is no function in {room}/.')
     vague = [name for name, function in every if any(
-        said and _names(said) & aliases_of_any() for said in (
-            function.returns, *(one.annotation for one in ast.walk(
-                function.args) if isinstance(one, ast.arg))))]
+        said and _words(said) & aliases_of_any(name.partition(':')[0])
+        for said in (function.returns, *(
+            one.annotation for one in ast.walk(function.args)
+            if isinstance(one, ast.arg))))]
     return Row(f'percent of signatures in {room}/ that say Any',
                round(100 * len(vague) / len(every), 1), 25,
                tuple(vague))

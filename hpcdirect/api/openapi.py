@@ -112,7 +112,7 @@ def document(described: Described, service_type: str) -> dict[str, Any]:
 
 def _operation(path: str, verb: str, method: Callable[..., Any]
                ) -> dict[str, Any]:
-    said: Schemas = method.schemas  # type: ignore[attr-defined]
+    said: Schemas = vars(method)['schemas']
     summary, _, rest = (inspect.getdoc(method) or '').partition('\n')
     operation: dict[str, Any] = {
         'operationId': _ident(path, verb),

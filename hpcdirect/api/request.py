@@ -358,7 +358,7 @@ def schemas(*, response: Schema, query: Schema | None = None,
             _verify(checkers['response'], answer, conf.response_validation)
             return answer
 
-        checked.schemas = said  # type: ignore[attr-defined]
+        vars(checked)['schemas'] = said
         return checked
     return decorate
 

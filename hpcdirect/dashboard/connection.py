@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import functools
+from http import cookiejar
 from typing import Any
 
 from keystoneauth1 import session as ks_session
@@ -37,15 +38,11 @@ def _kept() -> requests.Session:
     """Connections that all requests share, and nothing else of theirs."""
     session = requests.Session()
     session.trust_env = False
-    session.cookies.set_policy(_NoCookies())
+    session.cookies.set_policy(cookiejar.DefaultCookiePolicy(
+        allowed_domains=()))
     for scheme in ('http://', 'https://'):
         session.mount(scheme, adapters.HTTPAdapter(pool_maxsize=32))
     return session
-
-
-class _NoCookies(requests.cookies.cookielib.DefaultCookiePolicy):  # type: ignore[name-defined]
-    def set_ok(self, cookie: Any, request: Any) -> bool:
-        return False
 
 
 _SESSION = _kept()

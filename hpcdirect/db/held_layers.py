@@ -74,7 +74,7 @@ class Closing:
 #: No node is closed.
 NOBODY = Closing()
 
-#: Its columns as they are read, ``inputs`` apart.
+#: Its columns as they are read; ``inputs``, which is last, apart.
 _COLUMNS = [models.Layer.__table__.c[field.name]
             for field in dataclasses.fields(Layer) if field.name != 'inputs']
 #: So many layers are cheaper to read again than to keep: a conductor holds a
@@ -144,7 +144,7 @@ class Layers:
             given = {} if not row.run_id else inputs[row.id] \
                 if row.id in inputs else known[row.id].inputs
             found.setdefault(row.element, []).append(
-                Layer(*row, inputs=given))  # type: ignore[misc]
+                Layer(*(*row, given)))
         return found
 
     def _spoil(self, elements: Collection[str]) -> None:

@@ -34,6 +34,7 @@ from oslo_db.sqlalchemy import enginefacade
 from pymysql.constants import FIELD_TYPE
 import sqlalchemy as sa
 from sqlalchemy import orm
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from hpcdirect import failpoints
 
@@ -213,11 +214,11 @@ class Database:
         takes ten times as long as the standard library does.
         """
         @sa.event.listens_for(self.engine, 'connect')
-        def _connect(connection: object, record: object) -> None:
+        def _connect(connection: DBAPIConnection, record: object) -> None:
             if self.engine.dialect.driver == 'pymysql':
-                connection.decoders[  # type: ignore[attr-defined]
+                connection.decoders[
                     FIELD_TYPE.DATETIME] = datetime.datetime.fromisoformat
-            cursor = connection.cursor()  # type: ignore[attr-defined]
+            cursor = connection.cursor()
             cursor.execute('SET SESSION innodb_lock_wait_timeout = %s, '
                            'SESSION group_concat_max_len = %s',
                            (self.lock_wait, _TOGETHER))
@@ -234,8 +235,8 @@ class Database:
         hide(self.engine.url.database)
 
         @sa.event.listens_for(self.engine, 'connect')
-        def _connect(connection: object, record: object) -> None:
-            cursor = connection.cursor()  # type: ignore[attr-defined]
+        def _connect(connection: DBAPIConnection, record: object) -> None:
+            cursor = connection.cursor()
             cursor.execute('PRAGMA journal_mode=WAL')
             cursor.execute('PRAGMA synchronous=NORMAL')
             cursor.execute('PRAGMA busy_timeout=30000')

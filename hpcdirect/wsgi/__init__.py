@@ -10,14 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What a WSGI server loads. Threads only, chosen here."""
+"""What a WSGI server loads; threads only, as for what a person starts."""
 
-import sys
-
-# Nothing here runs on eventlet, but futurist imports it where it is
-# installed, and oslo.service still requires it.
-sys.modules['eventlet'] = None  # type: ignore[assignment]
-
-from oslo_service import backend  # noqa: E402
-
-backend.init_backend(backend.BackendType.THREADING)
+import hpcdirect.cmd  # noqa: F401

@@ -74,10 +74,9 @@ class Base(command.Command):
             parser.print_usage(sys.stderr)
             parser.exit(WRONG, f'{parser.prog}: error: {message}\n')
 
-        parser.error = error  # type: ignore[method-assign]
         # Options may stand between arguments: "user create lab --sudo ann".
-        parser.parse_args = (  # type: ignore[method-assign]
-            parser.parse_intermixed_args)
+        vars(parser).update(error=error,
+                            parse_args=parser.parse_intermixed_args)
         return parser
 
     @property

@@ -116,7 +116,7 @@ class SshCluster(Reaching):
             parsed_args.command = words[cut + 1:]
             return parsed_args
 
-        parser.parse_args = parse_args  # type: ignore[assignment]
+        vars(parser)['parse_args'] = parse_args
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
