@@ -154,7 +154,7 @@ class Holds:
     def _claimed(self, cluster_id: str, rest: float) -> int | None:
         with self._database.write() as session:
             return leases.claim(session, cluster_id, self._owner,
-                                self._seconds, lapsed=self.lapsed, rest=rest)
+                                self._seconds, leases.Terms(self.lapsed, rest))
 
     def renew(self) -> None:
         """Keep every lease for its full time more.

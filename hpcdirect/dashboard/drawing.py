@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+import dataclasses
 import math
 from typing import Any
 
@@ -138,14 +139,24 @@ def _blocks(topology: Mapping[str, Any], members: list[int], top: int
     parts = []
     for place, one in enumerate(members):
         row, column = divmod(place, across)
-        parts.append(''.join(_node(
-            topology, one, round(column * step), top + row * (tall + _GAP),
-            (round(step - _GAP / 2), tall), number)))
+        parts.append(''.join(_node(topology, one, _Box(
+            round(column * step), top + row * (tall + _GAP),
+            round(step - _GAP / 2), tall), number)))
     return ''.join(parts), math.ceil(number / across) * (tall + _GAP) + _GAP
 
 
-def _node(topology: Mapping[str, Any], one: int, left: int, top: int,
-          size: tuple[int, int], number: int) -> Iterator[str]:
+@dataclasses.dataclass(frozen=True)
+class _Box:
+    """Where something is drawn."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+def _node(topology: Mapping[str, Any], one: int, box: _Box, number: int
+          ) -> Iterator[str]:
     said = {name: column[one] for name, column in topology['nodes'].items()}
     stack = topology['stacks'][said['stack']]
     done = sum(state in _DONE for state in stack['states'])
@@ -162,20 +173,21 @@ def _node(topology: Mapping[str, Any], one: int, left: int, top: int,
            f'role="img" data-node="{exact(said["name"])}" '
            f'{layered}'
            f'aria-label="{exact(label)}"><title>{exact(label)}</title>'
-           f'<rect x="{left}" y="{top}" width="{size[0]}" '
-           f'height="{size[1]}" rx="3"/>')
+           f'<rect x="{box.left}" y="{box.top}" width="{box.width}" '
+           f'height="{box.height}" rx="3"/>')
     if number <= _NAMED:
-        yield _text(left + 5, top + 15, 'hpc-name', said['name'],
-                    size[0] - 10)
+        yield _text(box.left + 5, box.top + 15, 'hpc-name', said['name'],
+                    box.width - 10)
     if number <= _LAYERED:
         for height, (layer, state) in enumerate(zip(
                 stack['layers'], stack['states'], strict=True), 1):
             # The lowest layer is the lowest line.
+            line = box.top + box.height - 2 - height * _LAYER
             yield (f'<rect class="hpc-layer hpc-{exact(state)}" '
                    f'data-element="'
                    f'{exact(topology["layers"][layer]["element"])}" '
-                   f'x="{left + 4}" y="{top + size[1] - 2 - height * _LAYER}"'
-                   f' width="{size[0] - 8}" height="{_LAYER - 2}"/>')
+                   f'x="{box.left + 4}" y="{line}" '
+                   f'width="{box.width - 8}" height="{_LAYER - 2}"/>')
     yield '</g>'
 
 

@@ -118,20 +118,29 @@ def _due(rest: float) -> sa.ColumnElement[bool]:
                   Cluster.due_at > utc_seconds() + rest + _SLACK)
 
 
-def claim(session: orm.Session, cluster_id: str, owner: str,
-          seconds: float, *, lapsed: bool = True,
-          rest: float | None = None) -> int | None:
-    """Take a cluster for *owner*, for that many seconds.
+@dataclasses.dataclass(frozen=True)
+class Terms:
+    """On which a cluster is taken.
 
     :param lapsed: from another owner, too, whose lease is over.
     :param rest: only when something is to be done for it now, given that no
         cluster rests for longer than so many seconds; None for any time.
+    """
+
+    lapsed: bool = True
+    rest: float | None = None
+
+
+def claim(session: orm.Session, cluster_id: str, owner: str,
+          seconds: float, terms: Terms = Terms()) -> int | None:
+    """Take a cluster for *owner*, for that many seconds.
+
     :returns: the new epoch, or None when another has it, nothing is to be
         done, or it is gone.
     """
     taken = _changed(session, sa.update(Cluster).where(
-        Cluster.id == cluster_id, Cluster.deleted == '', _free(lapsed),
-        *([] if rest is None else [_due(rest)]),
+        Cluster.id == cluster_id, Cluster.deleted == '', _free(terms.lapsed),
+        *([] if terms.rest is None else [_due(terms.rest)]),
     ).values(owner=owner, epoch=Cluster.epoch + 1, lease_seconds=seconds,
              lease_until=utc_seconds() + seconds,
              updated_at=Cluster.updated_at))

@@ -19,38 +19,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
 import contextlib
 from typing import Any
 
 from hpcdirect.blueprints import grading
 from hpcdirect.exception import HPCDirectError
 from hpcdirect.exception import Invalid
+from hpcdirect.trials.selection import Asked
 from hpcdirect.trials.selection import Selection
 from hpcdirect.trials.trial import Outcome
 from hpcdirect.trials.trial import Session
 
+__all__ = ('Asked', 'complaints', 'tried')
 
-def tried(named: Sequence[str], say: Callable[[str], None], *,
-          search: Sequence[str] = (), below: Sequence[str] = (),
-          parameters: Mapping[str, Any] | None = None,
-          roles: Mapping[str, tuple[str, ...]] | None = None,
-          together: bool = False, compute: int = 1, record: bool = False
+
+def tried(asked: Asked, say: Callable[[str], None]
           ) -> Iterator[dict[str, Any]]:
     """Try elements; how each trial went, as JSON has it.
 
-    :param named: folders or names of elements.
     :param say: told what is done, a line at a time.
-    :param record: keep the grade of each in its folder.
     :raises HPCDirectError: they cannot be tried, and why.
     """
-    selection = Selection(named, search)
-    session = Session(selection.wishes(below, parameters, roles, together),
-                      selection.find, compute, say)
+    selection = Selection(asked)
+    session = Session(selection.wishes(asked), selection.find, asked.compute,
+                      say)
     with contextlib.closing(session.outcomes()) as outcomes:
         for outcome in outcomes:
-            if record:
+            if asked.record:
                 say(_recorded(outcome))
             yield view(outcome)
 

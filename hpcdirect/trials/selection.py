@@ -14,11 +14,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+import dataclasses
 import pathlib
-from typing import Any
+from typing import TypeVar
 
 from oslo_config import cfg
 
@@ -30,27 +30,54 @@ from hpcdirect.exception import BlueprintInvalid
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
+from hpcdirect.jsontypes import Object
 from hpcdirect.runners.ansible import check
 from hpcdirect.sources.package import PackageSource
 from hpcdirect.trials.layout import Wish
 
+T = TypeVar('T')
 
-class Selection:
-    """Elements that were named by their folders or by their names.
 
-    :param named: folders or names; ``NAME@VERSION`` is a name too.
-    :param search: folders of elements to look in before the usual ones:
-        beside those that were named, here, what is installed.
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """Which elements are to be tried out, and how.
+
+    :param elements: their folders or names; ``NAME@VERSION`` is a name too.
+    :param search: folders of elements to look in before the usual ones.
+    :param below: names of what they stand on, besides what they require.
+    :param parameters: NAME or ELEMENT.NAME -> value; without an element
+        it is of the one that is tried.
+    :param roles: ROLE or ELEMENT.ROLE -> node groups, likewise.
+    :param together: all of them in one trial.
+    :param compute: nodes of group compute.
+    :param record: keep the grade of each in its folder.
     """
 
-    def __init__(self, named: Sequence[str],
-                 search: Iterable[str | pathlib.Path] = ()) -> None:
-        given = [*map(pathlib.Path, named)]
+    elements: Sequence[str]
+    search: Sequence[str] = ()
+    below: Sequence[str] = ()
+    parameters: Object = dataclasses.field(default_factory=dict)
+    roles: Mapping[str, tuple[str, ...]] = dataclasses.field(
+        default_factory=dict)
+    together: bool = False
+    compute: int = 1
+    record: bool = False
+
+
+class Selection:
+    """The elements that were named, found.
+
+    They are looked for beside those that were named by their folders, here,
+    and in what is installed.
+    """
+
+    def __init__(self, asked: Asked) -> None:
+        given = [*map(pathlib.Path, asked.elements)]
         there = {path: (path / folders.FILES['element']).is_file()
                  for path in given}
         roots = PackageSource(cfg.ConfigOpts()).roots()
         self._find = validate.Finder(dict.fromkeys((
-            *map(pathlib.Path, search),
+            *map(pathlib.Path, asked.search),
             *(path.resolve().parent for path in given if there[path]),
             pathlib.Path('elements').resolve(),
             *(root / 'elements' for root in roots),
@@ -73,24 +100,16 @@ class Selection:
                 f'with an element.yaml. Known: {", ".join(exc.known)}.')
             ]) from exc
 
-    def wishes(self, below: Iterable[str] = (),
-               parameters: Mapping[str, Any] | None = None,
-               roles: Mapping[str, tuple[str, ...]] | None = None,
-               together: bool = False) -> list[Wish]:
-        """A trial of each element, or one of all of them.
-
-        :param below: names of what they stand on, besides what they require.
-        :param parameters: NAME or ELEMENT.NAME -> value; without an element
-            it is of the one that is tried.
-        :param roles: ROLE or ELEMENT.ROLE -> node groups, likewise.
-        """
+    def wishes(self, asked: Asked) -> list[Wish]:
+        """A trial of each element, or one of all of them."""
         wishes = []
-        for several in ([self.elements] if together
+        for several in ([self.elements] if asked.together
                         else [(one,) for one in self.elements]):
             only = several[0].name if len(several) == 1 else ''
             wishes.append(Wish(
-                several, tuple(below), _parted(parameters or {}, only),
-                _parted(roles or {}, only)))
+                several, tuple(asked.below),
+                _parted(asked.parameters, only),
+                _parted(asked.roles, only)))
         return wishes
 
     @staticmethod
@@ -104,9 +123,9 @@ class Selection:
         return one
 
 
-def _parted(given: Mapping[str, Any], only: str) -> dict[str, dict[str, Any]]:
+def _parted(given: Mapping[str, T], only: str) -> dict[str, dict[str, T]]:
     """ELEMENT.NAME by element, then by name."""
-    parted: dict[str, dict[str, Any]] = {}
+    parted: dict[str, dict[str, T]] = {}
     for key, value in given.items():
         element, dot, name = key.rpartition('.')
         if not dot and not only:

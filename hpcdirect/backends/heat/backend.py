@@ -308,13 +308,14 @@ class HeatBackend(base.Backend):
         failures = (stacks.failures(stack)
                     if stack.stack_status.endswith('FAILED') else {})
         return look.Look(
-            stack, memo, servers, failures, stalled,
-            self._shared.ailments(),
+            look.Told(stack, memo, failures, stalled), servers,
+            look.Hardware(self._shared.ailments(), self._shared.last_error,
+                          self._shared.soon(servers)),
             lambda group, idents: self._shared.entry((stack.id, *idents), (
                 lambda: look.entries(
                     stacks.output(stack, memo.entries[group]),
-                    [one for one in servers if one.id in idents], cloud))),
-            self._shared.last_error, self._shared.soon(servers)).infra()
+                    [one for one in servers if one.id in idents], cloud)))
+        ).infra()
 
     def _stalled(self, stacks: Stacks, stack: Stack,
                  servers: Iterable[look.Server] = ()) -> bool:

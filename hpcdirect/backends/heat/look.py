@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+import dataclasses
 import logging
 from typing import Any
 
@@ -28,6 +29,7 @@ from hpcdirect.backends.heat.cloud import Cloud
 from hpcdirect.backends.heat.cloud import classes_of
 from hpcdirect.backends.heat.cloud import incarnation_of
 from hpcdirect.backends.heat.metal import Ailment
+from hpcdirect.backends.heat.stacks import Stack
 from hpcdirect.backends.heat.template import TAG
 from hpcdirect.backends.heat.template import Memo
 
@@ -127,37 +129,57 @@ def without_stack(servers: Iterable[Server]) -> base.Infra:
                       'it are still there.', machines)
 
 
-class Look:
-    """One look at a stack.
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """What Heat tells of a stack.
 
     :param failures: resource -> why it failed.
     :param stalled: it is in progress, and nobody works on it.
-    :param ailments: server -> what ails the hardware under it.
-    :param entry: group, servers' ids -> addresses to come in by.
-    :param last_error: server -> what Ironic has to say of a failure.
+    """
+
+    stack: Stack
+    memo: Memo
+    failures: Mapping[str, str]
+    stalled: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Hardware:
+    """What Ironic tells of the machines under servers.
+
+    :param ailments: server -> what ails it.
+    :param last_error: server -> what it has to say of a failure.
     :param soon: classes of which a machine becomes free, where one lacks.
     """
 
-    def __init__(self, stack: Any, memo: Memo, servers: Iterable[Server],
-                 failures: Mapping[str, str], stalled: bool,
-                 ailments: Mapping[str, Ailment],
-                 entry: Callable[[str, tuple[str, ...]], tuple[str, ...]],
-                 last_error: Callable[[str], Ailment | None],
-                 soon: Mapping[str, bool]) -> None:
-        self._memo = memo
-        self._action = stack.action
-        self._status = stack.stack_status.rpartition('_')[2]
-        self._said = stack.stack_status_reason or ''
+    ailments: Mapping[str, Ailment]
+    last_error: Callable[[str], Ailment | None]
+    soon: Mapping[str, bool]
+
+
+class Look:
+    """One look at a stack.
+
+    :param entry: group, servers' ids -> addresses to come in by.
+    """
+
+    def __init__(self, told: Told, servers: Iterable[Server],
+                 hardware: Hardware,
+                 entry: Callable[[str, tuple[str, ...]], tuple[str, ...]]
+                 ) -> None:
+        self._memo = told.memo
+        self._action = told.stack.action
+        self._status = told.stack.stack_status.rpartition('_')[2]
+        self._said = told.stack.stack_status_reason or ''
         self._servers = by_slot(servers)
-        self._failures = failures
-        self._stalled = stalled
-        self._ailments = ailments
+        self._failures = told.failures
+        self._stalled = told.stalled
+        self._hardware = hardware
         self._entry = entry
-        self._last_error = last_error
-        self._waiting = self._that_wait(soon)
+        self._waiting = self._that_wait(hardware.soon)
         # It failed for want of machines only, and there will be some.
         self._waits = (self._status == 'FAILED' and bool(self._waiting)
-                       and set(failures) <= self._waiting)
+                       and set(told.failures) <= self._waiting)
 
     def _that_wait(self, soon: Mapping[str, bool]) -> set[str]:
         """Slots whose server lacks a machine that there soon will be."""
@@ -254,7 +276,7 @@ class Look:
         """A server's status, and what ails it."""
         if server.status == 'ACTIVE' and (
                 self._complete or not is_orphan(server)):
-            ailment = self._ailments.get(server.id)
+            ailment = self._hardware.ailments.get(server.id)
             return MachineStatus.UP, (
                 f'node {ailment.node} is {ailment.reason}' if ailment else '')
         if self._status == 'PROGRESS' and not self._stalled:
@@ -270,7 +292,7 @@ class Look:
     def _why(self, name: str, server: Server | None = None) -> str:
         """Why a machine failed: Ironic's words, then Nova's, then Heat's."""
         if server is not None:
-            ailment = self._last_error(server.id)
+            ailment = self._hardware.last_error(server.id)
             if ailment:
                 return (f'Ironic, node {ailment.node}: '
                         f'{_short(ailment.reason)}')

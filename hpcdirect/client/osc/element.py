@@ -128,13 +128,11 @@ class TestElement(base.Lister):
         if parsed_args.compute < 1:
             raise exceptions.CommandError('--compute: one at least')
         with _ended_kindly(), trials.complaints(exceptions.CommandError):
-            found = list(trials.tried(
-                parsed_args.elements, self.say, search=parsed_args.search,
-                below=parsed_args.below,
-                parameters=values.parameters(parsed_args),
-                roles=_roles(parsed_args.role),
-                together=parsed_args.together, compute=parsed_args.compute,
-                record=parsed_args.record))
+            found = list(trials.tried(trials.Asked(
+                parsed_args.elements, parsed_args.search, parsed_args.below,
+                values.parameters(parsed_args), _roles(parsed_args.role),
+                parsed_args.together, parsed_args.compute,
+                parsed_args.record), self.say))
         self.exit_code = 0 if all(one['passed'] for one in found
                                   ) else base.FAILED
         columns = ('Element', 'Grade', 'Left', 'Failures', 'Seconds',

@@ -28,6 +28,7 @@ from hpcdirect.tests.functional import soak
 from hpcdirect.tests.functional import test_trials
 from hpcdirect.trials import layout as layouts
 from hpcdirect.trials.bed import Bed
+from hpcdirect.trials.selection import Asked
 from hpcdirect.trials.selection import Selection
 from hpcdirect.trials.stage import Stage
 
@@ -88,9 +89,10 @@ class DamageTest(unittest.TestCase):
     maxDiff = None
 
     def test_every_damage_is_seen_and_mended(self):
-        selection = Selection(NAMES)
+        asked = Asked(NAMES)
+        selection = Selection(asked)
         plans = [layouts.plan(wish, selection.find)
-                 for wish in selection.wishes()]
+                 for wish in selection.wishes(asked)]
         volumes = {}
         for plan in plans:
             volumes |= plan.volumes

@@ -197,10 +197,10 @@ class LeaseTests(databases.SQLite):
         ident = self.cluster(status='ACTIVE', due_at=0.0)
         with self.database.write() as session:
             self.assertEqual(1, leases.claim(session, ident, 'me', 30.0,
-                                             rest=60.0))
+                                             leases.Terms(rest=60.0)))
             leases.release(session, ident, 1, look_again=60.0)
             self.assertIsNone(leases.claim(session, ident, 'me', 30.0,
-                                           rest=60.0))
+                                           leases.Terms(rest=60.0)))
 
     def test_clock_that_was_set_back_an_hour(self):
         resting = self.cluster('resting', status='ACTIVE')
@@ -242,7 +242,7 @@ class LeaseTests(databases.SQLite):
         self.assertEqual(([], [ident]), (self.due(lapsed=False), self.due()))
         with self.database.write() as session:
             self.assertIsNone(leases.claim(session, ident, 'second', 10.0,
-                                           lapsed=False))
+                                           leases.Terms(lapsed=False)))
 
     def test_resting_clusters_are_looked_at_once_in_a_while(self):
         idents = {self.cluster(f'demo{number}', status=status, due_at=0.0)

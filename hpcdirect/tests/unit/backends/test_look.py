@@ -66,10 +66,11 @@ class LookCase(testtools.TestCase):
             return more.get('entry', ('10.30.0.7',))
 
         return look.Look(
-            stack(status, reason), memo, servers, more.get('failures', {}),
-            more.get('stalled', False), more.get('ailments', {}), entry,
-            more.get('last_error', lambda server: None),
-            more.get('soon', {})).infra()
+            look.Told(stack(status, reason), memo, more.get('failures', {}),
+                      more.get('stalled', False)), servers,
+            look.Hardware(more.get('ailments', {}),
+                          more.get('last_error', lambda server: None),
+                          more.get('soon', {})), entry).infra()
 
     def machines(self, *args, **more):
         """Slot -> status and fault; of the whole as well."""
