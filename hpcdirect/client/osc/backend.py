@@ -47,12 +47,8 @@ class ListBackend(base.Lister):
 class ShowBackend(base.ShowOne):
     """Show what makes machines, and how many could be had now"""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Which one."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument('backend', metavar='<name>',
-                            help='Name of the backend')
-        return parser
+    arguments: ClassVar = {
+        'backend': {'metavar': '<name>', 'help': 'Name of the backend'}}
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""

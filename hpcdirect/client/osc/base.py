@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 import itertools
 import re
@@ -46,6 +47,10 @@ WIDEST, _FAILURES = 90, 3
 #: Options of filters that the service knows by another word.
 _OPTIONS = {'q': 'search'}
 
+#: Of which cluster a command is; see :attr:`Base.arguments`.
+CLUSTER: Mapping[str, Mapping[str, Any]] = {
+    'cluster': {'metavar': '<cluster>', 'help': 'Name or id'}}
+
 Columns = tuple[tuple[str, ...], Any]
 
 
@@ -62,6 +67,8 @@ class Base(command.Command):
 
     auth_required = True
     exit_code = 0
+    #: What it takes: name -> how argparse is told.
+    arguments: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """A parser that exits with 1: 2 is a deployment that failed."""
@@ -77,6 +84,8 @@ class Base(command.Command):
         # Options may stand between arguments: "user create lab --sudo ann".
         vars(parser).update(error=error,
                             parse_args=parser.parse_intermixed_args)
+        for name, words in self.arguments.items():
+            parser.add_argument(name, **words)
         return parser
 
     @property
@@ -102,6 +111,25 @@ class ShowOne(Base, command.ShowOne):
     """A command that shows one thing."""
 
 
+class Drawing(ShowOne):
+    """A command that draws one thing; in JSON or YAML it is as it is told."""
+
+    def drawn(self, found: Mapping[str, Any]) -> Iterator[str]:
+        """The lines of the drawing."""
+        raise NotImplementedError
+
+    def produce_output(self, parsed_args: argparse.Namespace,
+                       column_names: Any, data: Any) -> int:
+        """A drawing in place of a table."""
+        if parsed_args.formatter != 'table':
+            return int(super().produce_output(parsed_args, column_names,
+                                              data) or 0)
+        found = dict(zip(column_names, data, strict=True))
+        self.app.stdout.write(''.join(
+            f'{errors.clean(line)}\n' for line in self.drawn(found)))
+        return 0
+
+
 class Lister(Base, command.Lister):
     """A command that lists things, page by page."""
 
@@ -113,6 +141,8 @@ class Lister(Base, command.Lister):
     #: What the service takes of pages and order; nothing of a list that it
     #: gives whole.
     paged: ClassVar[tuple[str, ...]] = ('limit', 'marker', 'sort')
+    #: Whether it can be asked of every project.
+    every_project: ClassVar[bool] = False
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """The options that every list has, and the filters."""
@@ -120,6 +150,8 @@ class Lister(Base, command.Lister):
         parser.add_argument('--long', action='store_true',
                             help='List more columns')
         self._add_pages(parser)
+        if self.every_project:
+            add_all_projects(parser)
         for name, help_text in self.filters.items():
             words = _OPTIONS.get(name, name).replace('_', '-')
             parser.add_argument(f'--{words}', dest=name,
@@ -145,8 +177,9 @@ class Lister(Base, command.Lister):
         found = {name: getattr(parsed_args, name) for name in names}
         if found.get('cluster'):
             found['cluster'] = self.cluster_id(found['cluster'])
-        return {name: value for name, value in found.items()
-                if value is not None}
+        return {**(all_projects(parsed_args) if self.every_project else {}),
+                **{name: value for name, value in found.items()
+                   if value is not None}}
 
     def cluster_id(self, name: str) -> str:
         """The id of a cluster; an id is one, also when it is gone."""

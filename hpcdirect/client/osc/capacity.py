@@ -17,6 +17,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from typing import Any
+from typing import ClassVar
+
+from osc_lib.command import command
 
 from hpcdirect.client import errors
 from hpcdirect.client import grants
@@ -25,22 +28,19 @@ from hpcdirect.client.osc import base
 _COLUMNS = ('Backend', 'Kind', 'Name', 'Free', 'Used', 'Total')
 
 
-class ShowCapacity(base.Lister):
+class ShowCapacity(base.Base, command.Lister):
     """Show what machines could be had now, and the project's quotas
 
     A dash is a number that nothing limits or nobody counts. A
     backend that cannot tell says why on standard error.
     """
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Whose; the options of other lists make no sense here."""
-        parser = super(base.Lister, self).get_parser(prog_name)
-        parser.add_argument('--long', action='store_true',
-                            help='List more columns')
-        parser.add_argument('--project', metavar='<project>',
-                            help='Name or id; default the one that you are '
-                                 'logged in to (admin only)')
-        return parser
+    arguments: ClassVar = {
+        '--long': {'action': 'store_true', 'help': 'List more columns'},
+        '--project': {
+            'metavar': '<project>',
+            'help': 'Name or id; default the one that you are logged in '
+                    'to (admin only)'}}
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""

@@ -19,6 +19,7 @@ import argparse
 from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
+from typing import ClassVar
 
 from cliff import columns
 
@@ -42,12 +43,13 @@ _NAMED = 6
 class ChangeCommand(base.ShowOne):
     """A command that changes a cluster; it may wait, or only show."""
 
+    arguments: ClassVar = base.CLUSTER
     #: A "set" prints nothing, as those of other services.
     silent = False
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Which one, and how to wait."""
-        parser = one(super().get_parser(prog_name))
+        parser = super().get_parser(prog_name)
         add_dry_run(parser)
         progress.add_options(parser)
         return parser
@@ -90,12 +92,6 @@ class ChangeCommand(base.ShowOne):
             self.exit_code, _ = progress.wait(self.api, ident, parsed_args)
             cluster = self.api.get_cluster(cluster.id)
         return base.pairs(resources.plain(cluster), SHOWN)
-
-
-def one(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """Of which cluster a command is."""
-    parser.add_argument('cluster', metavar='<cluster>', help='Name or id')
-    return parser
 
 
 def add_dry_run(parser: argparse.ArgumentParser) -> None:

@@ -35,6 +35,7 @@ from hpcdirect.client.osc import values
 class ListCluster(base.Lister):
     """List clusters"""
 
+    every_project = True
     columns: ClassVar = {
         'ID': 'id', 'Name': 'name', 'Status': 'status',
         'Blueprint': 'blueprint', 'Nodes': 'nodes'}
@@ -56,16 +57,10 @@ class ListCluster(base.Lister):
         'backend': 'Only clusters of this backend',
         'tags': 'Only clusters that carry all of these, comma separated'}
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Adds --all-projects."""
-        return base.add_all_projects(super().get_parser(prog_name))
-
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request for each page."""
-        return self.table(
-            parsed_args,
-            lambda **asked: map(_Row, self.api.clusters(**asked)),
-            **base.all_projects(parsed_args))
+        return self.table(parsed_args, lambda **asked: map(
+            _Row, self.api.clusters(**asked)))
 
 
 class _Row:
@@ -98,9 +93,7 @@ class _Row:
 class ShowCluster(base.ShowOne):
     """Show a cluster"""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Which one."""
-        return change.one(super().get_parser(prog_name))
+    arguments: ClassVar = base.CLUSTER
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
@@ -182,17 +175,15 @@ class UpdateCluster(change.ChangeCommand):
 class ScaleCluster(change.ChangeCommand):
     """Change how many nodes a cluster has"""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """How many, or which are to go."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
-            '--group', metavar='<group>=<count>', action='append',
-            default=[], help='Nodes wanted in a group, or +<n> or -<n> to '
-            'what is wanted now (repeat for several)')
-        parser.add_argument(
-            '--remove-node', metavar='<node>', action='append', default=[],
-            help='Remove just this node (repeat for several)')
-        return parser
+    arguments: ClassVar = {
+        **base.CLUSTER,
+        '--group': {
+            'metavar': '<group>=<count>', 'action': 'append', 'default': [],
+            'help': 'Nodes wanted in a group, or +<n> or -<n> to what is '
+                    'wanted now (repeat for several)'},
+        '--remove-node': {
+            'metavar': '<node>', 'action': 'append', 'default': [],
+            'help': 'Remove just this node (repeat for several)'}}
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request, unless it depends on what is wanted now."""
@@ -298,9 +289,11 @@ class CheckCluster(base.Base, command.Lister):
     has closed in Slurm, is told on standard error.
     """
 
+    arguments: ClassVar = base.CLUSTER
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Which one."""
-        parser = change.one(super().get_parser(prog_name))
+        parser = super().get_parser(prog_name)
         progress.add_options(parser)
         return parser
 

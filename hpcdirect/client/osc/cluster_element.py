@@ -29,6 +29,7 @@ from hpcdirect.client.osc import values
 class ListClusterElement(base.Lister):
     """List what is on a cluster, or could be given back to it"""
 
+    arguments: ClassVar = base.CLUSTER
     paged = ()
     columns: ClassVar = {
         'Name': 'name', 'Version': 'version', 'Status': 'status',
@@ -36,10 +37,6 @@ class ListClusterElement(base.Lister):
     more: ClassVar = {
         'Label': 'label', 'Requires': 'requires', 'Missing': 'missing',
         'Parameters': 'parameters'}
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Of which cluster."""
-        return change.one(super().get_parser(prog_name))
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
@@ -56,6 +53,11 @@ class ListCandidate(base.Lister):
     The seconds are how long it usually takes to put one on.
     """
 
+    arguments: ClassVar = {
+        **base.CLUSTER,
+        '--fits': {
+            'action': 'store_true',
+            'help': 'Only those that can be put on now'}}
     paged = ()
     columns: ClassVar = {
         'Name': 'name', 'Version': 'version', 'Fits': 'fits',
@@ -63,13 +65,6 @@ class ListCandidate(base.Lister):
     more: ClassVar = {
         'Label': 'label', 'Description': 'description', 'Roles': 'roles',
         'Asks': 'asks'}
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Onto which cluster."""
-        parser = change.one(super().get_parser(prog_name))
-        parser.add_argument('--fits', action='store_true',
-                            help='Only those that can be put on now')
-        return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
@@ -140,12 +135,10 @@ class RemoveClusterElement(change.ChangeCommand):
     What stands on an element of the blueprint comes back with it.
     """
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Which ones."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument('element', metavar='<name>', nargs='+',
-                            help='Name of the element')
-        return parser
+    arguments: ClassVar = {
+        **base.CLUSTER,
+        'element': {
+            'metavar': '<name>', 'nargs': '+', 'help': 'Name of the element'}}
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request, unless --wait needs more."""

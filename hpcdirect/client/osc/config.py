@@ -22,6 +22,7 @@ import pathlib
 import re
 import shlex
 from typing import Any
+from typing import ClassVar
 
 from osc_lib import exceptions
 
@@ -46,11 +47,11 @@ class ConfigCluster(base.Base):
     come, gone or been replaced.
     """
 
+    arguments: ClassVar = base.CLUSTER
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """What to write, as whom, and where to."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('cluster', metavar='<cluster>',
-                            help='Name or id')
         kind = parser.add_mutually_exclusive_group()
         kind.add_argument('--ssh', action='store_true',
                           help='An ssh_config (default)')

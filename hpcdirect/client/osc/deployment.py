@@ -33,6 +33,7 @@ _SHOWN = ('id', 'cluster_id', 'project_id', 'operation', 'generation',
 class ListDeployment(base.Lister):
     """List attempts to bring clusters to what is wanted"""
 
+    every_project = True
     columns: ClassVar = {
         'ID': 'id', 'Operation': 'operation', 'Status': 'status',
         'Created': 'created_at', 'Finished': 'finished_at'}
@@ -44,27 +45,18 @@ class ListDeployment(base.Lister):
         'cluster': 'Only of this cluster, by name or id',
         'status': 'Only in this status', 'operation': 'Only of this operation'}
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Whose."""
-        return base.add_all_projects(super().get_parser(prog_name))
-
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request for each page."""
-        return self.table(parsed_args, self.api.deployments,
-                          **base.all_projects(parsed_args))
+        return self.table(parsed_args, self.api.deployments)
 
 
 class ShowDeployment(base.ShowOne):
     """Show an attempt, its steps and why it failed"""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Which one, and what of it."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument('deployment', metavar='<id>',
-                            help='As hpc deployment list shows it')
-        parser.add_argument('--plan', action='store_true',
-                            help='Show the plan as well')
-        return parser
+    arguments: ClassVar = {
+        'deployment': {
+            'metavar': '<id>', 'help': 'As hpc deployment list shows it'},
+        '--plan': {'action': 'store_true', 'help': 'Show the plan as well'}}
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
@@ -83,12 +75,9 @@ class ShowProgress(base.Base, command.Lister):
     What is expected is how long such a step took in the project before.
     """
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Which one."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument('deployment', metavar='<id>',
-                            help='As hpc deployment list shows it')
-        return parser
+    arguments: ClassVar = {
+        'deployment': {
+            'metavar': '<id>', 'help': 'As hpc deployment list shows it'}}
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""

@@ -54,12 +54,9 @@ class ListElement(base.Lister):
 class ShowElement(base.ShowOne):
     """Show an element"""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Which one."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument('element', metavar='<name>[@<version>]',
-                            help='Name of the element')
-        return parser
+    arguments: ClassVar = {
+        'element': {
+            'metavar': '<name>[@<version>]', 'help': 'Name of the element'}}
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""

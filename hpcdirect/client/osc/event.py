@@ -28,6 +28,21 @@ from hpcdirect.client.osc import progress
 class ListEvent(base.Lister):
     """List what happened, or follow it as it happens"""
 
+    arguments: ClassVar = {
+        'cluster': {
+            'metavar': '<cluster>', 'nargs': '?',
+            'help': 'Only of this cluster, by name or id'},
+        '--follow': {
+            'action': 'store_true',
+            'help': 'Print one line for each event as it comes, with -f '
+                    'json one object a line; ends with the deployment '
+                    'that is under way, if there is one'},
+        '--forever': {
+            'action': 'store_true', 'help': 'With --follow: do not end'},
+        '--poll-interval': {
+            'type': float, 'default': 20, 'metavar': '<seconds>',
+            'help': 'Longest wait of one request, default 20'}}
+    every_project = True
     columns: ClassVar = {
         'At': 'at', 'Kind': 'kind', 'Node': 'node', 'Verb': 'verb',
         'Element': 'element', 'Task': 'task', 'Result': 'result',
@@ -41,27 +56,9 @@ class ListEvent(base.Lister):
         'deployment': 'Only of this deployment', 'run': 'Only of this run',
         'level': 'Only of this level: info, warning or error'}
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Of which cluster, and how to follow."""
-        parser = base.add_all_projects(super().get_parser(prog_name))
-        parser.add_argument('cluster', metavar='<cluster>', nargs='?',
-                            help='Only of this cluster, by name or id')
-        parser.add_argument(
-            '--follow', action='store_true',
-            help='Print one line for each event as it comes, with -f json '
-                 'one object a line; ends with the deployment that is under '
-                 'way, if there is one')
-        parser.add_argument('--forever', action='store_true',
-                            help='With --follow: do not end')
-        parser.add_argument('--poll-interval', type=float, default=20,
-                            metavar='<seconds>',
-                            help='Longest wait of one request, default 20')
-        return parser
-
     def query(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
-        """The filters, whose, and the cluster."""
-        found = {**super().query(parsed_args),
-                 **base.all_projects(parsed_args)}
+        """The filters, and the cluster."""
+        found = super().query(parsed_args)
         if parsed_args.cluster:
             found['cluster'] = self.cluster_id(parsed_args.cluster)
         return found

@@ -35,6 +35,7 @@ _SHOWN = ('generation', 'operation', 'status', 'user_id', 'user_name',
 class ListGeneration(base.Lister):
     """List what was wanted of a cluster, change by change"""
 
+    arguments: ClassVar = base.CLUSTER
     columns: ClassVar = {
         'Generation': 'generation', 'Operation': 'operation',
         'Status': 'status', 'User': 'user', 'Created': 'created_at'}
@@ -43,10 +44,6 @@ class ListGeneration(base.Lister):
         'Deployment': 'deployment_id', 'User ID': 'user_id'}
     filters: ClassVar = {
         'operation': 'Only generations made by this operation'}
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Of which cluster."""
-        return change.one(super().get_parser(prog_name))
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request for each page."""
@@ -57,12 +54,11 @@ class ListGeneration(base.Lister):
 class ShowGeneration(base.ShowOne):
     """Show what was wanted of a cluster once"""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Which one."""
-        parser = change.one(super().get_parser(prog_name))
-        parser.add_argument('generation', type=int, metavar='<generation>',
-                            help='As hpc cluster generation list shows it')
-        return parser
+    arguments: ClassVar = {
+        **base.CLUSTER,
+        'generation': {
+            'type': int, 'metavar': '<generation>',
+            'help': 'As hpc cluster generation list shows it'}}
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
@@ -78,9 +74,11 @@ class DiffCluster(base.Lister):
     newest.
     """
 
+    arguments: ClassVar = base.CLUSTER
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Which ones."""
-        parser = change.one(super().get_parser(prog_name))
+        parser = super().get_parser(prog_name)
         for name in ('before', 'after'):
             parser.add_argument(name, type=int, nargs='?',
                                 metavar=f'<{name}>', help='Generation')
@@ -114,11 +112,15 @@ class RollbackCluster(change.ChangeCommand):
     Parameters, version, elements and nodes; machines that are there stay.
     """
 
+    arguments: ClassVar = {
+        **base.CLUSTER,
+        'generation': {
+            'type': int, 'metavar': '<generation>',
+            'help': 'As hpc cluster generation list shows it'}}
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Back to where."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('generation', type=int, metavar='<generation>',
-                            help='As hpc cluster generation list shows it')
         change.add_force(parser)
         return parser
 

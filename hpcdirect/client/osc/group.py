@@ -28,15 +28,12 @@ from hpcdirect.client.osc import values
 class ListGroup(base.Lister):
     """List a cluster's node groups, and those it could have"""
 
+    arguments: ClassVar = base.CLUSTER
     paged = ()
     columns: ClassVar = {
         'Name': 'name', 'Label': 'label', 'Nodes': 'count', 'Ready': 'ready',
         'Fewest': 'min_count', 'Most': 'max_count'}
     more: ClassVar = {'Slots': 'slots'}
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Of which cluster."""
-        return change.one(super().get_parser(prog_name))
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """Two requests: the blueprint says what there could be."""
@@ -96,12 +93,9 @@ class RemoveGroup(change.ChangeCommand):
     A group that the blueprint needs nodes of is refused.
     """
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Which group."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument('group', metavar='<group>',
-                            help='Name of the node group')
-        return parser
+    arguments: ClassVar = {
+        **base.CLUSTER,
+        'group': {'metavar': '<group>', 'help': 'Name of the node group'}}
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request, unless --wait needs more."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 from typing import Any
+from typing import ClassVar
 
 from osc_lib import exceptions
 
@@ -46,9 +47,11 @@ class SetCluster(base.Base):
     element and others.
     """
 
+    arguments: ClassVar = base.CLUSTER
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Which one, and what to say of it."""
-        parser = change.one(super().get_parser(prog_name))
+        parser = super().get_parser(prog_name)
         change.add_dry_run(parser)
         parser.add_argument('--name', metavar='<name>', help='New name')
         add_options(parser)

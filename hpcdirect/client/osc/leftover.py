@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import ClassVar
 
 from hpcdirect.client import errors
 from hpcdirect.client.osc import base
@@ -28,14 +29,9 @@ class ListLeftover(base.Lister):
     cannot tell says why on standard error.
     """
 
+    arguments: ClassVar = {
+        '--backend': {'metavar': '<name>', 'help': 'Only of this backend'}}
     paged = ()
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Whose."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument('--backend', metavar='<name>',
-                            help='Only of this backend')
-        return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""

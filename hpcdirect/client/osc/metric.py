@@ -19,26 +19,23 @@ import argparse
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
-import re
 from typing import Any
+from typing import ClassVar
 
-from hpcdirect.client import errors
+from osc_lib.command import command
+
 from hpcdirect.client.osc import base
-from hpcdirect.client.osc import change
 from hpcdirect.client.osc import moment
 
-_UNITS = {'m': 60, 'h': 3600, 'd': 86400, 'w': 7 * 86400}
 _HEIGHTS = '▁▂▃▄▅▆▇█'
 #: Characters that a line of heights has.
 _WIDE = 40
 
 
-class ListMetric(base.Lister):
+class ListMetric(base.Base, command.Lister):
     """List what can be charted of a cluster, and what some of it lacks"""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Of which cluster."""
-        return change.one(super(base.Lister, self).get_parser(prog_name))
+    arguments: ClassVar = base.CLUSTER
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request; the cluster itself is not asked."""
@@ -48,7 +45,7 @@ class ListMetric(base.Lister):
             for one in found]
 
 
-class ShowMetric(base.ShowOne):
+class ShowMetric(base.Drawing):
     """Draw numbers of a cluster, as its own Prometheus has them
 
     A line for each node: how it went, the last value, the lowest and the
@@ -56,9 +53,11 @@ class ShowMetric(base.ShowOne):
     values of each series in y.
     """
 
+    arguments: ClassVar = base.CLUSTER
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """What, of whom, and which stretch of time."""
-        parser = change.one(super().get_parser(prog_name))
+        parser = super().get_parser(prog_name)
         parser.add_argument('names', metavar='<metric>', nargs='+',
                             help='As "openstack hpc metric list" names them')
         parser.add_argument('--range', metavar='<time>', type=_seconds,
@@ -88,16 +87,9 @@ class ShowMetric(base.ShowOne):
                             if one['name'] in parsed_args.names]
         return tuple(found), tuple(found.values())
 
-    def produce_output(self, parsed_args: argparse.Namespace,
-                       column_names: Any, data: Any) -> int:
-        """A drawing in place of a table."""
-        if parsed_args.formatter != 'table':
-            return int(super().produce_output(parsed_args, column_names,
-                                              data) or 0)
-        found = dict(zip(column_names, data, strict=True))
-        self.app.stdout.write(''.join(
-            f'{errors.clean(line)}\n' for line in draw(found)))
-        return 0
+    def drawn(self, found: Mapping[str, Any]) -> Iterator[str]:
+        """See :func:`draw`."""
+        return draw(found)
 
 
 def draw(found: Mapping[str, Any]) -> Iterator[str]:
@@ -151,8 +143,8 @@ def _height(part: Sequence[float | None], most: float) -> str:
 
 
 def _seconds(text: str) -> int:
-    found = re.fullmatch(r'([0-9]{1,6})([mhdw])', text, re.ASCII)
+    found = moment.length(text)
     if found is None:
         raise argparse.ArgumentTypeError(
             f'{text} is no stretch of time; write 90m, 12h, 7d or 2w')
-    return int(found[1]) * _UNITS[found[2]]
+    return int(found.total_seconds())

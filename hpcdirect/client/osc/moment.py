@@ -25,6 +25,12 @@ FORMS = ('in 90m, 12h, 30d or 2w; at 2027-01-31 or 2027-01-31T12:00 by the '
          'clock here; at 2027-01-31T12:00Z; or never')
 
 
+def length(text: str) -> datetime.timedelta | None:
+    """How long 90m, 12h, 30d or 2w is; None for anything else."""
+    found = re.fullmatch(r'([0-9]{1,6})([mhdw])', text, re.ASCII)
+    return found and datetime.timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
 def parse(text: str) -> str | None:
     """A time, or how long until it, as ISO 8601 in UTC; None for never.
 
@@ -35,12 +41,11 @@ def parse(text: str) -> str | None:
     """
     if text == 'never':
         return None
-    soon = re.fullmatch(r'([0-9]{1,6})([mhdw])', text, re.ASCII)
+    soon = length(text)
     try:
         # astimezone() takes a time without a zone for local time.
-        when = datetime.datetime.now(datetime.UTC) + datetime.timedelta(
-            **{_UNITS[soon[2]]: int(soon[1])}) if soon \
-            else datetime.datetime.fromisoformat(text)
+        when = datetime.datetime.fromisoformat(text) if soon is None \
+            else datetime.datetime.now(datetime.UTC) + soon
         return when.astimezone(datetime.UTC).strftime('%Y-%m-%dT%H:%M:%SZ')
     except (ValueError, OverflowError):
         raise exceptions.CommandError(

@@ -32,6 +32,7 @@ _SHOWN = ('id', 'name', 'group', 'incarnation', 'status', 'address', 'ssh',
 class ListNode(base.Lister):
     """List a cluster's nodes"""
 
+    arguments: ClassVar = base.CLUSTER
     columns: ClassVar = {
         'Name': 'name', 'Group': 'group', 'Status': 'status',
         'Address': 'address'}
@@ -42,27 +43,18 @@ class ListNode(base.Lister):
         'group': 'Only nodes of this group',
         'status': 'Only nodes in this status'}
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Of which cluster."""
-        return _of_cluster(super().get_parser(prog_name))
-
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request for each page."""
-        def fetch(**query: Any) -> Any:
-            return self.api.nodes(parsed_args.cluster, **query)
-
-        return self.table(parsed_args, fetch)
+        return self.table(parsed_args, self.api.nodes,
+                          cluster=parsed_args.cluster)
 
 
 class ShowNode(base.ShowOne):
     """Show a node and what stands on it"""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Which one."""
-        parser = _of_cluster(super().get_parser(prog_name))
-        parser.add_argument('node', metavar='<node>',
-                            help='Name, such as compute-0')
-        return parser
+    arguments: ClassVar = {
+        **base.CLUSTER,
+        'node': {'metavar': '<node>', 'help': 'Name, such as compute-0'}}
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
@@ -78,15 +70,14 @@ class ReplaceNode(change.ChangeCommand):
     every layer that the old one had.
     """
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Which ones, and how to wait."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument('node', metavar='<node>', nargs='+',
-                            help='Name, such as compute-0')
-        parser.add_argument(
-            '--force', action='store_true',
-            help='Although data that is on the old machine only is lost')
-        return parser
+    arguments: ClassVar = {
+        **base.CLUSTER,
+        'node': {
+            'metavar': '<node>', 'nargs': '+',
+            'help': 'Name, such as compute-0'},
+        '--force': {
+            'action': 'store_true',
+            'help': 'Although data that is on the old machine only is lost'}}
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request, and one to learn the nodes' groups."""
@@ -118,6 +109,7 @@ class ReplaceNode(change.ChangeCommand):
 class ListLayer(base.Lister):
     """List what stands on a cluster's nodes"""
 
+    arguments: ClassVar = base.CLUSTER
     columns: ClassVar = {
         'Node': 'node', 'Element': 'element', 'Version': 'version',
         'Role': 'role', 'State': 'state', 'Verified': 'verified'}
@@ -128,18 +120,7 @@ class ListLayer(base.Lister):
         'node': 'Only on this node', 'element': 'Only of this element',
         'state': 'Only in this state'}
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Of which cluster."""
-        return _of_cluster(super().get_parser(prog_name))
-
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request for each page."""
-        def fetch(**query: Any) -> Any:
-            return self.api.layers(parsed_args.cluster, **query)
-
-        return self.table(parsed_args, fetch)
-
-
-def _of_cluster(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    parser.add_argument('cluster', metavar='<cluster>', help='Name or id')
-    return parser
+        return self.table(parsed_args, self.api.layers,
+                          cluster=parsed_args.cluster)

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import ClassVar
 
 from hpcdirect.client.osc import base
 from hpcdirect.client.osc import change
@@ -24,12 +25,8 @@ from hpcdirect.client.osc import change
 class ShowPlan(base.ShowOne):
     """Show a plan again, and whether it still holds"""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Which one."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument('plan', metavar='<id>',
-                            help='As --dry-run shows it')
-        return parser
+    arguments: ClassVar = {
+        'plan': {'metavar': '<id>', 'help': 'As --dry-run shows it'}}
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""

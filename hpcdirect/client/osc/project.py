@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from typing import Any
+from typing import ClassVar
 
 from openstack import exceptions as sdk_exceptions
 from osc_lib import exceptions
@@ -32,13 +33,10 @@ _SHOWN = ('id', 'enabled', 'role', 'service_user', 'backends', 'reason')
 class _Project(base.ShowOne):
     """A command about a project, the caller's own by default."""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Which one."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument('project', metavar='<project>', nargs='?',
-                            help='Name or id; default the one that you are '
-                                 'logged in to')
-        return parser
+    arguments: ClassVar = {
+        'project': {
+            'metavar': '<project>', 'nargs': '?',
+            'help': 'Name or id; default the one that you are logged in to'}}
 
     @property
     def connection(self) -> Any:

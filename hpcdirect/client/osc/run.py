@@ -30,6 +30,7 @@ _SHOWN = ('id', 'cluster_id', 'project_id', 'deployment_id', 'step_id',
 class ListRun(base.Lister):
     """List what runners did"""
 
+    every_project = True
     columns: ClassVar = {
         'ID': 'id', 'Verb': 'verb', 'Element': 'element', 'Nodes': 'nodes',
         'Status': 'status', 'Started': 'started_at'}
@@ -43,25 +44,16 @@ class ListRun(base.Lister):
         'deployment': 'Only of this deployment', 'step': 'Only of this step',
         'status': 'Only in this status'}
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Whose."""
-        return base.add_all_projects(super().get_parser(prog_name))
-
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request for each page."""
-        return self.table(parsed_args, self.api.runs,
-                          **base.all_projects(parsed_args))
+        return self.table(parsed_args, self.api.runs)
 
 
 class ShowRun(base.ShowOne):
     """Show what a runner did"""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Which one."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument('run', metavar='<id>',
-                            help='As hpc run list shows it')
-        return parser
+    arguments: ClassVar = {
+        'run': {'metavar': '<id>', 'help': 'As hpc run list shows it'}}
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
@@ -72,17 +64,13 @@ class ShowRun(base.ShowOne):
 class ShowRunLog(base.Base):
     """Print the log of a run"""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Which one."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument('run', metavar='<id>',
-                            help='As hpc run list shows it')
-        parser.add_argument('--follow', action='store_true',
-                            help='Go on until the run is over')
-        parser.add_argument('--poll-interval', type=float, default=1,
-                            metavar='<seconds>',
-                            help='Seconds between looks, default 1')
-        return parser
+    arguments: ClassVar = {
+        'run': {'metavar': '<id>', 'help': 'As hpc run list shows it'},
+        '--follow': {
+            'action': 'store_true', 'help': 'Go on until the run is over'},
+        '--poll-interval': {
+            'type': float, 'default': 1, 'metavar': '<seconds>',
+            'help': 'Seconds between looks, default 1'}}
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """One request for each piece of the log."""

@@ -25,6 +25,7 @@ import signal
 import subprocess
 import tempfile
 from typing import Any
+from typing import ClassVar
 
 from osc_lib import exceptions
 
@@ -40,11 +41,11 @@ OWN_KEY = pathlib.Path('~/.config/hpcdirect/id_ed25519')
 class Reaching(base.Base):
     """Goes to a node of a cluster by ssh."""
 
+    arguments: ClassVar = base.CLUSTER
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Which cluster, and as whom."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('cluster', metavar='<cluster>',
-                            help='Name or id')
         parser.add_argument(
             '--user', '--login-user', dest='login_user', metavar='<name>',
             help="User on the node; default: you, when you are a user of "

@@ -28,6 +28,10 @@ class ListStall(base.Lister):
     nothing is to be done for it.
     """
 
+    arguments: ClassVar = {
+        '--seconds': {
+            'type': float, 'metavar': '<number>',
+            'help': 'For how long nothing has moved at least; default 300'}}
     paged = ()
     columns: ClassVar = {
         'Cluster': 'cluster', 'Kind': 'kind', 'Seconds': 'seconds',
@@ -37,14 +41,6 @@ class ListStall(base.Lister):
         'Conductor': 'conductor', 'Status': 'status',
         'Cluster ID': 'cluster_id', 'Deployment': 'deployment_id',
         'Project': 'project_name', 'Project ID': 'project_id'}
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """For how long."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument('--seconds', type=float, metavar='<number>',
-                            help='For how long nothing has moved at least; '
-                                 'default 300')
-        return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""

@@ -21,17 +21,16 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 import textwrap
 from typing import Any
+from typing import ClassVar
 
-from hpcdirect.client import errors
 from hpcdirect.client.osc import base
-from hpcdirect.client.osc import change
 
 _WIDE = 79
 #: How a layer is to stand; what stands otherwise is told.
 _WELL = 'verified'
 
 
-class ShowTopology(base.ShowOne):
+class ShowTopology(base.Drawing):
     """Draw a cluster: networks, volumes, layers, and nodes with their layers
 
     Nodes that are alike stand in one line. As JSON or YAML (-f) it is as the
@@ -39,25 +38,16 @@ class ShowTopology(base.ShowOne):
     alike.
     """
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Of which cluster."""
-        return change.one(super().get_parser(prog_name))
+    arguments: ClassVar = base.CLUSTER
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
         found = self.api.topology(parsed_args.cluster)
         return tuple(found), tuple(found.values())
 
-    def produce_output(self, parsed_args: argparse.Namespace,
-                       column_names: Any, data: Any) -> int:
-        """A drawing in place of a table."""
-        if parsed_args.formatter != 'table':
-            return int(super().produce_output(parsed_args, column_names,
-                                              data) or 0)
-        found = dict(zip(column_names, data, strict=True))
-        self.app.stdout.write(''.join(
-            f'{errors.clean(line)}\n' for line in draw(found)))
-        return 0
+    def drawn(self, found: Mapping[str, Any]) -> Iterator[str]:
+        """See :func:`draw`."""
+        return draw(found)
 
 
 def draw(found: Mapping[str, Any]) -> Iterator[str]:

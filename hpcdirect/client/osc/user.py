@@ -34,6 +34,11 @@ _SHOWN = ('name', 'uid', 'gid', 'groups', 'shell', 'sudo', 'keys',
 class ListUser(base.Lister):
     """List the users of a cluster"""
 
+    arguments: ClassVar = {
+        **base.CLUSTER,
+        '--gone': {
+            'action': 'store_true',
+            'help': 'Those that were taken off as well'}}
     paged = ()
     columns: ClassVar = {
         'Name': 'name', 'UID': 'uid', 'State': 'state', 'Sudo': 'sudo',
@@ -41,13 +46,6 @@ class ListUser(base.Lister):
     more: ClassVar = {
         'Shell': 'shell', 'Keys': 'keys', 'Fingerprints': 'fingerprints',
         'Own': 'own'}
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Of which cluster."""
-        parser = change.one(super().get_parser(prog_name))
-        parser.add_argument('--gone', action='store_true',
-                            help='Those that were taken off as well')
-        return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
@@ -67,12 +65,9 @@ class ListUser(base.Lister):
 class ShowUser(base.ShowOne):
     """Show a user of a cluster"""
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Whom."""
-        parser = change.one(super().get_parser(prog_name))
-        parser.add_argument('user', metavar='<name>',
-                            help='Name of the account')
-        return parser
+    arguments: ClassVar = {
+        **base.CLUSTER,
+        'user': {'metavar': '<name>', 'help': 'Name of the account'}}
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request."""
@@ -145,14 +140,13 @@ class CreateUser(_Put):
     semicolons or tabs; sudo is yes or no.
     """
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Who."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument('user', metavar='<name>', nargs='?',
-                            help='Name of the account')
-        parser.add_argument('--from-csv', metavar='<file>',
-                            help='A table of users, - for standard input')
-        return parser
+    arguments: ClassVar = {
+        **base.CLUSTER,
+        'user': {
+            'metavar': '<name>', 'nargs': '?', 'help': 'Name of the account'},
+        '--from-csv': {
+            'metavar': '<file>',
+            'help': 'A table of users, - for standard input'}}
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request for them all, unless --wait needs more."""
@@ -205,17 +199,14 @@ class DeleteUser(change.ChangeCommand):
     jobs run on unless --end-jobs is given.
     """
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Whom, and what becomes of what is theirs."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument('user', metavar='<name>', nargs='+',
-                            help='Name of the account')
-        parser.add_argument(
-            '--home', choices=('keep', 'archive', 'purge'), default='keep',
-            help='archive: /home/.gone/<name>.tar.gz; default: keep')
-        parser.add_argument('--end-jobs', action='store_true',
-                            help='End their jobs')
-        return parser
+    arguments: ClassVar = {
+        **base.CLUSTER,
+        'user': {
+            'metavar': '<name>', 'nargs': '+', 'help': 'Name of the account'},
+        '--home': {
+            'choices': ('keep', 'archive', 'purge'), 'default': 'keep',
+            'help': 'archive: /home/.gone/<name>.tar.gz; default: keep'},
+        '--end-jobs': {'action': 'store_true', 'help': 'End their jobs'}}
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request, unless --wait needs more."""
