@@ -15,6 +15,10 @@
 Machines name the host's own package mirrors in their apt sources, as the
 host does, and this as their proxy. It fetches from those mirrors and from
 nowhere else, so apt's signatures hold and nobody can be reached through it.
+
+apt-cacher-ng, which elements use, would not do here: several services serve at
+one address, each until it ends, and a list of packages that was fetched once
+is given when the mirror is away.
 """
 
 from __future__ import annotations
