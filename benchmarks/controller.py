@@ -50,7 +50,7 @@ import yaml
 from hpcdirect import conf as options
 from hpcdirect.blueprints import load
 from hpcdirect.blueprints import validate
-from hpcdirect.conductor import facts
+from hpcdirect.conductor import inputs
 from hpcdirect.conductor.vault import Vault
 from hpcdirect.db import models
 from hpcdirect.db import recorded
@@ -146,9 +146,9 @@ def ours(count: int, work: pathlib.Path) -> Round:
                 models.new_id(), verb, there.element,
                 {role: tuple(member.name for member in those)
                  for role, those in there.members.items()},
-                there.variables or {}, facts.of_element(
-                    cluster, blueprint.volumes, wanted, use.element.name,
-                    (), ()),
+                there.variables or {}, inputs.Facts(
+                    cluster, blueprint.volumes, wanted
+                ).of_element(use.element.name),
                 vault.values(there.element)))
     conf = cfg.ConfigOpts()
     options.register_group(conf, 'ansible')
@@ -157,7 +157,7 @@ def ours(count: int, work: pathlib.Path) -> Round:
     conf.set_override('forks', 16, 'ansible')
     runner, told = AnsibleRunner(conf), Counter()
     batch = base.Batch(
-        models.new_id(), 'c', 1, facts.hosts(
+        models.new_id(), 'c', 1, inputs.hosts(
             nodes, {node.name for node in nodes}, blueprint, vault),
         tuple(tasks), vault.private_key)
     cpu, began = _cpu(), time.monotonic()

@@ -14,21 +14,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from hpcdirect.jsontypes import Object
 
 _DIALECT = 'https://json-schema.org/draft/2020-12/schema'
 _NAME = '^[a-z][a-z0-9-]*$'
 
-name: dict[str, Any] = {
+name: Object = {
     'type': 'string', 'pattern': _NAME, 'maxLength': 40,
     'description': 'small letters, digits and dashes, a letter first'}
-version: dict[str, Any] = {
+version: Object = {
     'type': 'string', 'pattern': r'^[0-9]+(\.[0-9]+){0,3}$',
     'description': 'numbers and dots, such as 1.2.0'}
-text: dict[str, Any] = {'type': 'string', 'minLength': 1, 'maxLength': 2000}
-names: dict[str, Any] = {
+text: Object = {'type': 'string', 'minLength': 1, 'maxLength': 2000}
+names: Object = {
     'type': 'array', 'items': name, 'uniqueItems': True}
-parameters: dict[str, Any] = {
+parameters: Object = {
     'type': 'object',
     'description': 'JSON Schema of an object, with titles and defaults.',
     'properties': {
@@ -40,18 +40,18 @@ parameters: dict[str, Any] = {
                 'pattern': '^[a-z][a-z0-9_]*$',
                 'description': 'small letters, digits and underscores'}}},
     'required': ['type', 'additionalProperties']}
-watches: dict[str, Any] = {
+watches: Object = {
     'type': 'array', 'items': {'type': 'string'}, 'uniqueItems': True,
     'description': 'ROLE.FACT whose change applies this role again.'}
-scope: dict[str, Any] = {
+scope: Object = {
     'enum': ['node', 'cluster'],
     'description': 'cluster: exactly one node plays it.'}
-parameter_wire: dict[str, Any] = {
+parameter_wire: Object = {
     'type': 'object', 'description': "Wire to one of the blueprint's own.",
     'properties': {'parameter': {'type': 'string'}},
     'required': ['parameter'], 'additionalProperties': False}
 
-role: dict[str, Any] = {
+role: Object = {
     'type': ['object', 'null'],
     'properties': {
         'scope': scope, 'watches': watches,
@@ -61,13 +61,13 @@ role: dict[str, Any] = {
             'description': 'Parameters whose change is for this role; all '
             'of them when it is left out.'}},
     'additionalProperties': False}
-secret: dict[str, Any] = {
+secret: Object = {
     'type': ['object', 'null'],
     'properties': {
         'kind': {'enum': ['random', 'password', 'ssh-ca']},
         'bytes': {'type': 'integer', 'minimum': 8, 'maximum': 4096}},
     'additionalProperties': False}
-exporter: dict[str, Any] = {
+exporter: Object = {
     'type': 'object',
     'properties': {
         'port': {'type': 'integer', 'minimum': 1, 'maximum': 65535},
@@ -75,7 +75,7 @@ exporter: dict[str, Any] = {
                   'it; default all of the element.'}},
     'required': ['port'],
     'additionalProperties': False}
-trial: dict[str, Any] = {
+trial: Object = {
     'type': 'object',
     'properties': {
         'parameters': {'type': 'object',
@@ -99,7 +99,7 @@ trial: dict[str, Any] = {
                   'stands; not held against what is tried on top of it.'}},
     'additionalProperties': False}
 
-element: dict[str, Any] = {
+element: Object = {
     '$schema': _DIALECT,
     'title': 'element.yaml',
     'type': 'object',
@@ -152,10 +152,10 @@ element: dict[str, Any] = {
     'additionalProperties': False,
 }
 
-_left: dict[str, Any] = {
+_left: Object = {
     'type': 'object',
     'additionalProperties': {'type': 'array', 'items': {'type': 'string'}}}
-grade: dict[str, Any] = {
+grade: Object = {
     '$schema': _DIALECT,
     'title': 'grade.yaml',
     'type': 'object',
@@ -179,7 +179,7 @@ grade: dict[str, Any] = {
     'additionalProperties': False,
 }
 
-node_group: dict[str, Any] = {
+node_group: Object = {
     'type': 'object',
     'properties': {
         'label': text,
@@ -194,7 +194,7 @@ node_group: dict[str, Any] = {
                        'description': 'a share like 25%'}],
             'description': 'How many may be out of service at once.'}},
     'additionalProperties': False}
-volume: dict[str, Any] = {
+volume: Object = {
     'type': 'object',
     'properties': {
         'mount': {'type': 'string', 'pattern': '^/.',
@@ -202,7 +202,7 @@ volume: dict[str, Any] = {
         'groups': {**names, 'minItems': 1}},
     'required': ['mount', 'groups'],
     'additionalProperties': False}
-element_use: dict[str, Any] = {
+element_use: Object = {
     'type': 'object',
     'properties': {
         'name': {'type': 'string',
@@ -222,13 +222,13 @@ element_use: dict[str, Any] = {
         'properties': {'groups': {'not': {}}}}},
     'additionalProperties': False}
 
-_wire: dict[str, Any] = {
+_wire: Object = {
     'description': 'a wire: {parameter: X} or {output: ELEMENT.NAME}',
     'type': 'object', 'minProperties': 1, 'maxProperties': 1,
     'properties': {'parameter': {'type': 'string'},
                    'output': {'type': 'string'}},
     'additionalProperties': False}
-output: dict[str, Any] = {
+output: Object = {
     'type': 'object',
     'properties': {
         'title': {'type': 'string', 'minLength': 1, 'maxLength': 80},
@@ -248,7 +248,7 @@ output: dict[str, Any] = {
 
 #: What is looked at before a blueprint is merged into the one that it is made
 #: from. All else is held to the schema of a blueprint then.
-composed: dict[str, Any] = {
+composed: Object = {
     '$schema': _DIALECT,
     'title': 'blueprint.yaml that is made from another one',
     'type': 'object',
@@ -270,7 +270,7 @@ composed: dict[str, Any] = {
     'required': ['from'],
 }
 
-blueprint: dict[str, Any] = {
+blueprint: Object = {
     '$schema': _DIALECT,
     'title': 'blueprint.yaml',
     'type': 'object',

@@ -19,7 +19,6 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
-from typing import Any
 
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints import wording
@@ -31,6 +30,8 @@ from hpcdirect.exception import Findings
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
 from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import members
+from hpcdirect.jsontypes import text
 from hpcdirect.jsontypes import texts
 from hpcdirect.planning import composition
 from hpcdirect.planning.composition import ElementOf
@@ -38,7 +39,7 @@ from hpcdirect.planning.state import ElementChoice
 from hpcdirect.planning.state import State
 
 #: Name -> what it is to be; None takes it off.
-Changes = Mapping[str, Mapping[str, Any] | None]
+Changes = Mapping[str, Object | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,19 +150,20 @@ def _switch(blueprint: Blueprint, name: str) -> str:
 
 
 def _on(choice: ElementChoice, use: ElementUse | None, blueprint: Blueprint,
-        said: Mapping[str, Any], element_of: ElementOf
+        said: Object, element_of: ElementOf
         ) -> tuple[ElementChoice, list[Finding]]:
     """What is kept of one that is to be on, and what is wrong with it."""
     asked = dataclasses.replace(
-        choice, version=said.get('version', choice.version))
+        choice, version=text(said.get('version'), choice.version))
     if not asked.version and use is not None:
         element = use.element
     else:
         element = _element(asked, element_of)
-    roles = said.get('roles') or choice.roles
+    roles = {role: texts(groups) for role, groups in members(
+        said.get('roles')).items()} or choice.roles
     if roles is None and use is None:
         roles = default_roles(element, blueprint)
-    given = {**choice.parameters, **said.get('parameters', {})}
+    given = {**choice.parameters, **members(said.get('parameters'))}
     given = {key: value for key, value in given.items() if value is not None}
     findings = [*_roles(element, blueprint, roles or {}),
                 *_values(element, use, given)]
@@ -169,8 +171,7 @@ def _on(choice: ElementChoice, use: ElementUse | None, blueprint: Blueprint,
         choice, off=False, parameters=given,
         version=element.version if use is None or 'version' in said
         else choice.version,
-        roles=None if roles is None else {
-            role: tuple(groups) for role, groups in roles.items()}), findings
+        roles=roles), findings
 
 
 def _element(choice: ElementChoice, element_of: ElementOf) -> Element:

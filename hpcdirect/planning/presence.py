@@ -24,9 +24,11 @@ import collections
 from collections.abc import Iterable
 from collections.abc import Mapping
 import dataclasses
-from typing import Any
 
 from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import entries
 from hpcdirect.planning import accounts
 from hpcdirect.planning.wanted import Wanted
 from hpcdirect.planning.wanted import WantedLayer
@@ -93,7 +95,7 @@ class Presences:
 
     def __init__(self, blueprint: Blueprint, wanted: Wanted,
                  layers: Iterable[Seen],
-                 told: Mapping[Kind, Mapping[str, Any]]) -> None:
+                 told: Mapping[Kind, Object]) -> None:
         makers = {use.element.name: use.element.accounts
                   for use in accounts.makers(blueprint)}
         self._wanted = {
@@ -138,7 +140,7 @@ class Presences:
         return self._there[kind].get(name) == self._wanted[kind[0]].get(name)
 
 
-def _rows(value: Any) -> dict[str, Any]:
+def _rows(value: JSON) -> dict[str, JSON]:
     """Accounts as an element is told of them, by name."""
-    return {row['name']: row for row in value or ()
-            if isinstance(row, dict) and 'name' in row}
+    return {str(row['name']): row for row in entries(value)
+            if isinstance(row, Mapping) and 'name' in row}

@@ -47,6 +47,8 @@ from hpcdirect import digests
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Element
 from hpcdirect.exception import NotFound
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import Object
 
 #: States of an account. ``off`` is one that nobody gets in with.
 ON, OFF, GONE = 'on', 'off', 'gone'
@@ -79,11 +81,11 @@ class ElementChoice:
 
     name: str
     version: str = ''
-    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    parameters: Object = dataclasses.field(default_factory=dict)
     roles: Mapping[str, tuple[str, ...]] | None = None
     off: bool = False
     on: bool = False
-    others: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    others: Object = dataclasses.field(default_factory=dict)
 
     @property
     def ref(self) -> str:
@@ -102,7 +104,7 @@ class ElementChoice:
                 role: tuple(groups) for role, groups in roles.items()},
             rest.pop('off', False), rest.pop('on', False), rest)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, JSON]:
         """What is kept of it."""
         return {'name': self.name, **_filled(
             version=self.version, parameters=self.parameters, off=self.off,
@@ -139,7 +141,7 @@ class Account:
     since: int = 0
     home: str = 'keep'
     end_jobs: bool = False
-    others: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    others: Object = dataclasses.field(default_factory=dict)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -150,10 +152,10 @@ class Account:
             known[name] = tuple(known.get(name) or ())
         return cls(**known, others=rest)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, JSON]:
         """What is kept of it."""
         if self.state == GONE:
-            said = {'home': self.home, 'end_jobs': self.end_jobs}
+            said: Object = {'home': self.home, 'end_jobs': self.end_jobs}
         else:
             said = {'keys': list(self.keys), 'groups': list(self.groups),
                     'shell': self.shell, 'sudo': self.sudo,
@@ -189,7 +191,7 @@ class State:
     blueprint: str = ''
     version: str = ''
     blueprint_digest: str = ''
-    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    parameters: Object = dataclasses.field(default_factory=dict)
     groups: Mapping[str, tuple[Slot, ...]] = dataclasses.field(
         default_factory=dict)
     elements: tuple[ElementChoice, ...] = ()
@@ -198,7 +200,7 @@ class State:
     users: Mapping[str, Account] = dataclasses.field(default_factory=dict)
     name: str = ''
     deleted: bool = False
-    others: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    others: Object = dataclasses.field(default_factory=dict)
 
     @classmethod
     def from_json(cls, value: Any) -> Self:
@@ -227,7 +229,7 @@ class State:
             name=rest.pop('name', ''), deleted=rest.pop('deleted'),
             others=rest)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, JSON]:
         """What is kept of it."""
         return {
             **_filled(name=self.name),
@@ -275,7 +277,7 @@ class State:
 NOTHING = State()
 
 
-def _filled(**members: Any) -> dict[str, Any]:
+def _filled(**members: JSON) -> dict[str, JSON]:
     """Those members that say something."""
     return {name: value for name, value in members.items() if value}
 

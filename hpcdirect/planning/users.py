@@ -17,7 +17,6 @@ from collections.abc import Collection
 from collections.abc import Mapping
 import dataclasses
 import datetime
-from typing import Any
 
 from oslo_utils import timeutils
 
@@ -25,6 +24,10 @@ from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Findings
 from hpcdirect.exception import Invalid
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import text
+from hpcdirect.jsontypes import texts
+from hpcdirect.jsontypes import whole
 from hpcdirect.planning import accounts
 from hpcdirect.planning.accounts import Person
 from hpcdirect.planning.state import GONE
@@ -52,7 +55,7 @@ def since(state: State) -> dict[str, int]:
 
 
 def changed(state: State, blueprint: Blueprint,
-            asked: Mapping[str, Mapping[str, Any] | None],
+            asked: Mapping[str, Object | None],
             at: datetime.datetime, history: History = History()) -> State:
     """The state with some accounts made, changed or taken off.
 
@@ -83,9 +86,9 @@ def changed(state: State, blueprint: Blueprint,
         # The name and the id of one who never was bind nobody.
         fixed = None if name in history.unborn else known
         others = [one for one in there.values() if one.name != name]
-        uid = said.get('uid') or (known.account.uid if known else _free(
+        uid = whole(said.get('uid')) or (known.account.uid if known else _free(
             name, {**accounts.ids(others),
-                   **accounts.gids(said.get('groups', ()))}))
+                   **accounts.gids(texts(said.get('groups')))}))
         account, wrong = _timed(name, _gone(uid, said) if said.get(
             'state') == GONE else _there(uid, said, known), said, known, at)
         if account.state != GONE:
@@ -152,13 +155,13 @@ def purged(old: State, new: State) -> list[str]:
             name not in old.users or old.users[name].state != GONE))
 
 
-def _gone(uid: int, said: Mapping[str, Any]) -> Account:
+def _gone(uid: int, said: Object) -> Account:
     """What is kept of one who is gone."""
-    return Account(uid, GONE, home=said.get('home', 'keep'),
+    return Account(uid, GONE, home=text(said.get('home'), 'keep'),
                    end_jobs=bool(said.get('end_jobs')))
 
 
-def _there(uid: int, said: Mapping[str, Any], known: Person | None
+def _there(uid: int, said: Object, known: Person | None
            ) -> Account:
     """What is kept of one who is there."""
     kept = known.account if known and known.there else Account(uid)
@@ -170,7 +173,7 @@ def _there(uid: int, said: Mapping[str, Any], known: Person | None
 _SAID = ('keys', 'groups', 'shell', 'sudo', 'expires_at', 'state')
 
 
-def _timed(name: str, account: Account, said: Mapping[str, Any],
+def _timed(name: str, account: Account, said: Object,
            known: Person | None, at: datetime.datetime
            ) -> tuple[Account, list[Finding]]:
     """An account with its end as UTC, and what is wrong with that end."""
@@ -188,7 +191,7 @@ def _timed(name: str, account: Account, said: Mapping[str, Any],
         return account, []
     try:
         moment = timeutils.normalize_time(datetime.datetime.fromisoformat(
-            said['expires_at'])).replace(tzinfo=datetime.UTC)
+            text(said['expires_at']))).replace(tzinfo=datetime.UTC)
     except (ValueError, OverflowError):
         return account, [Finding(
             'is not a time; write it like 2027-01-31T12:00:00Z', where)]

@@ -22,7 +22,6 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 import dataclasses
 import pathlib
-from typing import Any
 
 from hpcdirect.blueprints import document
 from hpcdirect.blueprints import parameters
@@ -31,6 +30,7 @@ from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.exception import BlueprintInvalid
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
+from hpcdirect.jsontypes import JSON
 from hpcdirect.jsontypes import members
 
 _OPTION = '[blueprints] default'
@@ -45,7 +45,7 @@ class _Default:
 
     blueprint: str
     parameter: str
-    value: Any
+    value: JSON
 
 
 class Defaults:

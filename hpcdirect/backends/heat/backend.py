@@ -305,10 +305,8 @@ class HeatBackend(base.Backend):
             # Whoever was taking it down has died: that goes on.
             stacks.delete(stack)
         memo = template.read_memo(stack.parameters)
-        failures = (stacks.failures(stack)
-                    if stack.stack_status.endswith('FAILED') else {})
         return look.Look(
-            look.Told(stack, memo, failures, stalled), servers,
+            look.Told(stack, memo, stacks.failures(stack), stalled), servers,
             look.Hardware(self._shared.ailments(), self._shared.last_error,
                           self._shared.soon(servers)),
             lambda group, idents: self._shared.entry((stack.id, *idents), (

@@ -154,7 +154,9 @@ class Stacks:
                     if one.physical_resource_id}
 
     def failures(self, stack: Stack) -> dict[str, str]:
-        """Resource -> why it failed."""
+        """Resource -> why it failed; {} while the stack has not."""
+        if not stack.stack_status.endswith('FAILED'):
+            return {}
         with _translated(f'stack {stack.stack_name}'):
             return {one.resource_name: one.resource_status_reason or ''
                     for one in self._heat.resources.list(stack.id)
