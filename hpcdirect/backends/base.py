@@ -391,8 +391,9 @@ def request_for(blueprint: Blueprint, state: State, backend: str,
     template = blueprint.templates.get(backend, '')
     return InfraRequest(
         slots=tuple(slots),
-        groups={name: parameters.resolve(group, state.parameters, {})
-                for name, group in said.groups.items()},
+        groups={name: group for name, group in parameters.resolve(
+            said.groups, state.parameters, {}).items()
+            if isinstance(group, Mapping)},
         settings=parameters.resolve(said.settings, state.parameters, {}),
         template=template, files=blueprint.files if template else {},
         volumes=blueprint.volumes,

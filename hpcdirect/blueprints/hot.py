@@ -69,9 +69,13 @@ class Template:
 
     def plain(self) -> dict[str, JSON]:
         """HOT as data."""
-        found = {**self.rest, 'parameters': self.parameters,
-                 'resources': self.resources, 'outputs': self.outputs}
-        return {part: said for part, said in found.items() if said}
+        found: dict[str, JSON] = dict(self.rest)
+        if self.parameters:
+            found['parameters'] = self.parameters
+        found['resources'] = self.resources
+        if self.outputs:
+            found['outputs'] = self.outputs
+        return found
 
 
 def parse(text: str, name: str = 'template') -> Template:

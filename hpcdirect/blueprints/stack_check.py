@@ -29,7 +29,6 @@ from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Infrastructure
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
-from hpcdirect.jsontypes import JSON
 from hpcdirect.jsontypes import Object
 from hpcdirect.jsontypes import members
 
@@ -146,7 +145,7 @@ def _nested(template: Template, one: Blueprint) -> Iterator[Finding]:
              if resource['type'] == hot.GROUP}
     for name in sorted(names & one.files.keys()):
         nested = hot.read(one.files[name], _file(one, name))
-        for path, message in _dangling(nested.data, one.files):
+        for path, message in _dangling(Template.of(nested.data), one.files):
             yield nested.finding(path, message)
 
 
@@ -189,7 +188,7 @@ def rules(template: Template, files: Mapping[str, str],
                 f'The template has no output "{entry}"'
                 f'{wording.similar(str(entry), outputs)}.')
     yield from _nesting(template, section.groups)
-    yield from _dangling(template.plain(), files)
+    yield from _dangling(template, files)
 
 
 def _nesting(template: Template, groups: Mapping[str, Object]
@@ -206,16 +205,15 @@ def _nesting(template: Template, groups: Mapping[str, Object]
                 'nested templates.')
 
 
-def _dangling(said: JSON, files: Mapping[str, str]
+def _dangling(template: Template, files: Mapping[str, str]
               ) -> Iterator[tuple[Path, str]]:
     """What is named must be there."""
-    template = Template.of(said)
     resources = template.resources
     ends: dict[str, Iterable[str]] = {
         'get_resource': resources, 'get_attr': resources,
         'get_param': [*template.parameters, *hot.PSEUDO],
         'get_file': files}
-    for path, word, name in hot.references(said):
+    for path, word, name in hot.references(template.plain()):
         # What "repeat" and "%index%" name is known to Heat alone.
         if name in ends[word] or 'repeat' in path or '%' in name:
             continue

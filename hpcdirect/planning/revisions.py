@@ -22,8 +22,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 import dataclasses
 
-from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints.model import Blueprint
+from hpcdirect.blueprints.parameters import filled
+from hpcdirect.blueprints.parameters import properties
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Findings
 from hpcdirect.exception import Invalid
@@ -101,10 +102,11 @@ def upgraded(state: State, before: Blueprint, after: Blueprint,
                if isinstance(group.count, str)
                and known[group.name] is not None}
     asked = {**_carried(state, before, after), **counted, **given}
+    known_now = properties(after.parameters)
     values = sizing.check(after, {
         name: value for name, value in asked.items()
         if value is not None
-        or (name in _properties(after) and name not in given)})
+        or (name in known_now and name not in given)})
     # Slots of groups that stay are counted anew only when somebody says so.
     aim = sizing.recounted(dataclasses.replace(
         state, blueprint=after.name, version=after.version,
@@ -129,15 +131,11 @@ def upgraded(state: State, before: Blueprint, after: Blueprint,
 def _carried(state: State, before: Blueprint, after: Blueprint
              ) -> dict[str, JSON]:
     """Parameters that go along to another version."""
-    old, new = _properties(before), _properties(after)
+    old, new = properties(before.parameters), properties(after.parameters)
     return {name: value for name, value in state.parameters.items()
             if name in new or name not in old
-            or value != parameters.filled(
-                old[name], members(old[name]).get('default'))}
-
-
-def _properties(blueprint: Blueprint) -> Object:
-    return parameters.properties(blueprint.parameters)
+            or value != filled(old[name],
+                               members(old[name]).get('default'))}
 
 
 def _still(choice: ElementChoice, before: Blueprint, after: Blueprint
