@@ -18,7 +18,6 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 import dataclasses
 import logging
-from typing import Any
 
 from hpcdirect.api.schemas import common
 from hpcdirect.api.services import Services
@@ -30,6 +29,7 @@ from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import Unavailable
+from hpcdirect.jsontypes import Object
 
 QUERY = common.closed({
     'project_id': common.text(
@@ -66,7 +66,7 @@ class Told:
     reason: str = ''
 
 
-def view(told: Iterable[Told]) -> dict[str, Any]:
+def view(told: Iterable[Told]) -> Object:
     """What every backend told."""
     return {'backends': [{
         'name': one.name,
@@ -75,12 +75,12 @@ def view(told: Iterable[Told]) -> dict[str, Any]:
         'reason': one.reason} for one in told]}
 
 
-def _node_type(kind: NodeType) -> dict[str, Any]:
+def _node_type(kind: NodeType) -> Object:
     return {'name': kind.name, 'free': kind.free, 'total': kind.total,
             'traits': list(kind.traits)}
 
 
-def _quota(quota: Quota) -> dict[str, Any]:
+def _quota(quota: Quota) -> Object:
     return {'name': quota.name, 'used': quota.used, 'limit': quota.limit}
 
 

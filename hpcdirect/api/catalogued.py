@@ -15,15 +15,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from hpcdirect.db.paging import Listing
 from hpcdirect.db.paging import Page
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
+from hpcdirect.jsontypes import Object
 
 
-def listing(entries: Iterable[dict[str, Any]], page: Page) -> Listing:
+def listing(entries: Iterable[Object], page: Page) -> Listing:
     """One page of entries, each with a name that no other has.
 
     :param page: its marker is a name.

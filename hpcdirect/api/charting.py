@@ -25,13 +25,13 @@ import contextlib
 import json
 import threading
 import time
-from typing import Any
 from typing import Protocol
 
 import urllib3
 
 from hpcdirect.charts import Asked
 from hpcdirect.exception import Unavailable
+from hpcdirect.jsontypes import Object
 from hpcdirect.keys import API
 from hpcdirect.keys import KeyRing
 from hpcdirect.keys import Part
@@ -49,7 +49,7 @@ _CONNECT, _ANSWER = 2.0, 10.0
 class Charts(Protocol):
     """Whoever can ask clusters for numbers."""
 
-    def charts(self, cluster_id: str, asked: Asked) -> dict[str, Any]:
+    def charts(self, cluster_id: str, asked: Asked) -> Object:
         """x, step, at, and under charts name -> series and reason.
 
         :raises Unavailable: nobody can be asked just now.
@@ -59,7 +59,7 @@ class Charts(Protocol):
 class NoCharts:
     """In the place of a service that there is not."""
 
-    def charts(self, cluster_id: str, asked: Asked) -> dict[str, Any]:
+    def charts(self, cluster_id: str, asked: Asked) -> Object:
         """Nobody can be asked."""
         raise Unavailable(reason='There is no hpcdirect-metrics here; the '
                           'operator says where one is by [monitoring] '
@@ -82,7 +82,7 @@ class Bounded:
         self._asking: Counter[str] = Counter()
         self._here = 0
 
-    def charts(self, cluster_id: str, asked: Asked) -> dict[str, Any]:
+    def charts(self, cluster_id: str, asked: Asked) -> Object:
         """As the other one.
 
         :raises Unavailable: also when it is not one's turn for long.
@@ -138,7 +138,7 @@ class Remote:
             maxsize=16, retries=False,
             timeout=urllib3.Timeout(connect=_CONNECT, read=_ANSWER))
 
-    def charts(self, cluster_id: str, asked: Asked) -> dict[str, Any]:
+    def charts(self, cluster_id: str, asked: Asked) -> Object:
         """Ask it.
 
         :raises Unavailable: it does not answer, or does not believe us.

@@ -27,6 +27,7 @@ from hpcdirect.exception import Finding
 from hpcdirect.exception import HPCDirectError
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import Unavailable
+from hpcdirect.jsontypes import Object
 
 LOG = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class ProtocolError(HPCDirectError):
 
     def __init__(self, status: int, reason: str,
                  headers: Mapping[str, str] | None = None,
-                 extra: Mapping[str, Any] | None = None) -> None:
+                 extra: Object | None = None) -> None:
         self.answer = status
         self.headers = dict(headers or {})
         self.extra = dict(extra or {})

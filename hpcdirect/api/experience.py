@@ -20,7 +20,6 @@ import dataclasses
 import logging
 import threading
 import time
-from typing import Any
 
 from oslo_db import exception as db_exc
 
@@ -28,6 +27,7 @@ from hpcdirect.api.services import Services
 from hpcdirect.db import experience
 from hpcdirect.db.experience import Typical
 from hpcdirect.db.session import Session
+from hpcdirect.jsontypes import Object
 
 LOG = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Experience:
         self._lock = threading.Lock()
         self._until, self._known = 0.0, dict[str, Typical]()
 
-    def of(self, project_id: str | None) -> Callable[[str], dict[str, Any]]:
+    def of(self, project_id: str | None) -> Callable[[str], Object]:
         """What is told of a blueprint by its name, to a project.
 
         The catalogue is there without a database, too; then it tells less.
@@ -63,7 +63,7 @@ class Experience:
         except db_exc.DBError as exc:
             LOG.warning('What came of blueprints is not known: %s', exc)
 
-        def told(name: str) -> dict[str, Any]:
+        def told(name: str) -> Object:
             found = known.get(name)
             return {'typical': dataclasses.asdict(found) if found else None,
                     'in_use': None if mine is None else mine.get(name, 0)}

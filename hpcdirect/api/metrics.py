@@ -16,9 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from collections.abc import Mapping
 import datetime
-from typing import Any
 
 from hpcdirect import charts
 from hpcdirect.api.schemas import common
@@ -33,6 +31,11 @@ from hpcdirect.db import exporters
 from hpcdirect.db.models import Cluster
 from hpcdirect.db.models import now
 from hpcdirect.exception import Unavailable
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import members
+from hpcdirect.jsontypes import number
+from hpcdirect.jsontypes import text
+from hpcdirect.jsontypes import whole
 from hpcdirect.orders import parts
 
 _SERIES = common.closed({
@@ -101,48 +104,48 @@ QUERY = common.closed({
 _MARKS = 50
 
 
-def show(services: Services, cluster: Cluster, query: Mapping[str, Any]
-         ) -> dict[str, Any]:
+def show(services: Services, cluster: Cluster, query: Object
+         ) -> Object:
     """All charts, and the numbers of those that the query names.
 
     A cluster that cannot be asked is not an error: each chart says why it has
     none.
     """
     missing = _missing(services, cluster)
-    names = [name for name in query.get('names', '').split(',') if name]
+    names = [name for name in text(query.get('names')).split(',') if name]
     wanted = tuple(dict.fromkeys(
         name for name in names if not missing[name]))
-    found: Mapping[str, Any] = {'x': [], 'step': None, 'at': None,
-                                'charts': {}}
+    found: Object = {'x': [], 'step': None, 'at': None, 'charts': {}}
     silence = ''
     if wanted:
         try:
             found = services.charts.charts(cluster.id, _asked(wanted, query))
         except Unavailable as exc:
             silence = str(exc)
+    at, charted = number(found['at']), members(found['charts'])
     return {'x': found['x'], 'step': found['step'],
             'deployments': _deployments(services, cluster, query)
             if names else [],
-            'at': found['at'] and when(datetime.datetime.fromtimestamp(
-                found['at'], datetime.UTC).replace(tzinfo=None)),
+            'at': when(datetime.datetime.fromtimestamp(
+                at, datetime.UTC).replace(tzinfo=None)) if at else None,
             'metrics': [_entry(one.name, missing[one.name],
-                               found['charts'].get(one.name, {
+                               members(charted.get(one.name, {
                                    'series': [], 'reason': silence
-                                   if one.name in wanted else ''}))
+                                   if one.name in wanted else ''})))
                         for one in QUERIES.values()]}
 
 
-def _asked(names: tuple[str, ...], query: Mapping[str, Any]) -> Asked:
+def _asked(names: tuple[str, ...], query: Object) -> Asked:
     end = _end(query)
     return Asked(
-        names, _seconds(query), query.get('points', 200),
+        names, _seconds(query), whole(query.get('points'), 200),
         None if end is None
         else end.replace(tzinfo=datetime.UTC).timestamp(),
-        query.get('node', ''), query.get('by') == 'group')
+        text(query.get('node')), query.get('by') == 'group')
 
 
 def _deployments(services: Services, cluster: Cluster,
-                 query: Mapping[str, Any]) -> list[dict[str, Any]]:
+                 query: Object) -> list[Object]:
     """What was done in the stretch of time, the newest first."""
     end = _end(query) or now()
     begin = end - datetime.timedelta(seconds=_seconds(query))
@@ -155,13 +158,13 @@ def _deployments(services: Services, cluster: Cluster,
                                               _MARKS)]
 
 
-def _end(query: Mapping[str, Any]) -> datetime.datetime | None:
+def _end(query: Object) -> datetime.datetime | None:
     end = query.get('end')
-    return end and parts.moment_of(end, '$.end')
+    return parts.moment_of(text(end), '$.end') if end else None
 
 
-def _seconds(query: Mapping[str, Any]) -> int:
-    return int(query.get('seconds', 3600))
+def _seconds(query: Object) -> int:
+    return int(whole(query.get('seconds'), 3600))
 
 
 def _missing(services: Services, cluster: Cluster) -> dict[str, list[str]]:
@@ -172,8 +175,8 @@ def _missing(services: Services, cluster: Cluster) -> dict[str, list[str]]:
                        if name not in there] for one in QUERIES.values()}
 
 
-def _entry(name: str, missing: list[str], found: Mapping[str, Any]
-           ) -> dict[str, Any]:
+def _entry(name: str, missing: list[str], found: Object
+           ) -> Object:
     one = QUERIES[name]
     return {'name': name, 'title': one.title, 'unit': one.unit,
             'reason': _lacks(missing) or found['reason'], 'needs': missing,

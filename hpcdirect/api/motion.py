@@ -15,7 +15,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 import datetime
 from typing import Any
 
@@ -36,6 +35,9 @@ from hpcdirect.db.surroundings import Progress
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import text
+from hpcdirect.jsontypes import whole
 from hpcdirect.states import DeploymentStatus
 
 #: Events told at a time, and characters of a log.
@@ -48,13 +50,13 @@ _SOON, _LATER = 2, 30
 _EPOCH = datetime.datetime(1970, 1, 1)
 
 
-def show(session: Session, row: Deployment, query: Mapping[str, Any]
-         ) -> dict[str, Any]:
+def show(session: Session, row: Deployment, query: Object
+         ) -> Object:
     """A deployment as it stands, and what is new.
 
     :raises Invalid: the run is none of its.
     """
-    marker, since = _since(query.get('since', ''))
+    marker, since = _since(text(query.get('since')))
     # First the time and the log: what comes meanwhile is shown once more.
     at = now()
     log = _log(session, row, query)
@@ -107,18 +109,18 @@ def _events(session: Session, row: Deployment, marker: int
     return found[:_EVENTS][::-1], len(found) > _EVENTS
 
 
-def _log(session: Session, row: Deployment, query: Mapping[str, Any]
-         ) -> dict[str, Any] | None:
+def _log(session: Session, row: Deployment, query: Object
+         ) -> Object | None:
     """The next stretch of a run's log; its end at first."""
     if 'run' not in query:
         return None
     try:
-        run = runs.get(session, row.project_id, query['run'])
+        run = runs.get(session, row.project_id, text(query['run']))
     except NotFound as exc:
         raise Invalid([Finding(str(exc), '$.run')]) from exc
     if run.deployment_id != row.id:
         raise Invalid([Finding('it is a run of another deployment',
                                '$.run')])
-    offset = query.get('offset', max(0, run.log_size - _LOG))
-    text = runs.log(session, run.id, offset, _LOG)
-    return run_schema.log(run, text, offset)
+    offset = whole(query.get('offset'), max(0, run.log_size - _LOG))
+    return run_schema.log(run, runs.log(session, run.id, offset, _LOG),
+                          offset)

@@ -24,6 +24,7 @@ from hpcdirect.api import request
 from hpcdirect.api import resource
 from hpcdirect.api.request import Schemas
 from hpcdirect.api.schemas import common
+from hpcdirect.jsontypes import Object
 from hpcdirect.orders import creation
 
 Described = Iterable[tuple[str, str, Callable[..., Any]]]
@@ -59,7 +60,7 @@ _ERROR = common.closed({'errors': common.items(common.closed({
 }, ('status', 'code', 'title', 'detail', 'request_id', 'findings')),
     'What is wrong.')})
 
-_KEY = {
+_KEY: Object = {
     'name': 'Idempotency-Key', 'in': 'header', 'required': False,
     'description': 'Chosen by the client; the same request with the same '
                    'key is carried out once.',
@@ -67,13 +68,13 @@ _KEY = {
 }
 
 
-_MATCH = {
+_MATCH: Object = {
     'name': 'If-Match', 'in': 'header', 'required': False,
     'description': 'The ETag that GET gave: done only when nobody has '
                    'changed the cluster since.',
     'schema': {'type': 'string', 'pattern': resource.PATTERN},
 }
-_NONE_MATCH = {
+_NONE_MATCH: Object = {
     'name': 'If-None-Match', 'in': 'header', 'required': False,
     'description': 'ETags of answers that the caller has.',
     'schema': {'type': 'string'},
@@ -85,9 +86,9 @@ _MATCHED = (('/v1/clusters/{cluster}', 'patch'),
             ('/v1/clusters/{cluster}', 'delete'))
 
 
-def document(described: Described, service_type: str) -> dict[str, Any]:
+def document(described: Described, service_type: str) -> Object:
     """The document of everything that is described."""
-    paths: dict[str, Any] = {}
+    paths: dict[str, dict[str, Object]] = {}
     for path, verb, method in described:
         paths.setdefault(path, {})[verb] = _operation(path, verb, method)
     return {
@@ -111,34 +112,29 @@ def document(described: Described, service_type: str) -> dict[str, Any]:
 
 
 def _operation(path: str, verb: str, method: Callable[..., Any]
-               ) -> dict[str, Any]:
+               ) -> Object:
     said: Schemas = vars(method)['schemas']
     summary, _, rest = (inspect.getdoc(method) or '').partition('\n')
-    operation: dict[str, Any] = {
+    headers = [header for header, sent in (
+        (_KEY, path == '/v1/clusters' and verb == 'post'),
+        (_MATCH, (path, verb) in _MATCHED),
+        (_NONE_MATCH, verb == 'get')) if sent]
+    return {
         'operationId': _ident(path, verb),
         'summary': summary, 'description': rest.strip() or summary,
-        'parameters': _parameters(path, said),
+        'parameters': [*_parameters(path, said), *headers],
         'responses': {
             **{str(status): _json(said.response, 'As asked.')
                for status in said.status},
             **{str(status): _json(
                 {'$ref': '#/components/schemas/Error'}, _ERRORS[status])
-               for status in _statuses(path, verb, said)}},
-    }
-    if said.body is not None:
-        operation['requestBody'] = {
+               for status in _statuses(path, verb, said)},
+            **({'304': _NOTHING_NEW} if verb == 'get' else {})},
+        **({} if said.body is None else {'requestBody': {
             'required': True,
-            'content': {'application/json': {'schema': said.body}}}
-    if path == '/v1/clusters' and verb == 'post':
-        operation['parameters'].append(_KEY)
-    if (path, verb) in _MATCHED:
-        operation['parameters'].append(_MATCH)
-    if verb == 'get':
-        operation['parameters'].append(_NONE_MATCH)
-        operation['responses']['304'] = _NOTHING_NEW
-    if said.public:
-        operation['security'] = []
-    return operation
+            'content': {'application/json': {'schema': said.body}}}}),
+        **({'security': []} if said.public else {}),
+    }
 
 
 def _statuses(path: str, verb: str, said: Schemas) -> list[int]:
@@ -158,8 +154,8 @@ def _statuses(path: str, verb: str, said: Schemas) -> list[int]:
     return sorted(found)
 
 
-def _parameters(path: str, said: Schemas) -> list[dict[str, Any]]:
-    words: list[dict[str, Any]] = [
+def _parameters(path: str, said: Schemas) -> list[Object]:
+    words: list[Object] = [
         {'name': name, 'in': 'path', 'required': True,
          'description': f'Id or name of the {name}.',
          'schema': {'type': 'string', 'minLength': 1}}
@@ -169,10 +165,10 @@ def _parameters(path: str, said: Schemas) -> list[dict[str, Any]]:
          'description': schema['description'],
          'schema': {key: value for key, value in schema.items()
                     if key != 'description'}}
-        for name, schema in said.query['properties'].items()]
+        for name, schema in common.properties(said.query).items()]
 
 
-def _json(schema: Any, description: str) -> dict[str, Any]:
+def _json(schema: Object, description: str) -> Object:
     return {'description': description,
             'content': {'application/json': {'schema': schema}}}
 

@@ -17,11 +17,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 import dataclasses
 import re
-from typing import Any
 
 from hpcdirect.api.schemas import common
 from hpcdirect.api.services import Services
 from hpcdirect.exception import NotFound
+from hpcdirect.jsontypes import Object
 from hpcdirect.keystone import ServiceUser
 
 SHOW = common.closed({
@@ -53,7 +53,7 @@ class Standing:
 
 
 def view(project_id: str, standing: Standing, backends: Iterable[str]
-         ) -> dict[str, Any]:
+         ) -> Object:
     """All of a project."""
     user = standing.user
     return {'id': project_id, 'enabled': standing.enabled,

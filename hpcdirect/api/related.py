@@ -14,9 +14,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from hpcdirect.api.resource import Resource
 from hpcdirect.db import clusters
 from hpcdirect.db import deployments
@@ -24,9 +21,11 @@ from hpcdirect.db import runs
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import text
 
 
-def checked(resource: Resource, query: Mapping[str, Any]) -> dict[str, Any]:
+def checked(resource: Resource, query: Object) -> Object:
     """A query, with the id of the cluster that it names.
 
     :raises Invalid: there is no such cluster, deployment or run, for the
@@ -39,13 +38,13 @@ def checked(resource: Resource, query: Mapping[str, Any]) -> dict[str, Any]:
                           ('run', runs.get)):
             try:
                 if name in query:
-                    get(session, project, query[name])
+                    get(session, project, text(query[name]))
             except NotFound as exc:
                 wrong.append(Finding(str(exc), f'$.{name}'))
         try:
             if 'cluster' in query:
                 found['cluster'] = clusters.known(
-                    session, resource.context, project, query['cluster'])
+                    session, resource.context, project, text(query['cluster']))
         except NotFound as exc:
             wrong.append(Finding(str(exc), '$.cluster'))
     if wrong:

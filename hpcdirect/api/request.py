@@ -56,6 +56,7 @@ from hpcdirect.api.errors import ProtocolError
 from hpcdirect.blueprints import wording
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
+from hpcdirect.jsontypes import Object
 
 #: Bytes of a body that a route takes when it does not ask for more.
 SMALL = 64 * 1024
@@ -152,7 +153,7 @@ def mapping(text: str, where: str) -> tuple[dict[str, Any], list[Finding]]:
     return {}, [Finding(f'it is not a JSON object{reason}', where)]
 
 
-def read_query(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+def read_query(text: str, schema: Mapping[str, Any]) -> Object:
     """The query's values, as the types its schema gives them.
 
     :raises Invalid: a key comes twice.
@@ -209,7 +210,7 @@ def _float(text: str) -> float:
     return number
 
 
-def _mapping(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def _mapping(pairs: Iterable[tuple[str, Any]]) -> Object:
     found: dict[str, Any] = {}
     for key, item in pairs:
         if key in found:
@@ -273,7 +274,7 @@ def headers(version: str, service_type: str) -> dict[str, str]:
 
 LOG = logging.getLogger(__name__)
 
-Schema = Mapping[str, Any]
+Schema = Object
 
 
 class Body:
@@ -286,7 +287,7 @@ class Body:
                  ) -> None:
         self._check = check
 
-    def __call__(self) -> dict[str, Any]:
+    def __call__(self) -> Object:
         """What it says.
 
         :raises Invalid: with all that is wrong.

@@ -51,6 +51,9 @@ from hpcdirect.exception import ChangedSince
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import text
+from hpcdirect.jsontypes import whole
 from hpcdirect.orders.wishes import Unless
 from hpcdirect.policies import Target
 from hpcdirect.policies import base
@@ -122,7 +125,7 @@ class Resource:
         """The project the caller sees; None for all."""
         return self.services.policy.reach(self.context)
 
-    def whose(self, query: Mapping[str, Any]) -> str | None:
+    def whose(self, query: Object) -> str | None:
         """The project whose things a query lists; None for every project's.
 
         :raises Forbidden: every project's are for the operator.
@@ -166,7 +169,7 @@ class Resource:
             matches(session, found)
         return matches
 
-    def page(self, query: Mapping[str, Any], filters: Mapping[str, str],
+    def page(self, query: Object, filters: Mapping[str, str],
              sort: str, fields: Fields | None = None) -> Page:
         """The stretch of a list that a query asks for.
 
@@ -175,24 +178,24 @@ class Resource:
         :param fields: those that are shown; only their columns are read.
         """
         order = (part.partition(':')
-                 for part in query.get('sort', sort).split(',') if part)
+                 for part in text(query.get('sort'), sort).split(',') if part)
         return Page(
-            limit=min(query.get('limit', 100),
+            limit=min(whole(query.get('limit'), 100),
                       self.services.conf.api.max_limit),
             marker=str(query.get('marker', '')),
             sort=tuple((name, way == 'desc') for name, _, way in order),
             filters={column: query[key] for key, column in filters.items()
                      if key in query},
             columns=fields.columns if fields else frozenset(),
-            reverse=query.get('page_reverse', False))
+            reverse=bool(query.get('page_reverse')))
 
     def answer(self, name: str, listing: Listing,
-               view: Callable[[Any], dict[str, Any]],
-               query: Mapping[str, Any]) -> dict[str, Any]:
+               view: Callable[[Any], Object],
+               query: Object) -> Object:
         """A page of a list, with the fields that were asked for."""
         entries = [view(row) for row in listing.rows]
         if 'fields' in query:
-            fields = query['fields'].split(',')
+            fields = text(query['fields']).split(',')
             entries = [{key: value for key, value in entry.items()
                         if key in fields} for entry in entries]
         counted = {} if listing.count is None else {'count': listing.count}

@@ -21,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence
 import functools
-from typing import Any
 
 import pecan
 
@@ -33,10 +32,12 @@ from hpcdirect.api.schemas.common import Fields
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.db import models
 from hpcdirect.db import surroundings
+from hpcdirect.db.models import Cluster
 from hpcdirect.db.session import Session
 from hpcdirect.exception import Forbidden
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import Unread
+from hpcdirect.jsontypes import Object
 from hpcdirect.orders import wishes
 from hpcdirect.orders.wishes import Unless
 from hpcdirect.planning import revisions
@@ -76,7 +77,7 @@ class Allowed:
         self._missing = functools.cache(self._not_found)
         self._alike = functools.cache(self._of)
 
-    def of(self, cluster: Any) -> dict[str, str]:
+    def of(self, cluster: Cluster) -> dict[str, str]:
         """What is done -> why it would be refused, a sentence; or ''.
 
         :param cluster: a row with what :func:`states.refusal` reads.
@@ -142,7 +143,7 @@ class Allowed:
         return ''
 
 
-def of(session: Session, caller: Allowed, rows: Sequence[Any],
+def of(session: Session, caller: Allowed, rows: Sequence[Cluster],
        fields: Fields) -> dict[str, Around]:
     """The surroundings of each of these clusters, by id.
 
@@ -166,11 +167,11 @@ def of(session: Session, caller: Allowed, rows: Sequence[Any],
     return around
 
 
-def _ref(row: Any) -> str:
+def _ref(row: Cluster) -> str:
     return f'{row.blueprint}@{row.blueprint_version}'
 
 
-def _blueprints(catalogue: Catalogue, rows: Sequence[Any]
+def _blueprints(catalogue: Catalogue, rows: Sequence[Cluster]
                 ) -> dict[str, Blueprint | None]:
     """Reference -> blueprint, None for what is in no source (just now).
 
@@ -185,7 +186,7 @@ def _blueprints(catalogue: Catalogue, rows: Sequence[Any]
     return found
 
 
-def _logins(rows: Sequence[Any], known: Mapping[str, Blueprint | None]
+def _logins(rows: Sequence[Cluster], known: Mapping[str, Blueprint | None]
             ) -> dict[str, str]:
     """Cluster -> name of the node people log in to."""
     found = {}
@@ -199,8 +200,8 @@ def _logins(rows: Sequence[Any], known: Mapping[str, Blueprint | None]
 
 
 def carry_out(resource: Resource, found: models.Cluster,
-              body: dict[str, Any], unless: Unless = wishes.whatever
-              ) -> dict[str, Any]:
+              body: Object, unless: Unless = wishes.whatever
+              ) -> Object:
     """Want what a PATCH of this body wants; the cluster as it is then.
 
     :param unless: of the cluster as it is just before.
@@ -215,7 +216,7 @@ def carry_out(resource: Resource, found: models.Cluster,
     return show(resource, found.id)
 
 
-def show(resource: Resource, ident: str) -> dict[str, Any]:
+def show(resource: Resource, ident: str) -> Object:
     """The cluster's view as it is now, even if it was deleted meanwhile."""
     with resource.services.database.read() as session:
         row = session.get_one(models.Cluster, ident)

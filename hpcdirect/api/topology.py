@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 import dataclasses
 import functools
 from typing import Any
@@ -32,6 +33,7 @@ from hpcdirect.backends.base import Slot
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.db import topology
 from hpcdirect.db.models import Cluster
+from hpcdirect.db.models import Node
 from hpcdirect.db.session import Session
 from hpcdirect.db.topology import Stack
 from hpcdirect.exception import BackendError
@@ -39,6 +41,7 @@ from hpcdirect.exception import Conflict
 from hpcdirect.exception import Invalid
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import Unread
+from hpcdirect.jsontypes import Object
 from hpcdirect.orders import change
 from hpcdirect.planning import composition
 from hpcdirect.states import ClusterStatus
@@ -145,7 +148,7 @@ _TOLD = ('id', 'name', 'status', 'blueprint', 'blueprint_version',
 
 
 def show(session: Session, services: Services, cluster: Cluster
-         ) -> dict[str, Any]:
+         ) -> Object:
     """A cluster's topology, as far as it is known."""
     picture = _Picture(
         services, cluster,
@@ -169,7 +172,7 @@ class _Picture:
 
     services: Services
     cluster: Cluster
-    rows: dict[str, Any]
+    rows: Mapping[str, Node]
     standing: dict[str, Stack]
     slots: dict[str, Slot]
 
@@ -189,7 +192,7 @@ class _Picture:
             *self.cluster.desired.groups,
             *sorted(row.group for row in self.rows.values()))))
 
-    def groups(self) -> list[dict[str, Any]]:
+    def groups(self) -> list[Object]:
         """Those that are wanted, and those that nodes are left of."""
         labels = {one.name: one.label for one in self.blueprint.node_groups
                   } if self.blueprint else {}
@@ -207,10 +210,11 @@ class _Picture:
         found = []
         for name in {**self.slots, **self.rows}:
             row, slot = self.rows.get(name), self.slots.get(name)
-            either: Any = row or slot
+            incarnation, group = (row.incarnation, row.group) if row \
+                else (self.slots[name].incarnation, self.slots[name].group)
             found.append((
-                places[either.group], *_ordered(name), slot is not None,
-                row.status if row else None, either.incarnation,
+                places[group], *_ordered(name), slot is not None,
+                row.status if row else None, incarnation,
                 row.address if row else '', row.fault if row else '',
                 self._different[self.standing.get(name, ())]))
         found.sort(key=lambda one: one[:3])
@@ -226,7 +230,7 @@ class _Picture:
             self.standing.get(name, ()) for name in {
                 **self.slots, **self.rows}))}
 
-    def stacks(self) -> list[dict[str, Any]]:
+    def stacks(self) -> list[Object]:
         """The different ways in which layers stand on nodes."""
         places = {key: place for place, key in enumerate(self._layers)}
         return [{'layers': [places[one.element, one.role, one.version]
@@ -234,12 +238,12 @@ class _Picture:
                  'states': [one.state for one in stack]}
                 for stack in self._different]
 
-    def layers(self) -> list[dict[str, Any]]:
+    def layers(self) -> list[Object]:
         """Those that are wanted and those that are there, the lowest first."""
         return list(self._layers.values())
 
     @functools.cached_property
-    def _layers(self) -> dict[_Key, dict[str, Any]]:
+    def _layers(self) -> dict[_Key, Object]:
         found = {key: (position, key, entry)
                  for position, key, entry in self._wanted()}
         places = {key[0]: position for position, key, _ in found.values()}
@@ -265,7 +269,7 @@ class _Picture:
         except (NotFound, Unread):
             return None
 
-    def _wanted(self) -> Iterator[tuple[int, _Key, dict[str, Any]]]:
+    def _wanted(self) -> Iterator[tuple[int, _Key, Object]]:
         for position, one in enumerate(self._listed or ()):
             element = one.use.element
             for role, groups in one.use.roles.items():
@@ -273,7 +277,7 @@ class _Picture:
                 yield position, key, self._entry(key, True, groups)
 
     def _entry(self, key: _Key, wanted: bool | None,
-               groups: Iterable[str] = ()) -> dict[str, Any]:
+               groups: Iterable[str] = ()) -> Object:
         element, role, version = key
         needs: list[str] | None
         try:
@@ -286,7 +290,7 @@ class _Picture:
 
     # -- infrastructure ---------------------------------------------------
 
-    def networks(self) -> list[dict[str, Any]] | None:
+    def networks(self) -> list[Object] | None:
         """What nodes are on, by what was asked for."""
         backend = self.services.backends.get(self.cluster.backend)
         if backend is None or self.blueprint is None:
@@ -303,14 +307,15 @@ class _Picture:
             {'name': one.name, 'cidrs': list(one.cidrs),
              'groups': list(one.groups), 'own': one.own} for one in found]
 
-    def volumes(self) -> list[dict[str, Any]] | None:
+    def volumes(self) -> list[Object] | None:
         """Folders that nodes share."""
         if self.blueprint is None:
             return None
         backend = self.services.backends.get(self.cluster.backend)
         return [{'name': one.name, 'mount': one.mount,
                  'groups': list(one.groups),
-                 'provided': backend and backend.offers_volumes}
+                 'provided': None if backend is None
+                 else backend.offers_volumes}
                 for one in self.blueprint.volumes]
 
 

@@ -34,7 +34,7 @@ from hpcdirect.client.choices import SOURCES
 from hpcdirect.dashboard.schema_forms import MOST_ROWS
 from hpcdirect.dashboard.schema_forms import ROWS
 from hpcdirect.dashboard.schema_forms import Data
-from hpcdirect.dashboard.schema_forms import Schema
+from hpcdirect.dashboard.schema_forms import JsonSchema
 from hpcdirect.dashboard.schema_forms import canonical
 from hpcdirect.dashboard.schema_forms import choices
 from hpcdirect.dashboard.schema_forms import properties
@@ -109,7 +109,7 @@ class Section:
         return any(field.wrong for field in self.advanced)
 
 
-def sections(schema: Schema, data: Data, errors: Mapping[str, str] | None
+def sections(schema: JsonSchema, data: Data, errors: Mapping[str, str] | None
              = None) -> list[Section]:
     """The form to draw.
 
@@ -130,15 +130,15 @@ def sections(schema: Schema, data: Data, errors: Mapping[str, str] | None
               if of == group and field.advanced)) for group in groups]
 
 
-def _in_order(properties: Mapping[str, Schema]
-              ) -> Iterator[tuple[str, Schema]]:
+def _in_order(properties: Mapping[str, JsonSchema]
+              ) -> Iterator[tuple[str, JsonSchema]]:
     """By group, in the order of their first members, and within each."""
-    def place(inner: Schema) -> float:
+    def place(inner: JsonSchema) -> float:
         order = inner.get('x-order')
         return float(order) if isinstance(order, (int, float)) \
             else float('inf')
 
-    groups: dict[str, list[tuple[str, Schema]]] = {}
+    groups: dict[str, list[tuple[str, JsonSchema]]] = {}
     for name, inner in properties.items():
         groups.setdefault(str(inner.get('x-group', '')), []).append(
             (name, inner))
@@ -146,8 +146,8 @@ def _in_order(properties: Mapping[str, Schema]
         yield from sorted(members, key=lambda one: place(one[1]))
 
 
-def _field(schema: Schema, path: str, data: Data, errors: Mapping[str, str],
-           required: bool) -> Field:
+def _field(schema: JsonSchema, path: str, data: Data,
+           errors: Mapping[str, str], required: bool) -> Field:
     kind, text = sent(schema, path, data)
     return Field(
         path, kind, str(schema.get('title', path.rpartition('.')[2])),
@@ -164,20 +164,20 @@ def _field(schema: Schema, path: str, data: Data, errors: Mapping[str, str],
         _blank(schema, f'{path}.__row__') if kind == ROWS else ())
 
 
-def _row(schema: Schema, path: str, data: Data, errors: Mapping[str, str]
+def _row(schema: JsonSchema, path: str, data: Data, errors: Mapping[str, str]
          ) -> tuple[Field, ...]:
     return tuple(_field(cell, f'{path}.{name}', data, errors, False)
                  for name, cell in _in_order(properties(schema['items'])))
 
 
-def _blank(schema: Schema, path: str) -> tuple[Field, ...]:
+def _blank(schema: JsonSchema, path: str) -> tuple[Field, ...]:
     """A row that nobody wrote anything in."""
     return _row(schema, path, {
         f'{path}.{name}': text
         for name, text in typed(schema['items'], {}).items()}, {})
 
 
-def _source(schema: Schema, kind: str) -> str:
+def _source(schema: JsonSchema, kind: str) -> str:
     """What the cloud offers for a field; '' where nothing could be chosen."""
     found = schema.get('x-source')
     return found if kind in ('line', 'lines') and isinstance(found, str) \
@@ -190,7 +190,7 @@ def _label(value: Any) -> str:
     return str(value) if isinstance(value, str) else canonical(value)
 
 
-def _bounds(schema: Schema) -> dict[str, str]:
+def _bounds(schema: JsonSchema) -> dict[str, str]:
     """What a browser may say at once; the service says it again."""
     found = {attribute: canonical(schema[word])
              for attribute, word in (('min', 'minimum'), ('max', 'maximum'),

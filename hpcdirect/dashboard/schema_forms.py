@@ -41,7 +41,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-Schema = Mapping[str, Any]
+JsonSchema = Mapping[str, Any]
 #: What a browser sends: field -> text.
 Data = Mapping[str, str]
 
@@ -85,11 +85,11 @@ class _Kind:
     """
 
     show: Callable[[Any], str]
-    read: Callable[[Schema, str], Any]
+    read: Callable[[JsonSchema, str], Any]
     empty: Any = ABSENT
 
 
-def _read_number(_schema: Schema, text: str) -> int | float:
+def _read_number(_schema: JsonSchema, text: str) -> int | float:
     text = text.strip()
     if not _NUMBER.fullmatch(text) or len(text) > _MOST_DIGITS:
         raise _Unreadable(_('This is not a number.'))
@@ -99,14 +99,14 @@ def _read_number(_schema: Schema, text: str) -> int | float:
     return found
 
 
-def _read_choice(schema: Schema, text: str) -> Any:
+def _read_choice(schema: JsonSchema, text: str) -> Any:
     for value in choices(schema):
         if canonical(value) == text:
             return value
     raise _Unreadable(_('This is not one of the choices.'))
 
 
-def _read_json(_schema: Schema, text: str) -> Any:
+def _read_json(_schema: JsonSchema, text: str) -> Any:
     try:
         return json.loads(text, parse_constant=_no_json)
     except RecursionError:
@@ -125,11 +125,11 @@ def _no_json(name: str) -> None:
     raise _Unreadable(_('This is not JSON: %s.') % name)
 
 
-def _as_typed(_schema: Schema, text: str) -> str:
+def _as_typed(_schema: JsonSchema, text: str) -> str:
     return text
 
 
-def _lines(_schema: Schema, text: str) -> list[str]:
+def _lines(_schema: JsonSchema, text: str) -> list[str]:
     return [line.rstrip() for line in text.split('\n') if line.strip()]
 
 
@@ -148,7 +148,7 @@ _KINDS = {
 ROWS = 'rows'
 
 
-def kind_of(schema: Schema) -> str:
+def kind_of(schema: JsonSchema) -> str:
     """The plainest kind for what a schema describes."""
     if not isinstance(schema, Mapping):
         return 'json'
@@ -171,7 +171,7 @@ def kind_of(schema: Schema) -> str:
     return 'json'
 
 
-def choices(schema: Schema) -> list[Any]:
+def choices(schema: JsonSchema) -> list[Any]:
     """The values that alone are right; [] when there are no such."""
     found = schema.get('enum')
     if isinstance(found, list):
@@ -179,7 +179,7 @@ def choices(schema: Schema) -> list[Any]:
     return [True, False] if schema.get('type') == 'boolean' else []
 
 
-def properties(schema: Schema) -> dict[str, Schema]:
+def properties(schema: JsonSchema) -> dict[str, JsonSchema]:
     """What an object has: property -> its schema."""
     found = schema.get('properties')
     return {name: inner if isinstance(inner, Mapping) else {}
@@ -190,7 +190,7 @@ def properties(schema: Schema) -> dict[str, Schema]:
 # -- values -> what a browser would send ------------------------------------
 
 
-def typed(schema: Schema, values: Mapping[str, Any]) -> dict[str, str]:
+def typed(schema: JsonSchema, values: Mapping[str, Any]) -> dict[str, str]:
     """What a browser would send of a form that shows these values.
 
     :param values: property -> value; the default stands for what is not
@@ -203,7 +203,7 @@ def typed(schema: Schema, values: Mapping[str, Any]) -> dict[str, str]:
     return data
 
 
-def _typed(schema: Schema, path: str, value: Any) -> dict[str, str]:
+def _typed(schema: JsonSchema, path: str, value: Any) -> dict[str, str]:
     kind = kind_of(schema)
     if value is ABSENT:
         return {f'{path}:{kind}': ''}
@@ -219,7 +219,7 @@ def _typed(schema: Schema, path: str, value: Any) -> dict[str, str]:
     return {f'{path}:json': _KINDS['json'].show(value)}
 
 
-def _typed_rows(schema: Schema, path: str, rows: list[Mapping[str, Any]]
+def _typed_rows(schema: JsonSchema, path: str, rows: list[Mapping[str, Any]]
                 ) -> dict[str, str]:
     inner = properties(schema['items'])
     data = {f'{path}:{ROWS}': ''}
@@ -230,7 +230,7 @@ def _typed_rows(schema: Schema, path: str, rows: list[Mapping[str, Any]]
     return data
 
 
-def _holds(schema: Schema, path: str, data: Data, value: Any) -> bool:
+def _holds(schema: JsonSchema, path: str, data: Data, value: Any) -> bool:
     """Whether a browser would send back just what is shown."""
     if any('\r' in text or '\0' in text or not _is_text(text)
            for text in data.values()):
@@ -249,7 +249,7 @@ def _is_text(text: str) -> bool:
     return True
 
 
-def _lean(schema: Schema, value: Any) -> Any:
+def _lean(schema: JsonSchema, value: Any) -> Any:
     """A table without the cells that are as they are by default."""
     if kind_of(schema) != ROWS or not isinstance(value, list):
         return value
@@ -259,7 +259,7 @@ def _lean(schema: Schema, value: Any) -> Any:
             if isinstance(row, Mapping) else row for row in value]
 
 
-def _is_default(schema: Schema, value: Any) -> bool:
+def _is_default(schema: JsonSchema, value: Any) -> bool:
     return 'default' in schema and canonical(value) == canonical(
         schema['default'])
 
@@ -304,7 +304,7 @@ def received(data: Data) -> dict[str, str]:
             for name, value in data.items()}
 
 
-def read(schema: Schema, data: Data) -> Reading:
+def read(schema: JsonSchema, data: Data) -> Reading:
     """The values of what a browser sent.
 
     :param data: of fields that are not in it nothing is said.
@@ -317,7 +317,7 @@ def read(schema: Schema, data: Data) -> Reading:
     return reading
 
 
-def _read(schema: Schema, path: str, data: Data, reading: Reading,
+def _read(schema: JsonSchema, path: str, data: Data, reading: Reading,
           place: tuple[str | int, ...]) -> Any:
     reading.places[place] = path
     for name, kind in _KINDS.items():
@@ -343,7 +343,7 @@ def _empty(kind: _Kind) -> Any:
     return list(kind.empty) if isinstance(kind.empty, tuple) else kind.empty
 
 
-def _read_rows(schema: Schema, path: str, data: Data, reading: Reading,
+def _read_rows(schema: JsonSchema, path: str, data: Data, reading: Reading,
                place: tuple[str | int, ...]) -> list[dict[str, Any]]:
     numbers = row_numbers(path, data)
     if len(numbers) > MOST_ROWS:
@@ -371,7 +371,7 @@ def row_numbers(path: str, data: Iterable[str]) -> list[int]:
                    if found})
 
 
-def sent(schema: Schema, path: str, data: Data) -> tuple[str, str]:
+def sent(schema: JsonSchema, path: str, data: Data) -> tuple[str, str]:
     """As what kind a field was sent, and what stands in it.
 
     :param path: the field's name without its kind.

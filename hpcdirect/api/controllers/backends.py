@@ -14,8 +14,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hpcdirect.api import capacity
 from hpcdirect.api import catalogued
 from hpcdirect.api import request
@@ -24,6 +22,7 @@ from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import common
 from hpcdirect.api.services import Services
 from hpcdirect.db.paging import Listing
+from hpcdirect.jsontypes import Object
 from hpcdirect.policies import blueprints as policies
 
 SHOW = common.closed({
@@ -40,7 +39,7 @@ LIST = common.listed('backends', SHOW, 'Backends that are enabled.')
 LIST_QUERY = common.query(SHOW, common.MARKER, ('name',))
 
 
-def view(told: Told) -> dict[str, Any]:
+def view(told: Told) -> Object:
     """One backend and what a project could have of it."""
     return {'name': told.name, 'capacity': {
         kind.name: kind.free for kind in told.capacity.node_types},
@@ -54,7 +53,7 @@ class Backends(Resource):
         super().__init__(services, item=Backend(services))
 
     @request.schemas(query=LIST_QUERY, response=LIST)
-    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, query: Object) -> Object:
         """List the backends that are enabled.
 
         One that does not answer says why, and the others answer.
@@ -75,7 +74,7 @@ class Backend(Resource):
     param = 'backend'
 
     @request.schemas(response=SHOW)
-    def get(self, backend: str) -> dict[str, Any]:
+    def get(self, backend: str) -> Object:
         """Show a backend and what the project could have of it."""
         self.authorize(policies.BACKENDS)
         return view(Told(backend, capacity.capacity(

@@ -15,8 +15,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from collections.abc import Mapping
-from typing import Any
 
 from hpcdirect.api import catalogued
 from hpcdirect.api import request
@@ -28,6 +26,8 @@ from hpcdirect.api.surroundings import Allowed
 from hpcdirect.blueprints import model
 from hpcdirect.blueprints.model import ElementUse
 from hpcdirect.blueprints.model import NodeGroup
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import text
 from hpcdirect.orders import creation
 from hpcdirect.policies import blueprints as policies
 
@@ -110,7 +110,7 @@ TEMPLATE_QUERY = common.closed({
 
 
 def _brief(blueprint: model.Blueprint, versions: Iterable[str],
-           told: Mapping[str, Any]) -> dict[str, Any]:
+           told: Object) -> Object:
     return {'name': blueprint.name, 'version': blueprint.version,
             'label': blueprint.label, 'description': blueprint.description,
             'fields': list(blueprint.fields), 'icon': blueprint.icon,
@@ -119,7 +119,7 @@ def _brief(blueprint: model.Blueprint, versions: Iterable[str],
 
 
 def entry(blueprint: model.Blueprint, versions: Iterable[str],
-          told: Mapping[str, Any]) -> dict[str, Any]:
+          told: Object) -> Object:
     """One line of the list.
 
     :param told: what came of it before, and what the project has of it.
@@ -130,7 +130,7 @@ def entry(blueprint: model.Blueprint, versions: Iterable[str],
 
 
 def view(blueprint: model.Blueprint, versions: Iterable[str],
-         told: Mapping[str, Any]) -> dict[str, Any]:
+         told: Object) -> Object:
     """All of a blueprint; *told* as for an entry."""
     return {**_brief(blueprint, versions, told),
             'elements': [_use(use) for use in blueprint.elements],
@@ -143,7 +143,7 @@ def view(blueprint: model.Blueprint, versions: Iterable[str],
             'digest': blueprint.digest}
 
 
-def _use(use: ElementUse) -> dict[str, Any]:
+def _use(use: ElementUse) -> Object:
     grade = use.element.grade
     return {'name': use.element.name, 'version': use.element.version,
             'grade': grade.grade if grade else '',
@@ -152,7 +152,7 @@ def _use(use: ElementUse) -> dict[str, Any]:
             'when': use.when}
 
 
-def _group(group: NodeGroup) -> dict[str, Any]:
+def _group(group: NodeGroup) -> Object:
     by_parameter = isinstance(group.count, str)
     return {'name': group.name, 'label': group.label,
             'count': None if by_parameter else group.count,
@@ -169,7 +169,7 @@ class Blueprints(Resource):
         super().__init__(services, item=Blueprint(services, self._experience))
 
     @request.schemas(query=LIST_QUERY, response=LIST)
-    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, query: Object) -> Object:
         """List blueprints, the highest version of each."""
         self.authorize(policies.BLUEPRINTS)
         catalogue = self.services.catalogue
@@ -187,9 +187,9 @@ def _allowed(asked: Resource) -> dict[str, str]:
     return {'create': may.create(asked.project)}
 
 
-def _asked_for(one: model.Blueprint, query: dict[str, Any]) -> bool:
+def _asked_for(one: model.Blueprint, query: Object) -> bool:
     """Whether a blueprint is of those that a query is about."""
-    return query.get('q', '').casefold() in '\n'.join(
+    return text(query.get('q')).casefold() in '\n'.join(
         (one.name, one.label, one.description, *one.fields)).casefold() \
         and query.get('field') in (None, *one.fields)
 
@@ -204,7 +204,7 @@ class Blueprint(Resource):
         super().__init__(services, {'template': Template(services)})
 
     @request.schemas(response=SHOW)
-    def get(self, blueprint: str) -> dict[str, Any]:
+    def get(self, blueprint: str) -> Object:
         """Show a blueprint with its parameters."""
         self.authorize(policies.BLUEPRINTS)
         found = self.services.catalogue.blueprint(blueprint)
@@ -218,10 +218,11 @@ class Template(Resource):
     """What a cloud would be asked for."""
 
     @request.schemas(query=TEMPLATE_QUERY, response=TEMPLATE)
-    def get(self, blueprint: str, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, blueprint: str, query: Object) -> Object:
         """Show what a backend makes of a blueprint's template."""
         self.authorize(policies.BLUEPRINTS)
-        backend, text = creation.rendered(
-            self.services, self.context, blueprint, query.get('backend'),
-            request.mapping(query.get('parameters', '{}'), '$.parameters'))
-        return {'backend': backend, 'template': text}
+        backend, template = creation.rendered(
+            self.services, self.context, blueprint,
+            text(query.get('backend')) or None, request.mapping(
+                text(query.get('parameters'), '{}'), '$.parameters'))
+        return {'backend': backend, 'template': template}

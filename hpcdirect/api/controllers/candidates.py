@@ -14,8 +14,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hpcdirect.api import request
 from hpcdirect.api.experience import Experience
 from hpcdirect.api.resource import Resource
@@ -23,6 +21,8 @@ from hpcdirect.api.schemas import candidates as schema
 from hpcdirect.api.services import Services
 from hpcdirect.db import experience
 from hpcdirect.db.models import Cluster
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import Object
 from hpcdirect.orders import change
 from hpcdirect.policies import clusters as policies
 
@@ -35,7 +35,7 @@ class Candidates(Resource):
         self._experience = Experience(services, experience.applied)
 
     @request.schemas(query=schema.QUERY, response=schema.LIST)
-    def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, cluster: str, query: Object) -> Object:
         """List which elements could be put on a cluster, and why not others.
 
         A plan of the change tells what it would do, in steps and seconds.
@@ -43,8 +43,8 @@ class Candidates(Resource):
         return {'candidates': self.told(
             self.cluster(cluster, policies.SHOW), query.get('fits'))}
 
-    def told(self, cluster: Cluster, fits: bool | None
-             ) -> list[dict[str, Any]]:
+    def told(self, cluster: Cluster, fits: JSON
+             ) -> list[Object]:
         """The lines of the answer.
 
         :param fits: only those that do, or do not; None for all.

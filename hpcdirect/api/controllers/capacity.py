@@ -14,11 +14,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hpcdirect.api import capacity
 from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import text
 from hpcdirect.policies import projects as policies
 
 
@@ -26,11 +26,11 @@ class Capacity(Resource):
     """What a project could have."""
 
     @request.schemas(query=capacity.QUERY, response=capacity.SHOW)
-    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, query: Object) -> Object:
         """Show what a project could have now, of every backend.
 
         A backend that does not answer says why, and the others answer.
         """
-        project = capacity.asked(query.get('project_id'), self.project)
+        project = capacity.asked(text(query.get('project_id')), self.project)
         self.authorize(policies.CAPACITY, project)
         return capacity.view(capacity.each(self.services, project))

@@ -25,6 +25,7 @@ from hpcdirect.api.schemas import candidates
 from hpcdirect.api.schemas import common
 from hpcdirect.api.services import Services
 from hpcdirect.blueprints import parameters
+from hpcdirect.jsontypes import Object
 from hpcdirect.orders import change
 from hpcdirect.planning import composition
 from hpcdirect.planning.composition import Listed
@@ -52,7 +53,7 @@ _ENTRY = common.closed({
 
 LIST = common.closed({
     'elements': common.items(_ENTRY, 'In the order they are put on.'),
-    'fitting': {**candidates.LIST['properties']['candidates'],
+    'fitting': {**common.properties(candidates.LIST)['candidates'],
                 'description': 'Elements that could be put on as well.'},
 }, ('elements',))
 QUERY = common.closed({'fitting': {
@@ -60,7 +61,7 @@ QUERY = common.closed({'fitting': {
 
 
 def view(one: Listed, own: Mapping[str, Any], given: Mapping[str, Any]
-         ) -> dict[str, Any]:
+         ) -> Object:
     """One line.
 
     :param own: parameters set for it on this cluster.
@@ -90,7 +91,7 @@ class ClusterElements(Resource):
         self._candidates = Candidates(services)
 
     @request.schemas(query=QUERY, response=LIST)
-    def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, cluster: str, query: Object) -> Object:
         """List the elements of a cluster, in the order they are put on."""
         found = self.cluster(cluster, policies.SHOW)
         listed = composition.listing(

@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import pecan
 
@@ -41,6 +40,8 @@ from hpcdirect.api.surroundings import Allowed
 from hpcdirect.api.waiting import Waiting
 from hpcdirect.context import Asker
 from hpcdirect.db import clusters
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import text
 from hpcdirect.orders import creation
 from hpcdirect.orders import parts
 from hpcdirect.orders import wishes as orders
@@ -56,11 +57,11 @@ class Clusters(Resource):
         super().__init__(services, item=Cluster(services, waiting))
 
     @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
-    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, query: Object) -> Object:
         """List the project's clusters."""
         self.authorize(policies.LIST)
         project = self.whose(query)
-        fields = schema.FIELDS.only(query.get('fields', ''))
+        fields = schema.FIELDS.only(text(query.get('fields')))
         page = self.page(query, _FILTERS, 'created_at:desc', fields)
         wanted = self._wanted(query)
         may = Allowed(self)
@@ -79,7 +80,7 @@ class Clusters(Resource):
 
     @request.schemas(body=schema.CREATE, response=schema.SHOW,
                         status=(202,))
-    def post(self, body: Body) -> dict[str, Any]:
+    def post(self, body: Body) -> Object:
         """Make a cluster.
 
         Sent again with the same Idempotency-Key, the request answers with
@@ -95,18 +96,19 @@ class Clusters(Resource):
             f'{pecan.request.application_url}/v1/clusters/{ident}')
         return surroundings.show(self, ident)
 
-    def _wanted(self, query: dict[str, Any]) -> clusters.Filters:
+    def _wanted(self, query: Object) -> clusters.Filters:
         """Which clusters are asked for."""
         def words(name: str) -> tuple[str, ...]:
-            return tuple(filter(None, query.get(name, '').split(',')))
+            return tuple(filter(None, text(query.get(name)).split(',')))
 
-        user = query.get('user', '')
-        before = query.get('expires_before')
+        user = text(query.get('user'))
+        before = text(query.get('expires_before'))
         return clusters.Filters(
             tags=words('tags'), statuses=words('status'),
-            part=query.get('q', ''),
+            part=text(query.get('q')),
             user=str(self.context.user_id) if user == 'me' else user,
-            expiring=before and parts.moment_of(before, '$.expires_before'))
+            expiring=parts.moment_of(before, '$.expires_before')
+            if before else None)
 
 
 class Cluster(Resource):
@@ -129,7 +131,7 @@ class Cluster(Resource):
             'users': users.Users(services)})
 
     @request.schemas(response=schema.SHOW)
-    def get(self, cluster: str) -> dict[str, Any]:
+    def get(self, cluster: str) -> Object:
         """Show a cluster."""
         with self.services.database.read() as session:
             row = clusters.row(session, self.context, self.reach, cluster,
@@ -145,7 +147,7 @@ class Cluster(Resource):
 
     @request.schemas(body=schema.UPDATE, response=schema.SHOW,
                         status=(202, 200))
-    def patch(self, cluster: str, body: Body) -> dict[str, Any]:
+    def patch(self, cluster: str, body: Body) -> Object:
         """Change what is wanted of a cluster: parameters, sizes, elements.
 
         Or all of it: as it was wanted at an earlier generation, or of
@@ -161,7 +163,7 @@ class Cluster(Resource):
                                       self.matching(found))
 
     @request.schemas(response=schema.SHOW, status=(202,))
-    def delete(self, cluster: str) -> dict[str, Any]:
+    def delete(self, cluster: str) -> Object:
         """Take a cluster away, whatever goes on with it."""
         found = self.cluster(cluster, policies.DELETE)
         orders.delete(self.services, Asker.of(self.context), found,

@@ -14,9 +14,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from hpcdirect.api import motion
 from hpcdirect.api import related
 from hpcdirect.api import request
@@ -28,6 +25,8 @@ from hpcdirect.api.services import Services
 from hpcdirect.context import Asker
 from hpcdirect.db import deployments
 from hpcdirect.db.surroundings import Progress
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import text
 from hpcdirect.orders import wishes
 from hpcdirect.policies import clusters as cluster_policies
 from hpcdirect.policies import deployments as policies
@@ -40,13 +39,13 @@ _FILTERS = {'status': 'status', 'operation': 'operation',
 class _Listed(Resource):
     """Lists deployments; a base, no place of its own."""
 
-    def listed(self, project: str | None, query: Mapping[str, Any],
-               more: Mapping[str, Any]) -> dict[str, Any]:
+    def listed(self, project: str | None, query: Object,
+               more: Object) -> Object:
         """The answer to a query.
 
         :param more: keys of the query that the path gives.
         """
-        fields = schema.FIELDS.only(query.get('fields', ''))
+        fields = schema.FIELDS.only(text(query.get('fields')))
         page = self.page({**query, **more}, _FILTERS, 'created_at:desc',
                          fields)
         with self.services.database.read() as session:
@@ -66,7 +65,7 @@ class Deployments(_Listed):
         super().__init__(services, item=Deployment(services))
 
     @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
-    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, query: Object) -> Object:
         """List deployments, also of clusters that are gone."""
         self.authorize(policies.DEPLOYMENTS)
         return self.listed(self.whose(query),
@@ -82,7 +81,7 @@ class Deployment(Resource):
         super().__init__(services, {'progress': Motion(services)})
 
     @request.schemas(response=schema.SHOW)
-    def get(self, deployment: str) -> dict[str, Any]:
+    def get(self, deployment: str) -> Object:
         """Show a deployment with its plan and its steps."""
         self.authorize(policies.DEPLOYMENTS)
         with self.services.database.read() as session:
@@ -97,7 +96,7 @@ class Motion(Resource):
 
     @request.schemas(query=motion_schema.QUERY,
                         response=motion_schema.SHOW)
-    def get(self, deployment: str, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, deployment: str, query: Object) -> Object:
         """Show what has moved since the last look, in one answer.
 
         The first look has all that is so far, and of events and log the end.
@@ -115,17 +114,17 @@ class ClusterDeployments(_Listed):
     """The deployments of one cluster."""
 
     @request.schemas(query=schema.CLUSTER_QUERY, response=schema.LIST)
-    def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, cluster: str, query: Object) -> Object:
         """List the deployments of a cluster."""
         found = self.cluster(cluster, policies.DEPLOYMENTS)
         return self.listed(self.reach, query, {'cluster': found.id})
 
     @request.schemas(body=schema.AGAIN, response=schema.SHOW,
                         status=(202,))
-    def post(self, cluster: str, body: Body) -> dict[str, Any]:
+    def post(self, cluster: str, body: Body) -> Object:
         """Try again, check, repair or cancel: nothing else is wanted."""
         found = self.cluster(cluster, cluster_policies.UPDATE)
         row = wishes.again(self.services, Asker.of(self.context), found,
-                           Operation(body()['operation']))
+                           Operation(text(body()['operation'])))
         self.services.conductor.advance(found.id)
         return schema.view(row, Progress(), ())

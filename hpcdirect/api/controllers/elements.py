@@ -14,13 +14,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hpcdirect.api import catalogued
 from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import elements as schema
 from hpcdirect.api.services import Services
+from hpcdirect.jsontypes import Object
 from hpcdirect.policies import blueprints as policies
 
 
@@ -31,7 +30,7 @@ class Elements(Resource):
         super().__init__(services, item=Element(services))
 
     @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
-    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, query: Object) -> Object:
         """List elements, the highest version of each."""
         self.authorize(policies.ELEMENTS)
         found = catalogued.listing(
@@ -46,7 +45,7 @@ class Element(Resource):
     param = 'element'
 
     @request.schemas(response=schema.SHOW)
-    def get(self, element: str) -> dict[str, Any]:
+    def get(self, element: str) -> Object:
         """Show an element with its parameters."""
         self.authorize(policies.ELEMENTS)
         return schema.view(self.services.catalogue.element(element))

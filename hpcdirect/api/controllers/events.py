@@ -14,9 +14,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from hpcdirect.api import related
 from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
@@ -26,6 +23,9 @@ from hpcdirect.api.waiting import Waiting
 from hpcdirect.db import events
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import number
+from hpcdirect.jsontypes import text
 from hpcdirect.policies import deployments as policies
 
 _FILTERS = {'cluster': 'cluster_id', 'deployment': 'deployment_id',
@@ -39,19 +39,20 @@ class _Listed(Resource):
         super().__init__(services)
         self._waiting = waiting
 
-    def listed(self, project: str | None, query: Mapping[str, Any],
-               more: Mapping[str, Any]) -> dict[str, Any]:
+    def listed(self, project: str | None, query: Object,
+               more: Object) -> Object:
         """The answer to a query, when there is one or time is up.
 
         :param more: keys of the query that the path gives.
         """
-        fields = schema.FIELDS.only(query.get('fields', ''))
+        fields = schema.FIELDS.only(text(query.get('fields')))
         page = self.page({**query, **more}, _FILTERS, 'id:asc', fields)
         if events.newest_first(page) and query.get('wait'):
             raise Invalid([Finding(
                 'what comes is waited for with the oldest first; leave out '
                 'wait, or sort', '$.wait')])
-        listing = self._waiting.events(project, page, query.get('wait', 0))
+        listing = self._waiting.events(project, page,
+                                       number(query.get('wait')))
         return self.answer('events', listing, fields.view, query)
 
 
@@ -59,7 +60,7 @@ class Events(_Listed):
     """What happened to the project's clusters."""
 
     @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
-    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, query: Object) -> Object:
         """List what happened, also to clusters that are gone.
 
         With ``wait`` and nothing to tell, the answer comes when there is.
@@ -73,7 +74,7 @@ class ClusterEvents(_Listed):
     """What happened to one cluster."""
 
     @request.schemas(query=schema.CLUSTER_QUERY, response=schema.LIST)
-    def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, cluster: str, query: Object) -> Object:
         """List what happened to a cluster.
 
         With ``wait`` and nothing to tell, the answer comes when there is.

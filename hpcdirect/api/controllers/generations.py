@@ -24,6 +24,9 @@ from hpcdirect.api.services import Services
 from hpcdirect.api.surroundings import Allowed
 from hpcdirect.db import generations
 from hpcdirect.exception import NotFound
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import text
+from hpcdirect.jsontypes import whole
 from hpcdirect.orders import change
 from hpcdirect.planning import differences
 from hpcdirect.policies import clusters as policies
@@ -38,13 +41,13 @@ class Generations(Resource):
         super().__init__(services, item=Generation(services))
 
     @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
-    def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, cluster: str, query: Object) -> Object:
         """List the generations of a cluster, the newest first.
 
         One that is gone is known by its id.
         """
         found = self.cluster(cluster, policies.SHOW, gone=True)
-        fields = schema.FIELDS.only(query.get('fields', ''))
+        fields = schema.FIELDS.only(text(query.get('fields')))
         page = self.page(query, _FILTERS, 'generation:desc', fields)
         with self.services.database.read() as session:
             listing = generations.listing(session, found.id, page)
@@ -69,8 +72,8 @@ class Generation(Resource):
     param = 'generation'
 
     @request.schemas(query=schema.QUERY, response=schema.SHOW)
-    def get(self, cluster: str, generation: str, query: dict[str, Any]
-            ) -> dict[str, Any]:
+    def get(self, cluster: str, generation: str, query: Object
+            ) -> Object:
         """Show a generation, and how it differs from another one.
 
         A cluster that is gone is known by its id.
@@ -80,7 +83,8 @@ class Generation(Resource):
             raise NotFound(resource='Generation', ident=generation)
         with self.services.database.read() as session:
             row = generations.get(session, found.id, int(generation))
-            other = generations.get(session, found.id, query['against']) \
+            other = generations.get(session, found.id,
+                                    whole(query['against'])) \
                 if 'against' in query else None
             attempts = generations.attempts(session, found.id,
                                             [row.generation])

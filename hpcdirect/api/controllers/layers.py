@@ -14,12 +14,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import common
 from hpcdirect.db import layers
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import text
 from hpcdirect.policies import clusters as policies
 from hpcdirect.states import LayerState
 
@@ -49,7 +49,7 @@ LIST_QUERY = common.query(_ENTRY, FILTERS, (
     'node', 'element', 'position', 'state', 'updated_at'))
 
 FIELDS = common.Fields({
-    **{name: common.column(name) for name in _ENTRY['properties']},
+    **{name: common.column(name) for name in common.properties(_ENTRY)},
     'updated_at': common.moment('updated_at'),
 })
 
@@ -61,10 +61,10 @@ class Layers(Resource):
     """Elements as they stand on the nodes of a cluster."""
 
     @request.schemas(query=LIST_QUERY, response=LIST)
-    def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, cluster: str, query: Object) -> Object:
         """List the layers of a cluster."""
         found = self.cluster(cluster, policies.SHOW)
-        fields = FIELDS.only(query.get('fields', ''))
+        fields = FIELDS.only(text(query.get('fields')))
         page = self.page(query, _FILTERS, 'node:asc,position:asc', fields)
         with self.services.database.read() as session:
             listing = layers.listing(session, found.id, page)

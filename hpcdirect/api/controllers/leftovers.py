@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Iterator
 import dataclasses
-from typing import Any
 
 from hpcdirect import leftovers
 from hpcdirect.api import request
@@ -26,6 +25,7 @@ from hpcdirect.api.schemas import common
 from hpcdirect.backends.base import Leftover
 from hpcdirect.exception import Finding
 from hpcdirect.exception import Invalid
+from hpcdirect.jsontypes import Object
 from hpcdirect.policies import services as policies
 
 QUERY = common.closed({
@@ -48,7 +48,7 @@ SHOW = common.closed({'backends': common.items(common.closed({
 
 
 def view(name: str, left: Iterable[tuple[Leftover, bool]], reason: str
-         ) -> dict[str, Any]:
+         ) -> Object:
     """What one backend's cloud has."""
     return {'name': name, 'reason': reason, 'leftovers': [
         {**dataclasses.asdict(one), 'known': known} for one, known in left]}
@@ -58,7 +58,7 @@ class Leftovers(Resource):
     """What clusters left behind."""
 
     @request.schemas(query=QUERY, response=SHOW)
-    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, query: Object) -> Object:
         """List what clouds have of clusters that are no more.
 
         Nothing is taken away. What is just being made or deleted looks like
@@ -72,7 +72,7 @@ class Leftovers(Resource):
                                    '$.backend')])
         return {'backends': list(self._told(name))}
 
-    def _told(self, only: str | None) -> Iterator[dict[str, Any]]:
+    def _told(self, only: str | None) -> Iterator[Object]:
         """What each backend's cloud has."""
         for name, backend in self.services.backends.items():
             if only in (None, name):

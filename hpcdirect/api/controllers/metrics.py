@@ -15,11 +15,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hpcdirect.api import metrics
 from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
+from hpcdirect.jsontypes import Object
 from hpcdirect.policies import clusters as policies
 
 
@@ -27,7 +26,7 @@ class Metrics(Resource):
     """What a cluster's own Prometheus knows of it."""
 
     @request.schemas(query=metrics.QUERY, response=metrics.SHOW)
-    def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, cluster: str, query: Object) -> Object:
         """Show what can be charted of a cluster, and the numbers of some.
 
         They are what its nodes say, and nobody vouches for them.

@@ -23,6 +23,8 @@ from hpcdirect.api.schemas import common
 from hpcdirect.api.services import Services
 from hpcdirect.db import layers
 from hpcdirect.db import nodes
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import text
 from hpcdirect.policies import clusters as policies
 from hpcdirect.states import LayerState
 from hpcdirect.states import NodeStatus
@@ -62,14 +64,14 @@ LIST_QUERY = common.query(SHOW, FILTERS, (
     'name', 'group', 'status', 'created_at', 'updated_at'))
 
 
-def _ssh(row: Any, layers: Iterable[Any]) -> dict[str, Any]:
+def _ssh(row: Any, layers: Iterable[Any]) -> Object:
     ssh = row.ssh or {}
     return {'host': ssh.get('host', ''), 'port': ssh.get('port', 22),
             'user': ssh.get('user', 'root'), 'via': ssh.get('via', ''),
             'host_key': ssh.get('host_key', '')}
 
 
-def _layers(row: Any, layers: Iterable[Any]) -> list[dict[str, Any]]:
+def _layers(row: Any, layers: Iterable[Any]) -> list[Object]:
     return [{'element': layer.element, 'version': layer.version,
              'state': layer.state, 'verified': layer.verified}
             for layer in layers]
@@ -97,10 +99,10 @@ class Nodes(Resource):
         super().__init__(services, item=Node(services))
 
     @request.schemas(query=LIST_QUERY, response=LIST)
-    def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, cluster: str, query: Object) -> Object:
         """List the nodes of a cluster."""
         found = self.cluster(cluster, policies.SHOW)
-        fields = FIELDS.only(query.get('fields', ''))
+        fields = FIELDS.only(text(query.get('fields')))
         page = self.page(query, _FILTERS, 'name:asc', fields)
         with self.services.database.read() as session:
             listing = nodes.listing(session, found.id, page)
@@ -119,7 +121,7 @@ class Node(Resource):
     param = 'node'
 
     @request.schemas(response=SHOW)
-    def get(self, cluster: str, node: str) -> dict[str, Any]:
+    def get(self, cluster: str, node: str) -> Object:
         """Show a node of a cluster."""
         found = self.cluster(cluster, policies.SHOW)
         with self.services.database.read() as session:

@@ -27,6 +27,7 @@ from hpcdirect.api.schemas.common import when
 from hpcdirect.api.schemas.generations import DIFFERENCE
 from hpcdirect.api.services import Services
 from hpcdirect.db import plans as stored
+from hpcdirect.jsontypes import Object
 from hpcdirect.orders import plans
 from hpcdirect.policies import plans as policies
 from hpcdirect.states import StepKind
@@ -106,16 +107,16 @@ SHOW = common.closed({
 })
 
 #: What a plan says by which no machine comes, and nothing is otherwise.
-_NOTHING_NEW: dict[str, Any] = {'differences': [], 'needs': [], 'quotas': []}
+_NOTHING_NEW: Object = {'differences': [], 'needs': [], 'quotas': []}
 
 
-def passing(shown: Mapping[str, Any]) -> dict[str, Any]:
+def passing(shown: Mapping[str, Any]) -> Object:
     """A plan that is not kept."""
     return {'id': None, 'cluster_id': None, 'generation': None, 'stale': '',
             'created_at': None, **_NOTHING_NEW, **shown}
 
 
-def view(row: stored.Plan, stale: str) -> dict[str, Any]:
+def view(row: stored.Plan, stale: str) -> Object:
     """A plan that is kept.
 
     :param stale: why it does not hold any more.
@@ -133,7 +134,7 @@ class Plans(Resource):
         super().__init__(services, item=Plan(services))
 
     @request.schemas(body=CREATE, response=SHOW)
-    def post(self, body: Body) -> dict[str, Any]:
+    def post(self, body: Body) -> Object:
         """Show what a wish would do; nothing is done.
 
         A plan of a change is kept, and can be asked for by its id: PATCH
@@ -159,7 +160,7 @@ class Plan(Resource):
     param = 'plan'
 
     @request.schemas(response=SHOW)
-    def get(self, plan: str) -> dict[str, Any]:
+    def get(self, plan: str) -> Object:
         """Show a plan again, and whether it still holds."""
         self.authorize(policies.SHOW)
         with self.services.database.read() as session:

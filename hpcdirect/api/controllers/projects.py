@@ -14,12 +14,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hpcdirect.api import projects
 from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.services import Services
+from hpcdirect.jsontypes import Object
 from hpcdirect.policies import projects as policies
 
 
@@ -36,7 +35,7 @@ class Project(Resource):
     param = 'project'
 
     @request.schemas(response=projects.SHOW)
-    def get(self, project: str) -> dict[str, Any]:
+    def get(self, project: str) -> Object:
         """Show whether the service may act in a project.
 
         Its own user has to have a role there; who has it is told, so that

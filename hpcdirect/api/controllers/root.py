@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import pecan
 
@@ -39,6 +38,7 @@ from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import common
 from hpcdirect.api.services import Services
 from hpcdirect.api.waiting import Waiting
+from hpcdirect.jsontypes import Object
 
 _VERSION = common.closed({
     'id': common.text('The version, with the major number.'),
@@ -55,7 +55,7 @@ HEALTH = common.closed({'status': common.text('ok.')})
 DOCUMENT = common.anything('An OpenAPI 3.1 document.')
 
 
-def view(base: str) -> dict[str, Any]:
+def view(base: str) -> Object:
     """The one version there is.
 
     :param base: URL of the service.
@@ -74,7 +74,7 @@ class Root(Resource):
             'v1': V1(services, self), 'healthcheck': Healthcheck(services)})
 
     @request.schemas(response=ALL, public=True)
-    def get(self) -> dict[str, Any]:
+    def get(self) -> Object:
         """Which versions of the API there are."""
         return {'versions': [view(pecan.request.application_url)]}
 
@@ -102,7 +102,7 @@ class V1(Resource):
             'summary': summary.Summary(services)})
 
     @request.schemas(response=ONE, public=True)
-    def get(self) -> dict[str, Any]:
+    def get(self) -> Object:
         """Which versions of this major version are spoken."""
         return {'version': view(pecan.request.application_url)}
 
@@ -115,12 +115,12 @@ class Document(Resource):
         self._root = root
 
     @functools.cached_property
-    def _document(self) -> dict[str, Any]:
+    def _document(self) -> Object:
         return openapi.document(self._root.walk(),
                                 self.services.conf.api.service_type)
 
     @request.schemas(response=DOCUMENT, public=True)
-    def get(self) -> dict[str, Any]:
+    def get(self) -> Object:
         """The OpenAPI document of this API."""
         return self._document
 
@@ -129,6 +129,6 @@ class Healthcheck(Resource):
     """Whether this process answers."""
 
     @request.schemas(response=HEALTH, public=True)
-    def get(self) -> dict[str, Any]:
+    def get(self) -> Object:
         """Whether this process answers."""
         return {'status': 'ok'}

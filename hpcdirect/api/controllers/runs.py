@@ -14,14 +14,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hpcdirect.api import related
 from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import runs as schema
 from hpcdirect.api.services import Services
 from hpcdirect.db import runs
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import text
+from hpcdirect.jsontypes import whole
 from hpcdirect.policies import deployments as policies
 
 _FILTERS = {'status': 'status', 'verb': 'verb', 'element': 'element',
@@ -36,10 +37,10 @@ class Runs(Resource):
         super().__init__(services, item=Run(services))
 
     @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
-    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, query: Object) -> Object:
         """List runs, also of clusters that are gone."""
         self.authorize(policies.RUNS)
-        fields = schema.FIELDS.only(query.get('fields', ''))
+        fields = schema.FIELDS.only(text(query.get('fields')))
         page = self.page(related.checked(self, query), _FILTERS,
                          'created_at:desc', fields)
         with self.services.database.read() as session:
@@ -51,10 +52,10 @@ class ClusterRuns(Resource):
     """The runs of one cluster."""
 
     @request.schemas(query=schema.CLUSTER_QUERY, response=schema.LIST)
-    def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, cluster: str, query: Object) -> Object:
         """List the runs of a cluster."""
         found = self.cluster(cluster, policies.RUNS)
-        fields = schema.FIELDS.only(query.get('fields', ''))
+        fields = schema.FIELDS.only(text(query.get('fields')))
         page = self.page({**query, 'cluster': found.id}, _FILTERS,
                          'created_at:desc', fields)
         with self.services.database.read() as session:
@@ -71,7 +72,7 @@ class Run(Resource):
         super().__init__(services, {'log': Log(services)})
 
     @request.schemas(response=schema.SHOW)
-    def get(self, run: str) -> dict[str, Any]:
+    def get(self, run: str) -> Object:
         """Show a run."""
         self.authorize(policies.RUNS)
         with self.services.database.read() as session:
@@ -82,12 +83,12 @@ class Log(Resource):
     """What a run said."""
 
     @request.schemas(query=schema.LOG_QUERY, response=schema.LOG)
-    def get(self, run: str, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, run: str, query: Object) -> Object:
         """Show a stretch of a run's log."""
         self.authorize(policies.RUNS)
-        offset = query.get('offset', 0)
+        offset = whole(query.get('offset'), 0)
         with self.services.database.read() as session:
             row = runs.get(session, self.reach, run)
             text = runs.log(session, row.id, offset,
-                            query.get('limit', 65536))
+                            whole(query.get('limit'), 65536))
         return schema.log(row, text, offset)

@@ -14,12 +14,13 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
 
 from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
 from hpcdirect.api.schemas import common
 from hpcdirect.db import services
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import text
 from hpcdirect.policies import services as policies
 
 SHOW = common.closed({
@@ -42,7 +43,7 @@ LIST = common.listed('services', SHOW, 'Processes of the service.')
 LIST_QUERY = common.query(SHOW, {
     'binary': common.text('Only those that are this command.'),
     'host': common.text('Only those on this machine.'),
-    'state': SHOW['properties']['state'],
+    'state': common.properties(SHOW)['state'],
 }, ('binary', 'host', 'state', 'started_at', 'seen_at'))
 
 
@@ -66,14 +67,14 @@ class Processes(Resource):
     """The processes of the service."""
 
     @request.schemas(query=LIST_QUERY, response=LIST)
-    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, query: Object) -> Object:
         """List the processes of the service, and which are up.
 
         One that ended well is not there any more; one that was killed is
         down for a day, or until another one begins on its machine.
         """
         self.authorize(policies.LIST)
-        fields = FIELDS.only(query.get('fields', ''))
+        fields = FIELDS.only(text(query.get('fields')))
         page = self.page(query, _FILTERS, 'binary:asc,host:asc', fields)
         with self.services.database.read() as session:
             listing = services.listing(session, page)

@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
 
 from hpcdirect.api import request
 from hpcdirect.api.resource import Resource
@@ -26,6 +25,8 @@ from hpcdirect.db import stalls
 from hpcdirect.db.models import now
 from hpcdirect.db.stalls import Kind
 from hpcdirect.db.stalls import Stall
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import number
 from hpcdirect.policies import services as policies
 from hpcdirect.states import ClusterStatus
 from hpcdirect.states import Operation
@@ -68,7 +69,7 @@ LIST = common.closed({'stalls': common.items(common.closed({
 }), 'Clusters in whose work nothing moves.')})
 
 
-def view(one: Stall, at: datetime.datetime) -> dict[str, Any]:
+def view(one: Stall, at: datetime.datetime) -> Object:
     """A cluster whose work does not go on.
 
     :param at: now.
@@ -99,7 +100,7 @@ class Stalls(Resource):
     """Work that does not go on."""
 
     @request.schemas(query=QUERY, response=LIST)
-    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, query: Object) -> Object:
         """List clusters of all projects in whose work nothing moves.
 
         Those first that have stood still for longest; of the thousand that
@@ -109,5 +110,5 @@ class Stalls(Resource):
         moment = now()
         with self.services.database.read() as session:
             found = stalls.listing(session, moment,
-                                   query.get('seconds', SECONDS))
+                                   number(query.get('seconds', SECONDS)))
         return {'stalls': [view(one, moment) for one in found]}

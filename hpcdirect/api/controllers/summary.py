@@ -34,6 +34,7 @@ from hpcdirect.db import nodes
 from hpcdirect.db.clusters import Filters
 from hpcdirect.db.models import now
 from hpcdirect.db.paging import Page
+from hpcdirect.jsontypes import Object
 from hpcdirect.policies import clusters as policies
 from hpcdirect.policies import deployments as deployment_policies
 from hpcdirect.states import ClusterStatus
@@ -43,7 +44,7 @@ _NAMES = ('id', 'name', 'project_id', 'project_name', 'status',
           'failures', 'allowed')
 #: Of a cluster; see cluster_schema.FIELDS.
 CLUSTER = cluster_schema.FIELDS.only(','.join(_NAMES))
-_CLUSTER = common.closed({name: cluster_schema.SHOW['properties'][name]
+_CLUSTER = common.closed({name: common.properties(cluster_schema.SHOW)[name]
                           for name in _NAMES})
 
 _DEPLOYMENT = common.closed({
@@ -80,7 +81,7 @@ SHOW = common.closed({
 QUERY = common.closed(common.ALL_PROJECTS, ())
 
 
-def deployment(row: Any) -> dict[str, Any]:
+def deployment(row: Any) -> Object:
     """A deployment in one line.
 
     :param row: see :func:`hpcdirect.db.deployments.lately`.
@@ -102,7 +103,7 @@ class Summary(Resource):
     """How a project's clusters stand, at a glance."""
 
     @request.schemas(query=QUERY, response=SHOW)
-    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, query: Object) -> Object:
         """Show how many clusters stand how, and those that need somebody."""
         self.authorize(policies.LIST)
         self.authorize(deployment_policies.DEPLOYMENTS)

@@ -14,11 +14,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hpcdirect.api import request
 from hpcdirect.api import topology
 from hpcdirect.api.resource import Resource
+from hpcdirect.jsontypes import Object
 from hpcdirect.policies import clusters as policies
 
 
@@ -26,7 +25,7 @@ class Topology(Resource):
     """What a cluster consists of, and what stands on what."""
 
     @request.schemas(response=topology.SHOW)
-    def get(self, cluster: str) -> dict[str, Any]:
+    def get(self, cluster: str) -> Object:
         """Show all nodes of a cluster with their layers, in few bytes."""
         found = self.cluster(cluster, policies.SHOW)
         with self.services.database.read() as session:

@@ -16,8 +16,6 @@ Short ways to what ``users`` in a PATCH of the cluster says.
 
 from __future__ import annotations
 
-from typing import Any
-
 from hpcdirect.api import people
 from hpcdirect.api import request
 from hpcdirect.api import surroundings
@@ -29,6 +27,8 @@ from hpcdirect.api.services import Services
 from hpcdirect.db.models import Cluster
 from hpcdirect.exception import Conflict
 from hpcdirect.exception import NotFound
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import text
 from hpcdirect.planning.accounts import Person
 from hpcdirect.planning.state import GONE
 from hpcdirect.policies import clusters as policies
@@ -41,7 +41,7 @@ class Users(Resource):
         super().__init__(services, item=User(services))
 
     @request.schemas(query=schema.LIST_QUERY, response=schema.LIST)
-    def get(self, cluster: str, query: dict[str, Any]) -> dict[str, Any]:
+    def get(self, cluster: str, query: Object) -> Object:
         """List the users of a cluster."""
         found = self.cluster(cluster, policies.SHOW)
         where = people.presences(self.services, found)
@@ -52,7 +52,7 @@ class Users(Resource):
 
     @request.schemas(body=schema.CREATE, response=cluster_schema.SHOW,
                         status=(202,))
-    def post(self, cluster: str, body: Body) -> dict[str, Any]:
+    def post(self, cluster: str, body: Body) -> Object:
         """Make an account on every node of a cluster that is there.
 
         Many accounts, made, changed and taken off, are one change, by the
@@ -60,7 +60,7 @@ class Users(Resource):
         """
         found = self.cluster(cluster, policies.UPDATE)
         asked = body()
-        name = asked['name']
+        name = text(asked['name'])
         if any(one.name == name and one.there
                for one in people.listed(self.services, found)):
             raise Conflict(reason=f'Cluster {found.name} has a user {name} '
@@ -75,7 +75,7 @@ class User(Resource):
     param = 'user'
 
     @request.schemas(response=schema.SHOW)
-    def get(self, cluster: str, user: str) -> dict[str, Any]:
+    def get(self, cluster: str, user: str) -> Object:
         """Show a user."""
         found = self.cluster(cluster, policies.SHOW)
         person = self._user(found, user)
@@ -84,7 +84,7 @@ class User(Resource):
 
     @request.schemas(body=schema.UPDATE, response=cluster_schema.SHOW,
                         status=(202, 200))
-    def patch(self, cluster: str, user: str, body: Body) -> dict[str, Any]:
+    def patch(self, cluster: str, user: str, body: Body) -> Object:
         """Change an account; what is not said stays."""
         found = self.cluster(cluster, policies.UPDATE)
         self._user(found, user)
@@ -92,8 +92,8 @@ class User(Resource):
 
     @request.schemas(query=schema.DELETE_QUERY,
                         response=cluster_schema.SHOW, status=(202,))
-    def delete(self, cluster: str, user: str, query: dict[str, Any]
-               ) -> dict[str, Any]:
+    def delete(self, cluster: str, user: str, query: Object
+               ) -> Object:
         """Take an account off every node; sessions end at once."""
         found = self.cluster(cluster, policies.UPDATE)
         self._user(found, user)

@@ -15,11 +15,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from hpcdirect.api.schemas import common
 from hpcdirect.api.schemas import elements
 from hpcdirect.db.experience import Typical
+from hpcdirect.jsontypes import Object
 from hpcdirect.planning.candidates import Candidate
 
 _BRIEF = ('name', 'version', 'label', 'description', 'grade', 'requires',
@@ -27,7 +27,7 @@ _BRIEF = ('name', 'version', 'label', 'description', 'grade', 'requires',
 _KINDS = ('present', 'missing', 'nodes', 'conflict', 'role', 'account')
 
 _ENTRY = common.closed({
-    **{name: elements.SHOW['properties'][name] for name in _BRIEF},
+    **{name: common.properties(elements.SHOW)[name] for name in _BRIEF},
     'fits': {'type': 'boolean', 'description': 'It can be put on now.'},
     'reasons': common.items(common.closed({
         'kind': common.text(
@@ -54,7 +54,7 @@ QUERY = common.closed({'fits': {
     'that do not.'}}, ())
 
 
-def view(one: Candidate, typical: Typical | None) -> dict[str, Any]:
+def view(one: Candidate, typical: Typical | None) -> Object:
     """One line."""
     told = elements.entry(one.element)
     return {

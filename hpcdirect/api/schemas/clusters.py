@@ -24,19 +24,23 @@ from hpcdirect.api.schemas.common import Field
 from hpcdirect.api.schemas.common import when
 from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints.model import Output
+from hpcdirect.db.models import Cluster
 from hpcdirect.db.surroundings import Found
+from hpcdirect.jsontypes import Object
 from hpcdirect.states import STANDING
 from hpcdirect.states import ClusterStatus
 
 _NAME = common.text('The name, unique among the project\'s clusters.',
                     pattern=common.NAME_PATTERN, examples=['demo'])
 _DESCRIPTION = common.text('A note for people.', maxLength=1000)
-_PROTECTED = {'type': 'boolean', 'description': 'It cannot be deleted.'}
+_PROTECTED: common.Schema = {
+    'type': 'boolean', 'description': 'It cannot be deleted.'}
 TAG = '[A-Za-z0-9][A-Za-z0-9._:=-]{0,63}'
-_TAGS = {'type': 'array', 'description': 'Words to find it by.',
+_TAGS: common.Schema = {
+         'type': 'array', 'description': 'Words to find it by.',
          'maxItems': 50, 'uniqueItems': True, 'items': common.text(
              'A word.', pattern=f'^{TAG}$', examples=['course'])}
-_EXPIRES = common.maybe(common.text(
+_EXPIRES: common.Schema = common.maybe(common.text(
     'When it goes by itself, ISO 8601, UTC unless it says otherwise; null is '
     'never.', format='date-time'))
 _STATUS = common.text('How it stands at a glance.', enum=list(ClusterStatus))
@@ -62,7 +66,7 @@ CREATE = common.closed({
 }, ('name',), oneOf=[{'required': ['blueprint']}, {'required': ['clone']}],
     **common.LARGE)
 
-_GROUP_CHANGE = {
+_GROUP_CHANGE: common.Schema = {
     'description': 'How many nodes, which slots, or which of them get '
                    'another machine.',
     'oneOf': [
@@ -93,7 +97,7 @@ _ELEMENT_CHANGE = common.maybe(common.closed({
 }, (), description='How it is to be; null takes it off.'))
 
 LOGIN_NAME = '^[a-z_][a-z0-9_-]{0,30}$'
-ACCOUNT = {
+ACCOUNT: Mapping[str, common.Schema] = {
     'keys': {**common.words('Public ssh keys, one OpenSSH line each.'),
              'maxItems': 100, 'items': {
                  'type': 'string', 'pattern': r'^[^\r\n]+$',
@@ -118,7 +122,7 @@ ACCOUNT = {
 }
 
 #: What can be wanted otherwise of a cluster.
-CHANGE = {
+CHANGE: Mapping[str, common.Schema] = {
     'parameters': common.anything('Parameters to change; others stay.'),
     'node_groups': {
         'type': 'object', 'description': 'Node group, and what it is to be.',
@@ -215,7 +219,7 @@ LIST = common.listed('clusters', SHOW, 'Clusters.', counted=True,
                      allowed=common.ALLOWED)
 
 #: What is equal to a column.
-FILTERS = {
+FILTERS: Mapping[str, common.Schema] = {
     'name': _NAME,
     'blueprint': common.text('The blueprint.', maxLength=255),
     'backend': common.text('The backend.', maxLength=64),
@@ -259,7 +263,7 @@ class Around:
     mask: parameters.Mask | None = None
 
 
-def _parameters(row: Any, around: Around, base: str) -> dict[str, Any]:
+def _parameters(row: Cluster, around: Around, base: str) -> Object:
     """Values as they are shown; all are hidden when nobody knows which."""
     values = row.desired.parameters
     if around.mask is None:
@@ -267,20 +271,20 @@ def _parameters(row: Any, around: Around, base: str) -> dict[str, Any]:
     return dict(around.mask.hide(values))
 
 
-def _titled_outputs(row: Any, around: Around, base: str
+def _titled_outputs(row: Cluster, around: Around, base: str
                     ) -> list[dict[str, str]]:
     return parameters.told(around.outputs, row.desired.parameters,
                         row.outputs)
 
 
-def _node_groups(row: Any, around: Around, base: str) -> list[dict[str, Any]]:
+def _node_groups(row: Cluster, around: Around, base: str) -> list[Object]:
     return [{'name': name, 'count': len(slots),
              'ready': around.found.ready.get(name, 0),
              'slots': [slot.name for slot in slots]}
             for name, slots in row.desired.groups.items()]
 
 
-def _login(row: Any, around: Around, base: str) -> dict[str, Any] | None:
+def _login(row: Cluster, around: Around, base: str) -> Object | None:
     node = around.found.login
     return None if node is None else {
         'node': node.name, 'group': around.group,
@@ -289,7 +293,7 @@ def _login(row: Any, around: Around, base: str) -> dict[str, Any] | None:
         'host_key': node.ssh.get('host_key', '')}
 
 
-def _deployment(row: Any, around: Around, base: str) -> dict[str, Any] | None:
+def _deployment(row: Cluster, around: Around, base: str) -> Object | None:
     latest = around.found.deployment
     return None if latest is None else {
         'id': latest.id, 'operation': latest.operation,
@@ -300,7 +304,7 @@ def _deployment(row: Any, around: Around, base: str) -> dict[str, Any] | None:
         'finished_at': when(latest.finished_at)}
 
 
-def _failures(row: Any, around: Around, base: str) -> Any:
+def _failures(row: Cluster, around: Around, base: str) -> Any:
     latest = around.found.deployment
     return deployments.failures(latest.failures, latest.operation) \
         if latest else []

@@ -23,7 +23,11 @@ import functools
 import operator
 from typing import Any
 
-Schema = dict[str, Any]
+from hpcdirect.jsontypes import JSON
+from hpcdirect.jsontypes import Object
+from hpcdirect.jsontypes import members
+
+Schema = Object
 
 NAME_PATTERN = '^[a-zA-Z][a-zA-Z0-9._-]{0,62}$'
 
@@ -83,17 +87,17 @@ class Fields:
             name: field for name, field in self._fields.items()
             if name in asked})
 
-    def view(self, row: Any, *given: Any) -> dict[str, Any]:
+    def view(self, row: Any, *given: Any) -> Object:
         """An entry; *given* is what its fields need beside the row."""
         return {name: make(row, *given) for name, make in self._makers}
 
 
-def text(description: str, **more: Any) -> Schema:
+def text(description: str, **more: JSON) -> Schema:
     """A string."""
     return {'type': 'string', 'description': description, **more}
 
 
-def number(description: str, **more: Any) -> Schema:
+def number(description: str, **more: JSON) -> Schema:
     """A whole number."""
     return {'type': 'integer', 'description': description, **more}
 
@@ -138,11 +142,17 @@ def items(of: Schema, description: str) -> Schema:
     return {'type': 'array', 'description': description, 'items': of}
 
 
-def closed(properties: Mapping[str, Schema],
-           required: Iterable[str] | None = None, **more: Any) -> Schema:
+def properties(schema: Schema) -> Mapping[str, Schema]:
+    """The schemas of an object's members, by name."""
+    return {name: members(one)
+            for name, one in members(schema['properties']).items()}
+
+
+def closed(fields: Mapping[str, Schema],
+           required: Iterable[str] | None = None, **more: JSON) -> Schema:
     """An object with these keys and no other; all required by default."""
-    needed = list(properties if required is None else required)
-    return {'type': 'object', 'properties': dict(properties),
+    needed = list(fields if required is None else required)
+    return {'type': 'object', 'properties': dict(fields),
             **({'required': needed} if needed else {}),
             'additionalProperties': False, **more}
 
@@ -172,7 +182,7 @@ LINKS: Schema = items(closed({
     'href': text('An absolute URL.'),
 }), 'Where to go from here.')
 
-_PAGE: Schema = {
+_PAGE: Mapping[str, Schema] = {
     'limit': number('Entries on a page.', minimum=1, maximum=1000,
                     default=100),
     'marker': text('Id of the last entry of the page before.', minLength=1,
@@ -181,7 +191,7 @@ _PAGE: Schema = {
 
 
 #: What a list may be asked for that can be read from its end, and counted.
-BACKWARDS: Schema = {
+BACKWARDS: Mapping[str, Schema] = {
     'page_reverse': {'type': 'boolean', 'description': 'The page before the '
                      'marker; without one, the last page.'},
     'with_count': {'type': 'boolean', 'description': 'Tell how many there '
@@ -222,15 +232,15 @@ def query(entry: Schema, filters: Mapping[str, Schema],
     :param entry: the schema of one entry, for ``fields``.
     :param sortable: fields that ``sort`` takes.
     """
-    properties = {**_PAGE, **filters, 'fields': text(
+    asked = {**_PAGE, **filters, 'fields': text(
         'Names of the fields to show, with commas between.',
-        pattern=sequence(entry['properties']))}
+        pattern=sequence(properties(entry)))}
     keys = list(sortable)
     if keys:
-        properties['sort'] = text(
+        asked['sort'] = text(
             'Fields to sort by, each with :asc or :desc, with commas '
             'between.', pattern=sequence(keys, '(:(asc|desc))?'))
-    return closed(properties, ())
+    return closed(asked, ())
 
 
 def sequence(names: Iterable[str], ending: str = '') -> str:

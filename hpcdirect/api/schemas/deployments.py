@@ -30,13 +30,14 @@ from hpcdirect.api.schemas.common import when
 from hpcdirect.db.models import Step
 from hpcdirect.db.models import now
 from hpcdirect.db.surroundings import Progress
+from hpcdirect.jsontypes import Object
 from hpcdirect.states import DeploymentStatus
 from hpcdirect.states import FailureCode
 from hpcdirect.states import Operation
 from hpcdirect.states import StepKind
 from hpcdirect.states import WorkStatus
 
-Remedy = dict[str, Any]
+Remedy = Object
 
 
 class Need(enum.StrEnum):
@@ -92,7 +93,7 @@ BY_CLASS: Mapping[str, tuple[Remedy, ...]] = {
 
 
 def failures(failures: Iterable[Mapping[str, Any]], operation: str
-         ) -> list[dict[str, Any]]:
+         ) -> list[Object]:
     """Failures as they are kept, each with what helps against it.
 
     :param operation: of the deployment that failed.
@@ -216,7 +217,7 @@ AGAIN = common.closed({
 })
 
 
-def progress(row: Any, found: Progress) -> dict[str, Any]:
+def progress(row: Any, found: Progress) -> Object:
     """How far a deployment is.
 
     :param row: with its ``status`` and ``started_at``.
@@ -243,13 +244,13 @@ FIELDS = common.Fields({
 })
 
 
-def view(row: Any, found: Progress, steps: Iterable[Step]) -> dict[str, Any]:
+def view(row: Any, found: Progress, steps: Iterable[Step]) -> Object:
     """All of a deployment."""
     return {**FIELDS.view(row, found), 'plan': row.plan or [],
             'steps': [_step(step) for step in steps]}
 
 
-def _step(row: Step) -> dict[str, Any]:
+def _step(row: Step) -> Object:
     return {
         'id': row.id, 'position': row.position, 'kind': row.kind,
         'element': row.element, 'nodes': row.nodes, 'status': row.status,

@@ -14,11 +14,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hpcdirect.api.schemas import common
 from hpcdirect.blueprints import grading
 from hpcdirect.blueprints.model import Element
+from hpcdirect.jsontypes import Object
 from hpcdirect.states import StepKind
 
 _VERBS = (StepKind.APPLY, StepKind.REVERT, StepKind.VERIFY, StepKind.DRAIN,
@@ -77,7 +76,7 @@ SHOW = common.closed({
 })
 
 
-def entry(element: Element) -> dict[str, Any]:
+def entry(element: Element) -> Object:
     """One line of the list."""
     return {
         'name': element.name, 'version': element.version,
@@ -91,7 +90,7 @@ def entry(element: Element) -> dict[str, Any]:
     }
 
 
-def view(element: Element) -> dict[str, Any]:
+def view(element: Element) -> Object:
     """All of an element."""
     return {**entry(element), 'parameters': dict(element.parameters),
             'readme': element.readme, 'data': list(element.data),
@@ -103,7 +102,7 @@ def view(element: Element) -> dict[str, Any]:
             'trial': _trial(element)}
 
 
-def _trial(element: Element) -> dict[str, Any] | None:
+def _trial(element: Element) -> Object | None:
     if element.grade is None:
         return None
     return {name: value for name, value

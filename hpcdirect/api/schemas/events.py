@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hpcdirect.api.schemas import common
 
 _LEVEL = common.text('How bad it is.', enum=['info', 'warning', 'error'])
@@ -41,7 +43,7 @@ ENTRY = common.closed({
 LIST = common.listed('events', ENTRY, 'What happened, the oldest first '
                      'unless sort says otherwise.')
 
-_RELATED = {
+_RELATED: Mapping[str, common.Schema] = {
     'deployment': common.text('Id of the deployment.', maxLength=36),
     'run': common.text('Id of the run.', maxLength=36),
     'kind': common.text('cluster, deployment, step, node or task.',
@@ -62,6 +64,6 @@ LIST_QUERY = common.query(ENTRY, {
 
 
 FIELDS = common.Fields({
-    **{name: common.column(name) for name in ENTRY['properties']},
+    **{name: common.column(name) for name in common.properties(ENTRY)},
     'at': common.moment('at'),
 })

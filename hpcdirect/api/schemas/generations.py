@@ -21,8 +21,10 @@ from typing import Any
 
 from hpcdirect.api.schemas import common
 from hpcdirect.api.schemas import deployments
+from hpcdirect.jsontypes import Object
 from hpcdirect.planning.differences import Difference
 from hpcdirect.planning.differences import Revision
+from hpcdirect.states import DeploymentStatus
 
 _BRIEF = {
     'id': common.ID,
@@ -31,7 +33,7 @@ _BRIEF = {
     'user_id': common.text('Who asked.'), 'user_name': common.USER_NAME,
     'status': common.maybe(common.text(
         'How the latest attempt to reach it stands.',
-        enum=[*deployments.STATUS['enum'], None])),
+        enum=[*DeploymentStatus, None])),
     'deployment_id': common.maybe(common.text(
         'That attempt; null when none was kept.')),
     'blueprint': common.text('The blueprint.'),
@@ -111,7 +113,7 @@ FIELDS = common.Fields({
 
 
 def view(row: Any, around: Around, revision: Revision,
-         differences: Iterable[Difference] | None) -> dict[str, Any]:
+         differences: Iterable[Difference] | None) -> Object:
     """All of a generation."""
     return {
         **FIELDS.view(row, around), 'deleted': row.desired.deleted,

@@ -15,8 +15,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hpcdirect.api.schemas import common
 from hpcdirect.api.schemas import deployments
 from hpcdirect.api.schemas import events
@@ -24,11 +22,12 @@ from hpcdirect.api.schemas import runs
 from hpcdirect.api.schemas.common import when
 from hpcdirect.db.motion import Stack
 from hpcdirect.db.motion import Stride
+from hpcdirect.jsontypes import Object
 from hpcdirect.states import LayerState
 from hpcdirect.states import NodeStatus
 
 _STEP = common.closed({
-    **{name: deployments.STEP['properties'][name] for name in (
+    **{name: common.properties(deployments.STEP)[name] for name in (
         'id', 'kind', 'element', 'status', 'expected', 'started_at',
         'finished_at')},
     'nodes': common.number('Nodes it is done on.'),
@@ -81,7 +80,7 @@ QUERY = common.closed({
 }, ())
 
 
-def step(found: Stride) -> dict[str, Any]:
+def step(found: Stride) -> Object:
     """A step as it stands."""
     row = found.step
     return {
@@ -93,7 +92,7 @@ def step(found: Stride) -> dict[str, Any]:
         'finished_at': when(row.finished_at)}
 
 
-def node(found: Stack) -> dict[str, Any]:
+def node(found: Stack) -> Object:
     """A node with its layers."""
     return {'name': found.name, 'status': found.status,
             'layers': dict(found.layers)}

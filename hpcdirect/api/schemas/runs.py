@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from hpcdirect.api.schemas import common
+from hpcdirect.jsontypes import Object
 from hpcdirect.states import StepKind
 from hpcdirect.states import WorkStatus
 
@@ -81,13 +82,13 @@ _OVER = (WorkStatus.SUCCEEDED, WorkStatus.FAILED, WorkStatus.INTERRUPTED)
 
 
 FIELDS = common.Fields({
-    **{name: common.column(name) for name in SHOW['properties']},
+    **{name: common.column(name) for name in common.properties(SHOW)},
     **{name: common.moment(name) for name in (
         'created_at', 'started_at', 'finished_at')},
 })
 
 
-def log(row: Any, text: str, offset: int) -> dict[str, Any]:
+def log(row: Any, text: str, offset: int) -> Object:
     """A stretch of a run's log."""
     after = offset + len(text)
     return {'text': text, 'offset': offset, 'next_offset': after,

@@ -14,11 +14,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from hpcdirect import sshkeys
 from hpcdirect.api.schemas import clusters
 from hpcdirect.api.schemas import common
+from hpcdirect.jsontypes import Object
 from hpcdirect.planning.accounts import Person
 from hpcdirect.planning.presence import Presence
 
@@ -62,7 +62,7 @@ DELETE_QUERY = common.closed({
     name: clusters.ACCOUNT[name] for name in ('home', 'end_jobs')}, ())
 
 
-def view(person: Person, presence: Presence) -> dict[str, Any]:
+def view(person: Person, presence: Presence) -> Object:
     """One user."""
     account = person.account
     return {
