@@ -84,10 +84,15 @@ def parameters(source: Document, schema: Object
         errors = checker.evolve(schema=inner).iter_errors(inner['default'])
         for error in errors:
             for deeper, message in wording.explain(error):
-                said = '.'.join(map(str, (path[-1], *deeper)))
+                said = '.'.join(map(str, (_last(path), *deeper)))
                 yield source.finding(
                     ('parameters', *path, 'default', *deeper),
                     f'The default of {said} {message}.')
+
+
+def _last(path: tuple[str | int, ...]) -> str | int:
+    """What a part of the schema is of; the whole is of all parameters."""
+    return path[-1] if path else 'parameters'
 
 
 def _secrets(source: Document, schema: Object
@@ -96,7 +101,7 @@ def _secrets(source: Document, schema: Object
     for path, inner in schemas(schema, ()):
         if not is_secret(inner):
             continue
-        place, said = ('parameters', *path), f'{path[-1]} is secret'
+        place, said = ('parameters', *path), f'{_last(path)} is secret'
         words = [key for number, key in enumerate(path)
                  if not number or path[number - 1] != 'properties']
         if set(words) - {'properties', 'items'}:

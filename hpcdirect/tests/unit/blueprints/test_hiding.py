@@ -137,6 +137,14 @@ class DeclaredTest(testtools.TestCase):
         self.assertIn('that counts below', ' '.join(
             self.secret({'type': 'string'}, deep)))
 
+    def test_all_parameters_at_once(self):
+        for more in ({'default': True}, {'x-secret': True}):
+            said = self.findings(folders.changed(
+                folders.BLUEPRINT, 'parameters', to={
+                    **folders.BLUEPRINT['parameters'], **more}),
+                folders.SLURM)
+            self.assertIn('parameters', ' '.join(said))
+
     def test_machines(self):
         said = self.secret(
             {'type': 'string'}, SECRET, infrastructure={'local': {'groups': {
