@@ -46,6 +46,19 @@ class ClusterStatus(enum.StrEnum):
                         ClusterStatus.CHECKING, ClusterStatus.DELETING)
 
 
+class ErrorKind(enum.StrEnum):
+    """What the ERROR of a cluster is.
+
+    FAILED: a change of it failed. CANCELLED: its owner ended a change, and
+    part of it is done. DISAGREES: a check found it otherwise than it is
+    wanted, and changed nothing.
+    """
+
+    FAILED = 'failed'
+    CANCELLED = 'cancelled'
+    DISAGREES = 'disagrees'
+
+
 #: Statuses of clusters that nothing is done to; their machines are looked at
 #: now and then.
 RESTING = (ClusterStatus.ACTIVE, ClusterStatus.DEGRADED, ClusterStatus.ERROR)
@@ -64,6 +77,28 @@ class DeploymentStatus(enum.StrEnum):
     def over(self) -> bool:
         """Whether nothing will change it any more."""
         return self not in (DeploymentStatus.QUEUED, DeploymentStatus.RUNNING)
+
+
+class DeploymentPhase(enum.StrEnum):
+    """What a deployment that is RUNNING does.
+
+    PUTTING_BACK: it has failed, and nodes that it took out of service get
+    back what they had before it ends.
+    """
+
+    CONVERGING = 'converging'
+    PUTTING_BACK = 'putting_back'
+
+
+def phase_of(status: str, failed: bool) -> DeploymentPhase | None:
+    """What a deployment does; None when it is not under way.
+
+    :param failed: something of it has failed already.
+    """
+    if status != DeploymentStatus.RUNNING:
+        return None
+    return DeploymentPhase.PUTTING_BACK if failed \
+        else DeploymentPhase.CONVERGING
 
 
 class Operation(enum.StrEnum):

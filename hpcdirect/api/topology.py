@@ -82,6 +82,8 @@ _NODES = common.closed({
     'status': _column(
         'How its machine stands; null when there is none yet.',
         {'enum': [*NodeStatus, None]}),
+    'closed': _column('Whether it takes no work, since a change is under way '
+                      'for which it was drained.', {'type': 'boolean'}),
     'incarnation': _column('Raised when the machine is replaced.',
                            {'type': 'integer'}),
     'address': _column('Address in the cluster\'s network, or "".',
@@ -141,8 +143,8 @@ SHOW = common.closed({
 #: Element, role, version.
 _Key = tuple[str, str, str]
 #: Of a node, in the order that they are sorted by; its number is not told.
-_COLUMNS = ('group', '', 'name', 'wanted', 'status', 'incarnation',
-            'address', 'fault', 'stack')
+_COLUMNS = ('group', '', 'name', 'wanted', 'status', 'closed',
+            'incarnation', 'address', 'fault', 'stack')
 _TOLD = ('id', 'name', 'status', 'blueprint', 'blueprint_version',
          'generation')
 
@@ -214,7 +216,8 @@ class _Picture:
                 else (self.slots[name].incarnation, self.slots[name].group)
             found.append((
                 places[group], *_ordered(name), slot is not None,
-                row.status if row else None, incarnation,
+                row.status if row else None, bool(row and row.closed),
+                incarnation,
                 row.address if row else '', row.fault if row else '',
                 self._different[self.standing.get(name, ())]))
         found.sort(key=lambda one: one[:3])

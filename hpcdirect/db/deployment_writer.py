@@ -27,6 +27,8 @@ from hpcdirect.db import plans
 from hpcdirect.db.fence import Fence
 from hpcdirect.states import ClusterStatus
 from hpcdirect.states import DeploymentStatus
+from hpcdirect.states import ErrorKind
+from hpcdirect.states import FailureCode
 from hpcdirect.states import WorkStatus
 
 
@@ -145,6 +147,7 @@ class DeploymentWriter:
         cluster.status = (ClusterStatus.ERROR if deployment.failures
                           else ClusterStatus.ACTIVE)
         cluster.status_reason = deployment.reason
+        cluster.error = _kind(deployment.failures)
         if cluster.desired.deleted:
             return
         if outputs is not None:
@@ -177,6 +180,8 @@ class DeploymentWriter:
             cluster = session.get_one(models.Cluster, self._fence.cluster_id)
             if cluster.status == ClusterStatus.CHECKING:
                 reason = self._fault(session)
+            else:
+                cluster.error = ErrorKind.CANCELLED
             deployment.status = DeploymentStatus.SUCCEEDED
             deployment.reason = reason
             deployment.started_at = deployment.finished_at = models.now()
@@ -247,6 +252,13 @@ class DeploymentWriter:
                               message='halted; put back as they were before: '
                               + ', '.join(names))
             return True
+
+
+def _kind(failures: Iterable[Mapping[str, Any]]) -> str:
+    """What the ERROR of a cluster is by what failed; '' when nothing did."""
+    codes = {failure.get('code') for failure in failures}
+    return '' if not codes else ErrorKind.DISAGREES \
+        if FailureCode.DISAGREES in codes else ErrorKind.FAILED
 
 
 def mark(fence: Fence, session: orm.Session, step: models.Step,

@@ -79,6 +79,9 @@ class Cluster(Base):
                                                      info=_LABEL)
     status: orm.Mapped[columns.Word16]
     status_reason: orm.Mapped[columns.Said]
+    # Of one that is ERROR a states.ErrorKind; '' when nobody noted it.
+    error: orm.Mapped[columns.Word16] = orm.mapped_column(default='',
+                                                          server_default='')
     blueprint: orm.Mapped[columns.Name]
     blueprint_version: orm.Mapped[columns.Word64]
     backend: orm.Mapped[columns.Word64]
@@ -223,6 +226,7 @@ class Node(Base):
 
     :param before: its layers as they were when it was drained in order to be
         changed; None unless it is just being changed.
+    :param closed: whether it is, at the moment in which it is read.
     """
 
     __tablename__ = 'nodes'
@@ -243,6 +247,7 @@ class Node(Base):
     fault: orm.Mapped[columns.Said]
     before: orm.Mapped[list[Any] | None] = orm.mapped_column(
         sa.JSON(none_as_null=True), default=None)
+    closed: orm.Mapped[bool] = orm.column_property(before.is_not(sa.null()))
     created_at: orm.Mapped[columns.Created]
     updated_at: orm.Mapped[columns.Updated]
 

@@ -47,7 +47,8 @@ _TEXT = (sa.cast(Layer.position, sa.String(20)) + ';' + Layer.element + ';'
              (sa.and_(Layer.verified, Layer.state
                       == LayerState.APPLIED.value), 'verified'),
              else_=Layer.state))
-_TOLD = ('name', 'group', 'incarnation', 'status', 'address', 'fault')
+_TOLD = ('name', 'group', 'incarnation', 'status', 'closed', 'address',
+         'fault')
 
 
 def nodes(session: orm.Session, cluster_id: str) -> list[Any]:

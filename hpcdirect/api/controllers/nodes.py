@@ -37,6 +37,9 @@ SHOW = common.closed({
     'group': _GROUP,
     'incarnation': common.number('Raised when the machine is replaced.'),
     'status': _STATUS,
+    'closed': {'type': 'boolean', 'description': 'It takes no work, since a '
+               'change is under way for which it was drained; it works again '
+               'after that.'},
     'address': common.text('Its address in the cluster\'s network.'),
     'ssh': common.closed({
         'host': common.text('Where ssh goes to.'),
@@ -80,7 +83,8 @@ def _layers(row: Any, layers: Iterable[Any]) -> list[Object]:
 #: Each is given the row and the layers on the node.
 FIELDS = common.Fields({
     **{name: common.column(name) for name in (
-        'id', 'name', 'group', 'incarnation', 'status', 'address')},
+        'id', 'name', 'group', 'incarnation', 'status', 'closed',
+        'address')},
     'ssh': common.Field(_ssh, ('ssh',)),
     'fault': common.column('fault'), 'ref': common.column('ref'),
     'layers': common.Field(_layers, ('name',), ('layers',)),

@@ -29,6 +29,8 @@ from hpcdirect.db.surroundings import Found
 from hpcdirect.jsontypes import Object
 from hpcdirect.states import STANDING
 from hpcdirect.states import ClusterStatus
+from hpcdirect.states import ErrorKind
+from hpcdirect.states import phase_of
 
 _NAME = common.text('The name, unique among the project\'s clusters.',
                     pattern=common.NAME_PATTERN, examples=['demo'])
@@ -167,7 +169,7 @@ _LOGIN = common.maybe(common.closed({
 
 _DEPLOYMENT = common.maybe(common.closed({
     'id': common.ID, 'operation': deployments.OPERATION,
-    'status': deployments.STATUS,
+    'status': deployments.STATUS, 'phase': deployments.PHASE,
     'generation': common.number('The generation it converges to.'),
     'progress': deployments.PROGRESS,
     'created_at': common.MOMENT,
@@ -193,6 +195,11 @@ SHOW = common.closed({
     'user_id': common.text('Who made it.'), 'user_name': common.USER_NAME,
     'status': _STATUS,
     'status_reason': common.text('Why, a sentence; may be empty.'),
+    'error': common.maybe(common.text(
+        'What an ERROR is: failed, a change did; cancelled, its owner ended '
+        'one; disagrees, a check found it otherwise than it is wanted. Null '
+        'for all other statuses, and where an earlier release did not note '
+        'it.', enum=[*ErrorKind, None])),
     'blueprint': common.text('The blueprint.'),
     'blueprint_version': common.text('Its version.'),
     'backend': common.text('What makes its machines.'),
@@ -297,7 +304,9 @@ def _deployment(row: Cluster, around: Around, base: str) -> Object | None:
     latest = around.found.deployment
     return None if latest is None else {
         'id': latest.id, 'operation': latest.operation,
-        'status': latest.status, 'generation': latest.generation,
+        'status': latest.status,
+        'phase': phase_of(latest.status, bool(latest.failures)),
+        'generation': latest.generation,
         'progress': deployments.progress(latest, around.found.progress),
         'created_at': when(latest.created_at),
         'started_at': when(latest.started_at),
@@ -320,7 +329,12 @@ FIELDS = common.Fields({
     'expires_at': common.moment('expires_at'),
     **{name: common.column(name) for name in (
         'project_id', 'project_name', 'user_id', 'user_name', 'status',
-        'status_reason', 'blueprint', 'blueprint_version', 'backend')},
+        'status_reason')},
+    'error': Field(lambda row, around, base: (
+        row.error or None) if row.status == ClusterStatus.ERROR else None,
+        ('status', 'error')),
+    **{name: common.column(name) for name in (
+        'blueprint', 'blueprint_version', 'backend')},
     'parameters': Field(_parameters, (*_BLUEPRINT, 'desired'), ('mask',)),
     'generation': common.column('generation'),
     'node_groups': Field(_node_groups, ('desired',), ('ready',)),

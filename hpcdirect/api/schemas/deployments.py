@@ -31,11 +31,13 @@ from hpcdirect.db.models import Step
 from hpcdirect.db.models import now
 from hpcdirect.db.surroundings import Progress
 from hpcdirect.jsontypes import Object
+from hpcdirect.states import DeploymentPhase
 from hpcdirect.states import DeploymentStatus
 from hpcdirect.states import FailureCode
 from hpcdirect.states import Operation
 from hpcdirect.states import StepKind
 from hpcdirect.states import WorkStatus
+from hpcdirect.states import phase_of
 
 Remedy = Object
 
@@ -155,13 +157,17 @@ PROGRESS = common.closed({
 }, description='How far it is.')
 
 STATUS = common.text('How it stands.', enum=list(DeploymentStatus))
+PHASE = common.maybe(common.text(
+    'What a RUNNING one does: converging, or putting_back when it has failed '
+    'and nodes that were out of service for it get back what they had; null '
+    'for all other statuses.', enum=[*DeploymentPhase, None]))
 OPERATION = common.text('What was asked for.', enum=list(Operation))
 
 _BRIEF = {
     'id': common.ID, 'cluster_id': common.ID,
     'project_id': common.PROJECT_ID, 'operation': OPERATION,
     'generation': common.number('The generation it converges to.'),
-    'status': STATUS,
+    'status': STATUS, 'phase': PHASE,
     'reason': common.text('Why, a sentence; may be empty.'),
     'user_id': common.text('Who asked.'), 'user_name': common.USER_NAME,
     'failures': FAILURES, 'progress': PROGRESS,
@@ -234,6 +240,9 @@ FIELDS = common.Fields({
     **{name: common.column(name) for name in (
         'id', 'cluster_id', 'project_id', 'operation', 'generation',
         'status', 'reason', 'user_id', 'user_name')},
+    'phase': common.Field(
+        lambda row, *given: phase_of(row.status, bool(row.failures)),
+        ('status', 'failures')),
     'failures': common.Field(
         lambda row, *given: failures(row.failures, row.operation),
         ('failures', 'operation')),

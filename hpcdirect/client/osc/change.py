@@ -30,7 +30,7 @@ from hpcdirect.client.osc import differences
 from hpcdirect.client.osc import progress
 
 SHOWN = ('id', 'name', 'description', 'tags', 'protected', 'expires_at',
-         'status', 'status_reason', 'blueprint', 'blueprint_version',
+         'status', 'error', 'status_reason', 'blueprint', 'blueprint_version',
          'backend', 'parameters', 'node_groups', 'login', 'titled_outputs',
          'outputs', 'generation', 'deployment', 'failures', 'project_id',
          'project_name', 'user_id', 'user_name', 'created_at', 'updated_at')

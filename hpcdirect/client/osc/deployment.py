@@ -26,8 +26,8 @@ from hpcdirect.client.osc import base
 from hpcdirect.client.osc import progress
 
 _SHOWN = ('id', 'cluster_id', 'project_id', 'operation', 'generation',
-          'status', 'reason', 'progress', 'steps', 'failures', 'user_id',
-          'user_name', 'created_at', 'started_at', 'finished_at')
+          'status', 'phase', 'reason', 'progress', 'steps', 'failures',
+          'user_id', 'user_name', 'created_at', 'started_at', 'finished_at')
 
 
 class ListDeployment(base.Lister):

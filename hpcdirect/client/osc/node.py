@@ -25,8 +25,8 @@ from hpcdirect.client.osc import base
 from hpcdirect.client.osc import change
 from hpcdirect.client.osc import progress
 
-_SHOWN = ('id', 'name', 'group', 'incarnation', 'status', 'address', 'ssh',
-          'fault', 'ref', 'layers', 'created_at', 'updated_at')
+_SHOWN = ('id', 'name', 'group', 'incarnation', 'status', 'closed', 'address',
+          'ssh', 'fault', 'ref', 'layers', 'created_at', 'updated_at')
 
 
 class ListNode(base.Lister):
@@ -37,8 +37,9 @@ class ListNode(base.Lister):
         'Name': 'name', 'Group': 'group', 'Status': 'status',
         'Address': 'address'}
     more: ClassVar = {
-        'ID': 'id', 'Incarnation': 'incarnation', 'Fault': 'fault',
-        'SSH': 'ssh', 'Layers': 'layers', 'Created': 'created_at'}
+        'ID': 'id', 'Incarnation': 'incarnation', 'Closed': 'closed',
+        'Fault': 'fault', 'SSH': 'ssh', 'Layers': 'layers',
+        'Created': 'created_at'}
     filters: ClassVar = {
         'group': 'Only nodes of this group',
         'status': 'Only nodes in this status'}

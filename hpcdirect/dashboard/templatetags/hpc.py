@@ -60,6 +60,15 @@ _STATES = {
     'LEAVING': ('◐', 'busy', gettext_lazy('going')),
     'absent': ('○', 'idle', gettext_lazy('not there yet')),
 }
+#: The same where a status alone does not say it.
+_NAMED = {
+    ('ERROR', 'cancelled'): ('▲', 'warn', gettext_lazy('cancelled')),
+    ('ERROR', 'disagrees'): ('✕', 'bad', gettext_lazy('not as wanted')),
+    ('RUNNING', 'putting_back'): ('◐', 'warn', gettext_lazy(
+        'failed, being put back')),
+    ('DRAINED', 'closed'): ('◐', 'busy', gettext_lazy(
+        'closed for a change')),
+}
 #: What was asked for, and what a plan says of a layer or a node.
 _TERMS = {
     'create': gettext_lazy('create'), 'scale': gettext_lazy('scale'),
@@ -99,6 +108,19 @@ def _drawn(sign: str, kind: str, said: object, aloud: bool = False
 def state(status: str) -> SafeString:
     """A state by shape, colour and word together."""
     return _drawn(*_STATES.get(str(status), ('○', 'idle', status)))
+
+
+@register.filter
+def standing(one: Mapping[str, Any]) -> SafeString:
+    """How a cluster, a deployment or a node stands.
+
+    :param one: as the API shows it, with its ``error``, ``phase`` or
+        ``closed``.
+    """
+    status = str(one.get('status') or 'absent')
+    named = _NAMED.get((status, one.get('error') or one.get('phase')
+                        or ('closed' if one.get('closed') else '')))
+    return _drawn(*named) if named else state(status)
 
 
 @register.filter

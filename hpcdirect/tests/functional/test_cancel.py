@@ -64,6 +64,7 @@ class CancelTest(testtools.TestCase):
         cluster = self.service.settled('demo', seconds=200)
         self.assertEqual('ERROR', cluster['status'])
         self.assertIn('Cancelled', cluster['status_reason'])
+        self.assertEqual('cancelled', cluster['error'])
         self.assertEqual('SUCCEEDED', self.service.get(
             f'/v1/deployments/{deployment["id"]}')['status'])
         self.assertEqual({'create': 'SUPERSEDED', 'cancel': 'SUCCEEDED'}, {

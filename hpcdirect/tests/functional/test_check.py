@@ -70,15 +70,17 @@ class CheckTest(testtools.TestCase):
         cluster, done = self.asked('check')
         drift = {('worker-0', 'queue'), ('worker-0', 'gauge'),
                  ('head-0', 'ledger')}
-        self.assertEqual(('ERROR', 'FAILED', drift), (
-            cluster['status'], done['status'], self.said(done)))
+        self.assertEqual(('ERROR', 'disagrees', 'FAILED', drift), (
+            cluster['status'], cluster['error'], done['status'],
+            self.said(done)))
         self.assertFalse((self.files('head-0') / 'stack-ledger').exists())
         for failure in done['failures']:
             self.assertEqual('disagrees', failure['code'])
             self.assertIn('No such file', failure['message'])
             self.assertIn('repair', failure['hint'])
         cluster, done = self.asked('repair')
-        self.assertEqual('ACTIVE', cluster['status'])
+        self.assertEqual(('ACTIVE', None),
+                         (cluster['status'], cluster['error']))
         self.assertEqual(drift, {
             (node, step['element']) for step in done['steps']
             if step['kind'] == 'apply' for node in step['nodes']})

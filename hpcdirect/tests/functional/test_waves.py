@@ -116,6 +116,28 @@ class WavesTest(testtools.TestCase):
                 found[layer['digest']].append(layer['node'])
         return sorted(map(sorted, found.values()))
 
+    def closed(self):
+        return {node['name'] for node in self.service.get(
+            '/v1/clusters/demo/nodes')['nodes'] if node['closed']}
+
+    def while_it_is_put_back(self):
+        """What the API says, and no conductor is at work."""
+        program, self.service.program = (self.service.program,
+                                         service.program('api'))
+        self.service.start()
+        cluster = self.service.get('/v1/clusters/demo')
+        self.assertEqual(('UPDATING', None),
+                         (cluster['status'], cluster['error']))
+        self.assertEqual(('RUNNING', 'putting_back'), tuple(
+            cluster['deployment'][name] for name in ('status', 'phase')))
+        self.assertEqual(set(WORKERS[:2]), self.closed())
+        columns = self.service.get('/v1/clusters/demo/topology')['nodes']
+        self.assertEqual(self.closed(), {
+            name for name, closed in zip(columns['name'], columns['closed'],
+                                         strict=True) if closed})
+        self.service.stop()
+        self.service.program = program
+
     def statuses(self):
         return {node['status'] for node in self.service.get(
             '/v1/clusters/demo/nodes')['nodes']}
@@ -171,8 +193,13 @@ class WavesTest(testtools.TestCase):
         self.service.call('PATCH', '/v1/clusters/demo', {
             'parameters': {'value': 2, 'fake_fail': ['worker-1']}})
         self.service.died()
+        self.while_it_is_put_back()
         self.service.start()
-        self.assertEqual('ERROR', self.service.settled('demo')['status'])
+        cluster = self.service.settled('demo')
+        self.assertEqual(('ERROR', 'failed'),
+                         (cluster['status'], cluster['error']))
+        self.assertIsNone(cluster['deployment']['phase'])
+        self.assertEqual(set(), self.closed())
         self.assertEqual([WORKERS], self.layers())
         self.assertEqual({'UP'}, self.statuses())
 

@@ -36,9 +36,9 @@ from hpcdirect.dashboard import pages
 from hpcdirect.dashboard import steps
 
 _ON_A_PAGE = 20
-_FIELDS = ('id', 'name', 'status', 'status_reason', 'blueprint',
-           'blueprint_version', 'node_groups', 'deployment', 'failures',
-           'allowed', 'expires_at', 'user_name', 'project_name',
+_FIELDS = ('id', 'name', 'status', 'error', 'status_reason',
+           'blueprint', 'blueprint_version', 'node_groups', 'deployment',
+           'failures', 'allowed', 'expires_at', 'user_name', 'project_name',
            'project_id', 'protected', 'tags')
 _FILTERS = ('q', 'status', 'tags', 'user')
 _BUSY = ('CREATING', 'UPDATING', 'CHECKING', 'DELETING')
