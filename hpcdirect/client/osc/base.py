@@ -50,6 +50,13 @@ _OPTIONS = {'q': 'search'}
 #: Of which cluster a command is; see :attr:`Base.arguments`.
 CLUSTER: Mapping[str, Mapping[str, Any]] = {
     'cluster': {'metavar': '<cluster>', 'help': 'Name or id'}}
+#: The same of a command that is about something of a cluster: where the
+#: cluster is a filter it is --cluster, so that is understood here as well.
+OF_CLUSTER: Mapping[str, Mapping[str, Any]] = {
+    'cluster': {'metavar': '<cluster>', 'nargs': '?',
+                'help': 'Name or id; or say it by --cluster'},
+    '--cluster': {'dest': 'named', 'metavar': '<cluster>',
+                  'help': 'The same'}}
 
 Columns = tuple[tuple[str, ...], Any]
 
@@ -67,6 +74,8 @@ class Base(command.Command):
 
     auth_required = True
     exit_code = 0
+    #: Whether it goes without one of OF_CLUSTER.
+    of_any: ClassVar[bool] = False
     #: What it takes: name -> how argparse is told.
     arguments: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
@@ -81,9 +90,20 @@ class Base(command.Command):
             parser.print_usage(sys.stderr)
             parser.exit(WRONG, f'{parser.prog}: error: {message}\n')
 
-        # Options may stand between arguments: "user create lab --sudo ann".
-        vars(parser).update(error=error,
-                            parse_args=parser.parse_intermixed_args)
+        def parse(*given: Any, **more: Any) -> argparse.Namespace:
+            # Options may stand between arguments: "user create lab --sudo
+            # ann".
+            found: argparse.Namespace = parser.parse_intermixed_args(
+                *given, **more)
+            if '--cluster' in self.arguments:
+                said = [name for name in (found.cluster, found.named) if name]
+                if len(said) > 1 or not (said or self.of_any):
+                    parser.error('say once which cluster: as <cluster>, or '
+                                 'by --cluster')
+                found.cluster = said[0] if said else None
+            return found
+
+        vars(parser).update(error=error, parse_args=parse)
         for name, words in self.arguments.items():
             parser.add_argument(name, **words)
         return parser

@@ -29,9 +29,7 @@ class ListEvent(base.Lister):
     """List what happened, or follow it as it happens"""
 
     arguments: ClassVar = {
-        'cluster': {
-            'metavar': '<cluster>', 'nargs': '?',
-            'help': 'Only of this cluster, by name or id'},
+        **base.OF_CLUSTER,
         '--follow': {
             'action': 'store_true',
             'help': 'Print one line for each event as it comes, with -f '
@@ -42,7 +40,7 @@ class ListEvent(base.Lister):
         '--poll-interval': {
             'type': float, 'default': 20, 'metavar': '<seconds>',
             'help': 'Longest wait of one request, default 20'}}
-    every_project = True
+    of_any = every_project = True
     columns: ClassVar = {
         'At': 'at', 'Kind': 'kind', 'Node': 'node', 'Verb': 'verb',
         'Element': 'element', 'Task': 'task', 'Result': 'result',

@@ -35,7 +35,7 @@ _WIDE = 40
 class ListMetric(base.Base, command.Lister):
     """List what can be charted of a cluster, and what some of it lacks"""
 
-    arguments: ClassVar = base.CLUSTER
+    arguments: ClassVar = base.OF_CLUSTER
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
         """One request; the cluster itself is not asked."""
@@ -53,7 +53,7 @@ class ShowMetric(base.Drawing):
     values of each series in y.
     """
 
-    arguments: ClassVar = base.CLUSTER
+    arguments: ClassVar = base.OF_CLUSTER
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """What, of whom, and which stretch of time."""

@@ -32,7 +32,7 @@ _SHOWN = ('id', 'name', 'group', 'incarnation', 'status', 'closed', 'address',
 class ListNode(base.Lister):
     """List a cluster's nodes"""
 
-    arguments: ClassVar = base.CLUSTER
+    arguments: ClassVar = base.OF_CLUSTER
     columns: ClassVar = {
         'Name': 'name', 'Group': 'group', 'Status': 'status',
         'Address': 'address'}
@@ -54,7 +54,7 @@ class ShowNode(base.ShowOne):
     """Show a node and what stands on it"""
 
     arguments: ClassVar = {
-        **base.CLUSTER,
+        **base.OF_CLUSTER,
         'node': {'metavar': '<node>', 'help': 'Name, such as compute-0'}}
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
@@ -72,7 +72,7 @@ class ReplaceNode(change.ChangeCommand):
     """
 
     arguments: ClassVar = {
-        **base.CLUSTER,
+        **base.OF_CLUSTER,
         'node': {
             'metavar': '<node>', 'nargs': '+',
             'help': 'Name, such as compute-0'},
@@ -110,7 +110,7 @@ class ReplaceNode(change.ChangeCommand):
 class ListLayer(base.Lister):
     """List what stands on a cluster's nodes"""
 
-    arguments: ClassVar = base.CLUSTER
+    arguments: ClassVar = base.OF_CLUSTER
     columns: ClassVar = {
         'Node': 'node', 'Element': 'element', 'Version': 'version',
         'Role': 'role', 'State': 'state', 'Verified': 'verified'}

@@ -35,7 +35,7 @@ class ListUser(base.Lister):
     """List the users of a cluster"""
 
     arguments: ClassVar = {
-        **base.CLUSTER,
+        **base.OF_CLUSTER,
         '--gone': {
             'action': 'store_true',
             'help': 'Those that were taken off as well'}}
@@ -66,7 +66,7 @@ class ShowUser(base.ShowOne):
     """Show a user of a cluster"""
 
     arguments: ClassVar = {
-        **base.CLUSTER,
+        **base.OF_CLUSTER,
         'user': {'metavar': '<name>', 'help': 'Name of the account'}}
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Columns:
@@ -77,6 +77,8 @@ class ShowUser(base.ShowOne):
 
 class _Put(change.ChangeCommand):
     """Makes or changes accounts."""
+
+    arguments: ClassVar = base.OF_CLUSTER
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """How the account is to be."""
@@ -141,7 +143,7 @@ class CreateUser(_Put):
     """
 
     arguments: ClassVar = {
-        **base.CLUSTER,
+        **base.OF_CLUSTER,
         'user': {
             'metavar': '<name>', 'nargs': '?', 'help': 'Name of the account'},
         '--from-csv': {
@@ -200,7 +202,7 @@ class DeleteUser(change.ChangeCommand):
     """
 
     arguments: ClassVar = {
-        **base.CLUSTER,
+        **base.OF_CLUSTER,
         'user': {
             'metavar': '<name>', 'nargs': '+', 'help': 'Name of the account'},
         '--home': {

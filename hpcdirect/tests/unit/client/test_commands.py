@@ -61,6 +61,33 @@ class ReadTest(base.ClientTest):
         _, out, _ = self.openstack('help', 'hpc', 'element', 'test')
         self.assertIn('see what it leaves\n\nPuts it on', out)
 
+    def test_which_cluster_is_said_in_one_way_everywhere(self):
+        """But for commands that are about a cluster itself."""
+        for command in importlib.metadata.entry_points(
+                group='openstack.hpc_cluster.v1'):
+            if command.name.startswith('hpc_cluster_'):
+                continue
+            parser = command.load()(None, None).get_parser(command.name)
+            if any(action.dest == 'cluster' for action in parser._actions):
+                self.assertIn('--cluster', parser._option_string_actions,
+                              command.name)
+
+    def test_a_cluster_as_a_word_or_by_option(self):
+        self.stub.answer('GET', '/clusters/demo/nodes', {
+            'nodes': [], 'links': []})
+        self.stub.answer('GET', '/clusters/demo/nodes/head-0', {
+            'name': 'head-0'})
+        for words in (('list', 'demo'), ('list', '--cluster', 'demo'),
+                      ('show', 'demo', 'head-0'),
+                      ('show', 'head-0', '--cluster', 'demo'),
+                      ('show', '--cluster', 'demo', 'head-0')):
+            self.table('hpc', 'node', *words)
+        for words in (('list',), ('list', 'demo', '--cluster', 'other'),
+                      ('show', 'head-0')):
+            code, _, err = self.openstack('hpc', 'node', *words)
+            self.assertEqual(1, code)
+            self.assertIn('say once which cluster', err)
+
     def test_every_argument_has_a_word_of_help(self):
         mute = []
         commands = importlib.metadata.entry_points(
