@@ -43,7 +43,7 @@ from hpcdirect.exception import NotFound
 from hpcdirect.exception import Unread
 from hpcdirect.jsontypes import Object
 from hpcdirect.orders import change
-from hpcdirect.planning import composition
+from hpcdirect.planning import elements
 from hpcdirect.states import ClusterStatus
 from hpcdirect.states import LayerState
 from hpcdirect.states import NodeStatus
@@ -259,14 +259,14 @@ class _Picture:
             found.values(), key=lambda one: one[:2])}
 
     @functools.cached_property
-    def _listed(self) -> list[composition.Listed] | None:
+    def _listed(self) -> list[elements.Listed] | None:
         """The elements that are wanted; None when nobody knows (just now)."""
         if self.blueprint is None:
             return None
         if self.cluster.desired.deleted:
             return []
         try:
-            return [one for one in composition.listing(
+            return [one for one in elements.listing(
                 self.blueprint, self.cluster.desired,
                 self.services.catalogue.element) if one.on]
         except (NotFound, Unread):

@@ -15,10 +15,15 @@
 Whether a lease is over is judged twice: others judge by the database's clock,
 its owner by a clock of its own that nobody can set. The owner counts from
 before it asked, so it stops before anybody else begins.
+
+Clocks are set: by hand, by NTP, by a host that moves. What ends at some time
+must not end an hour early because of that; so the clock by which things end
+may be late, and is never early.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
 import datetime
@@ -32,10 +37,39 @@ from oslo_db import api as db_api
 from oslo_db import exception as db_exc
 
 from hpcdirect import metrics
-from hpcdirect.conductor.clock import SteadyClock
 from hpcdirect.db import leases
 from hpcdirect.db.ledger import Ledger
 from hpcdirect.db.session import Database
+
+#: How fast a clock that was set ahead is followed: so many seconds in one.
+_PACE = 2.0
+
+
+class SteadyClock:
+    """Tells the earliest of some clocks, and never jumps ahead.
+
+    A step ahead is followed at twice the pace, so an hour takes an hour; a
+    step back is followed at once.
+
+    :param clocks: each tells seconds since 1970, or None while it cannot.
+    """
+
+    def __init__(self, *clocks: Callable[[], float | None]) -> None:
+        self._clocks = clocks
+        self._lock = threading.Lock()
+        self._last = float('inf')
+        self._at = time.monotonic()
+
+    def __call__(self) -> float:
+        """Seconds since 1970."""
+        told = min(clock for clock in (one() for one in self._clocks)
+                   if clock is not None)
+        with self._lock:
+            now = time.monotonic()
+            self._last = min(told, self._last + _PACE * (now - self._at))
+            self._at = now
+            return self._last
+
 
 if TYPE_CHECKING:
     from hpcdirect.conductor.deployer import Deployer

@@ -29,7 +29,7 @@ from hpcdirect.db import models
 from hpcdirect.db import recorded as recorded_rows
 from hpcdirect.db.held_layers import Layer
 from hpcdirect.planning.batches import Portion
-from hpcdirect.planning.composition import ElementOf
+from hpcdirect.planning.elements import ElementOf
 from hpcdirect.planning.plan import SeenLayer
 from hpcdirect.planning.wanted import LayerKey
 from hpcdirect.planning.wanted import Member

@@ -54,7 +54,7 @@ from hpcdirect.exception import PluginError
 from hpcdirect.exception import Refused
 from hpcdirect.exception import Unavailable
 from hpcdirect.keys import KeyRing
-from hpcdirect.planning.composition import ElementOf
+from hpcdirect.planning.elements import ElementOf
 from hpcdirect.planning.state import Pins
 from hpcdirect.policies import Enforcer
 from hpcdirect.runners.base import ElementRunner

@@ -24,7 +24,7 @@ from typing import Any
 
 from hpcdirect.conductor.situation import Situation
 from hpcdirect.db import models
-from hpcdirect.planning.composition import ElementOf
+from hpcdirect.planning.elements import ElementOf
 from hpcdirect.planning.plan import Observed
 from hpcdirect.planning.plan import Plan
 from hpcdirect.planning.plan import SeenLayer

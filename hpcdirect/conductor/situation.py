@@ -43,9 +43,9 @@ from hpcdirect.exception import NotAsOrdered
 from hpcdirect.exception import NotFound
 from hpcdirect.exception import Replayed
 from hpcdirect.exception import Unread
-from hpcdirect.planning import composition
+from hpcdirect.planning import elements
 from hpcdirect.planning import wanted as wanting
-from hpcdirect.planning.composition import ElementOf
+from hpcdirect.planning.elements import ElementOf
 from hpcdirect.planning.plan import Observed
 from hpcdirect.planning.plan import Plan
 from hpcdirect.planning.state import Pins
@@ -259,7 +259,7 @@ class Lookout:
                 state, blueprint)
             if moved:
                 raise NotAsOrdered(reason=f'{moved} when it was ordered')
-            return composition.composed(blueprint, state, self._element_of)
+            return elements.composed(blueprint, state, self._element_of)
         except (NotFound, Unread):
             if not state.deleted:
                 raise

@@ -35,13 +35,12 @@ from hpcdirect.orders import past
 from hpcdirect.orders.parts import Parts
 from hpcdirect.planning import accounts
 from hpcdirect.planning import candidates
-from hpcdirect.planning import composition
 from hpcdirect.planning import elements
 from hpcdirect.planning import revisions
 from hpcdirect.planning import sizing
 from hpcdirect.planning import users
 from hpcdirect.planning.candidates import Candidate
-from hpcdirect.planning.differences import Revision
+from hpcdirect.planning.revisions import Revision
 from hpcdirect.planning.state import State
 from hpcdirect.planning.updates import Site
 from hpcdirect.states import Operation
@@ -165,7 +164,7 @@ def revision(parts: Parts, state: State) -> Revision:
     """A state, with what the catalogue still knows about it."""
     try:
         blueprint = parts.catalogue.blueprint(state.blueprint_ref)
-        return Revision(state, blueprint, tuple(composition.listing(
+        return Revision(state, blueprint, tuple(elements.listing(
             blueprint, state, parts.catalogue.element)))
     except NotFound:
         return Revision(state)
@@ -178,7 +177,7 @@ def chosen(parts: Parts, blueprint: Blueprint, state: State
     :raises Conflict: one is not in the catalogue any more.
     """
     try:
-        return composition.chosen(blueprint, state,
+        return elements.chosen(blueprint, state,
                                   parts.catalogue.element)
     except NotFound as exc:
         raise _gone(exc) from exc

@@ -42,7 +42,7 @@ from hpcdirect.orders import past
 from hpcdirect.orders.parts import Parts
 from hpcdirect.orders.parts import refuse_seals
 from hpcdirect.planning import accounts
-from hpcdirect.planning import composition
+from hpcdirect.planning import elements
 from hpcdirect.planning import revisions
 from hpcdirect.planning import sizing
 from hpcdirect.planning.state import State
@@ -238,7 +238,7 @@ def _backend(parts: Parts, blueprint: Blueprint, asked: str | None
 def _composed(parts: Parts, state: State) -> Blueprint:
     """The blueprint of a state, with the elements that it says."""
     with found_at('$.clone'):
-        return composition.composed(
+        return elements.composed(
             parts.catalogue.blueprint(state.blueprint_ref), state,
             parts.catalogue.element)
 

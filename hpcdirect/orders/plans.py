@@ -42,8 +42,8 @@ from hpcdirect.orders import change
 from hpcdirect.orders import creation
 from hpcdirect.orders.parts import Parts
 from hpcdirect.planning import accounts
-from hpcdirect.planning import differences
 from hpcdirect.planning import preview
+from hpcdirect.planning import revisions
 from hpcdirect.planning import sizing
 from hpcdirect.planning import users
 from hpcdirect.planning import wanted as wanting
@@ -180,7 +180,7 @@ def of_change(parts: Parts, context: RequestContext,
 def _differences(parts: Parts, before: State, after: State
                  ) -> list[dict[str, Any]]:
     """What is wanted otherwise; nodes stand in the changes already."""
-    return [dataclasses.asdict(one) for one in differences.between(
+    return [dataclasses.asdict(one) for one in revisions.between(
         change.revision(parts, before), change.revision(parts, after))
         if one.kind != 'node']
 

@@ -26,10 +26,9 @@ from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Element
 from hpcdirect.blueprints.model import ElementUse
 from hpcdirect.exception import Invalid
-from hpcdirect.planning import composition
 from hpcdirect.planning import elements
 from hpcdirect.planning import users
-from hpcdirect.planning.composition import ElementOf
+from hpcdirect.planning.elements import ElementOf
 from hpcdirect.planning.elements import Misfit
 from hpcdirect.planning.state import State
 
@@ -63,9 +62,9 @@ def of(state: State, blueprint: Blueprint, known: Iterable[Element],
     :param known: the elements to try, one version of each.
     :raises NotFound: an element of the cluster is not in the catalogue.
     """
-    there = {one.use.element.name: one.use for one in composition.listing(
+    there = {one.use.element.name: one.use for one in elements.listing(
         blueprint, state, element_of) if one.on}
-    before = composition.chosen(blueprint, state, element_of)
+    before = elements.chosen(blueprint, state, element_of)
     return [
         Candidate(there[one.name].element, there[one.name].roles, reasons=(
             Misfit(f'{one.name} is on the cluster already.',
@@ -83,11 +82,11 @@ def _tried(state: State, blueprint: Blueprint, name: str, before: Blueprint,
     """
     new, findings = elements.tried(state, blueprint, {name: {}}, element_of)
     reasons = [one for one in findings if isinstance(one, Misfit)]
-    use = next(one.use for one in composition.listing(
+    use = next(one.use for one in elements.listing(
         blueprint, new, element_of) if one.use.element.name == name)
     if not reasons:
         try:
-            users.remembered(state, new, before, composition.chosen(
+            users.remembered(state, new, before, elements.chosen(
                 blueprint, new, element_of))
         except Invalid as exc:
             reasons = [Misfit(f'{one.where}: {one.message}', kind='account')

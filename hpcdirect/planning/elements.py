@@ -11,10 +11,15 @@
 # under the License.
 
 
-"""Ways to change which elements a cluster has, and with what parameters."""
+"""Which elements a cluster has: its blueprint's, less some, and others.
+
+What stands on an element that is off is off as well, and comes back with it.
+Then the ways to change that, and with what parameters.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -33,10 +38,95 @@ from hpcdirect.jsontypes import Object
 from hpcdirect.jsontypes import members
 from hpcdirect.jsontypes import text
 from hpcdirect.jsontypes import texts
-from hpcdirect.planning import composition
-from hpcdirect.planning.composition import ElementOf
+from hpcdirect.planning import accounts
 from hpcdirect.planning.state import ElementChoice
 from hpcdirect.planning.state import State
+
+#: ``name@version`` -> element; raises NotFound.
+ElementOf = Callable[[str], Element]
+
+
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    """An element of a cluster and how it stands.
+
+    :param added: it is not of the blueprint.
+    :param off: it was switched off, by its owner or by a parameter.
+    :param missing: what it needs and is not there.
+    """
+
+    use: ElementUse
+    added: bool = False
+    off: bool = False
+    missing: tuple[str, ...] = ()
+
+    @property
+    def on(self) -> bool:
+        """Whether it is to be on the machines."""
+        return not self.off and not self.missing
+
+
+def composed(blueprint: Blueprint, state: State, element_of: ElementOf
+             ) -> Blueprint:
+    """The blueprint with just the elements that a cluster is to have.
+
+    :raises NotFound: an element is not in the catalogue.
+    """
+    return accounts.all_told(chosen(blueprint, state, element_of), state)
+
+
+def chosen(blueprint: Blueprint, state: State, element_of: ElementOf
+           ) -> Blueprint:
+    """The same, and nothing has been told of accounts yet.
+
+    :raises NotFound: an element is not in the catalogue.
+    """
+    return dataclasses.replace(blueprint, elements=tuple(
+        one.use for one in listing(blueprint, state, element_of) if one.on))
+
+
+def listing(blueprint: Blueprint, state: State, element_of: ElementOf
+            ) -> list[Listed]:
+    """Every element that a cluster has or could be given back, in order.
+
+    :raises NotFound: an element is not in the catalogue.
+    """
+    own = {use.element.name for use in blueprint.elements}
+    return _cascaded([
+        *(_of_blueprint(use, state, element_of)
+          for use in blueprint.elements),
+        *(Listed(ElementUse(element_of(one.ref), one.roles or {},
+                            one.parameters), added=True)
+          for one in state.elements if one.name not in own)])
+
+
+def _of_blueprint(use: ElementUse, state: State, element_of: ElementOf
+                  ) -> Listed:
+    """A line of the blueprint, with what its owner says of it."""
+    choice = state.choice(use.element.name)
+    element = use.element
+    if choice.version not in ('', element.version):
+        element = element_of(choice.ref)
+    return Listed(ElementUse(
+        element, use.roles if choice.roles is None else choice.roles,
+        {**use.variables, **choice.parameters}),
+        off=choice.off or bool(
+            use.when and not choice.on
+            and not state.parameters.get(use.when)))
+
+
+def _cascaded(found: Iterable[Listed]) -> list[Listed]:
+    """The same, each told what it needs and is not there."""
+    told: list[Listed] = []
+    on: set[str] = set()
+    for one in found:
+        missing = tuple(name for name in one.use.element.requires
+                        if name not in on)
+        told.append(dataclasses.replace(one, missing=missing))
+        if told[-1].on:
+            on.add(one.use.element.name)
+    return told
+
 
 #: Name -> what it is to be; None takes it off.
 Changes = Mapping[str, Object | None]
@@ -246,7 +336,7 @@ def _values(element: Element, use: ElementUse | None,
 def _together(state: State, blueprint: Blueprint, changes: Changes,
               element_of: ElementOf) -> Iterator[Finding]:
     """What stands between elements that are to be on a cluster together."""
-    listed = composition.listing(blueprint, state, element_of)
+    listed = listing(blueprint, state, element_of)
     on = {one.use.element.name: one.use for one in listed if one.on}
     for one in listed:
         name = one.use.element.name

@@ -27,8 +27,8 @@ from hpcdirect.api.services import Services
 from hpcdirect.blueprints import parameters
 from hpcdirect.jsontypes import Object
 from hpcdirect.orders import change
-from hpcdirect.planning import composition
-from hpcdirect.planning.composition import Listed
+from hpcdirect.planning import elements
+from hpcdirect.planning.elements import Listed
 from hpcdirect.policies import clusters as policies
 
 _STATUSES = ('on', 'off', 'waits')
@@ -94,7 +94,7 @@ class ClusterElements(Resource):
     def get(self, cluster: str, query: Object) -> Object:
         """List the elements of a cluster, in the order they are put on."""
         found = self.cluster(cluster, policies.SHOW)
-        listed = composition.listing(
+        listed = elements.listing(
             change.blueprint_of(self.services, found), found.desired,
             self.services.catalogue.element)
         answer = {'elements': [

@@ -28,7 +28,7 @@ from hpcdirect.jsontypes import Object
 from hpcdirect.jsontypes import text
 from hpcdirect.jsontypes import whole
 from hpcdirect.orders import change
-from hpcdirect.planning import differences
+from hpcdirect.planning import revisions
 from hpcdirect.policies import clusters as policies
 
 _FILTERS = {'operation': 'operation'}
@@ -93,5 +93,5 @@ class Generation(Resource):
                 row, schema.Around(
                     attempts.get(row.generation),
                     Allowed(self).clone(self.project, row.desired)), this,
-                None if other is None else differences.between(
+                None if other is None else revisions.between(
                     change.revision(self.services, other.desired), this))

@@ -22,8 +22,8 @@ from typing import Any
 from hpcdirect.api.schemas import common
 from hpcdirect.api.schemas import deployments
 from hpcdirect.jsontypes import Object
-from hpcdirect.planning.differences import Difference
-from hpcdirect.planning.differences import Revision
+from hpcdirect.planning.revisions import Difference
+from hpcdirect.planning.revisions import Revision
 from hpcdirect.states import DeploymentStatus
 
 _BRIEF = {

@@ -21,7 +21,7 @@ import tempfile
 
 import testtools
 
-from hpcdirect.conductor.clock import SteadyClock
+from hpcdirect.conductor.holds import SteadyClock
 from hpcdirect.db import models
 from hpcdirect.tests.functional import api
 from hpcdirect.tests.functional import fakes

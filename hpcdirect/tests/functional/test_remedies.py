@@ -18,7 +18,7 @@ import shlex
 from hpcdirect import exception
 from hpcdirect.api.schemas import clusters
 from hpcdirect.api.schemas import deployments
-from hpcdirect.conductor import diagnosis
+from hpcdirect.conductor import failures
 from hpcdirect.db import models
 from hpcdirect.states import FailureCode
 from hpcdirect.tests.functional import served
@@ -33,7 +33,7 @@ SHOWN = clusters.SHOW['properties']
 def kinds():
     """Every code that a failure can have, and every class."""
     return [*((code, name) for code, name in itertools.product(
-        (FailureCode.ELEMENT_FAILED,), diagnosis.NAMES)),
+        (FailureCode.ELEMENT_FAILED,), failures.NAMES)),
         *((code, '') for code in FailureCode), ('new', 'new'),
         (FailureCode.ELEMENT_FAILED, 'new')]
 
@@ -80,7 +80,7 @@ class RemediesTest(served.ServedTest):
             self.assertEqual(len(set(words)), len(words), kind)
 
     def test_nothing_is_left_out_or_unheard_of(self):
-        self.assertEqual(set(diagnosis.NAMES), set(deployments.BY_CLASS))
+        self.assertEqual(set(failures.NAMES), set(deployments.BY_CLASS))
         self.assertEqual(set(FailureCode) - {FailureCode.ELEMENT_FAILED},
                          set(deployments.BY_CODE))
         # What ends a deployment as an exception.

@@ -20,8 +20,8 @@ handler. A rescue or an always section that fails as well is not among them.
 import socket
 import textwrap
 
-from hpcdirect.conductor.diagnosis import Source
-from hpcdirect.conductor.diagnosis import diagnose
+from hpcdirect.conductor.failures import Source
+from hpcdirect.conductor.failures import diagnose
 from hpcdirect.runners.ansible import AnsibleRunner
 from hpcdirect.tests.functional.sshd_nodes import NodesCase
 from hpcdirect.tests.functional.sshd_nodes import free_port

@@ -14,8 +14,8 @@
 
 import testtools
 
-from hpcdirect.conductor import diagnosis
-from hpcdirect.conductor.diagnosis import Source
+from hpcdirect.conductor import failures
+from hpcdirect.conductor.failures import Source
 
 SAID = (
     ('package_not_found', "No package matching 'slurmm' is available"),
@@ -94,7 +94,7 @@ SAID = (
 
 def told(name, text):
     """What is made of a text, written by who may say such a thing."""
-    return diagnosis.diagnose(text, Source.CONNECTION if name ==
+    return failures.diagnose(text, Source.CONNECTION if name ==
                               'node_unreachable' else Source.OUTPUT)
 
 
@@ -106,13 +106,13 @@ class DiagnosisTest(testtools.TestCase):
             if told(name, text).name != name])
 
     def test_every_kind_was_heard(self):
-        self.assertEqual(set(diagnosis.NAMES), {name for name, _ in SAID})
+        self.assertEqual(set(failures.NAMES), {name for name, _ in SAID})
 
     def test_every_kind_has_something_to_try(self):
         hints = {told(*said).hint for said in SAID}
-        self.assertEqual(len(diagnosis.NAMES), len(hints))
+        self.assertEqual(len(failures.NAMES), len(hints))
         for hint in hints:
-            self.assertTrue(hint.endswith(diagnosis.RETRY), hint)
+            self.assertTrue(hint.endswith(failures.RETRY), hint)
 
     def test_no_hint_by_which_data_could_be_lost(self):
         for said in SAID:
@@ -122,14 +122,14 @@ class DiagnosisTest(testtools.TestCase):
     def test_output_of_a_task_makes_no_node_unreachable(self):
         """A user can have a task print what they like."""
         for _, text in SAID:
-            found = diagnosis.diagnose(text)
+            found = failures.diagnose(text)
             self.assertEqual(Source.OUTPUT, found.source)
             self.assertNotEqual('node_unreachable', found.name, text)
-        self.assertEqual('node_unreachable', diagnosis.diagnose(
+        self.assertEqual('node_unreachable', failures.diagnose(
             'ann is in the way', Source.CONNECTION).name)
-        self.assertEqual('disk_full', diagnosis.diagnose(
+        self.assertEqual('disk_full', failures.diagnose(
             'Failed to create temporary directory: No space left on device',
             Source.CONNECTION).name)
         # A backend says it of a machine that it waits for.
-        self.assertEqual('node_unreachable', diagnosis.diagnose(
+        self.assertEqual('node_unreachable', failures.diagnose(
             'c-0 did not answer ssh within 3 s.', Source.SERVICE).name)

@@ -25,7 +25,8 @@ from hpcdirect.dashboard.templatetags import hpc
 
 FOLDER = pathlib.Path(dashboard.__file__).parent / 'templates/hpcdirect'
 #: Filters and variables that give markup of ours, or numbers.
-_SAFE = {'exact', 'state', 'term', 'shape', 'seconds', 'when', 'since',
+_SAFE = {'exact', 'state', 'standing', 'term', 'shape', 'seconds', 'when',
+         'since',
          'plain', 'nodes', 'link', 'icon', 'urlencode', 'length', 'fits',
          'default'}
 _OURS = {'block.super', 'readme', 'picture', 'forloop.counter',

@@ -18,7 +18,6 @@ import dataclasses
 import testtools
 
 from hpcdirect.exception import Invalid
-from hpcdirect.planning import composition
 from hpcdirect.planning import elements
 from hpcdirect.planning import sizing
 from hpcdirect.tests.unit.planning import world
@@ -42,7 +41,7 @@ class ElementsTest(testtools.TestCase):
                                       FOUND)
 
     def on(self):
-        return [use.element.name for use in composition.composed(
+        return [use.element.name for use in elements.composed(
             self.blueprint, self.state, FOUND).elements]
 
     def findings(self, **changes):
@@ -72,7 +71,7 @@ class ElementsTest(testtools.TestCase):
         self.state = dataclasses.replace(self.state, parameters={
             **self.state.parameters, 'with_ground': False})
         self.assertEqual(['queue'], [
-            one.use.element.name for one in composition.listing(
+            one.use.element.name for one in elements.listing(
                 self.blueprint, self.state, FOUND) if not one.off])
         self.change(ground={})
         self.assertEqual(['ground', 'queue'], self.on())

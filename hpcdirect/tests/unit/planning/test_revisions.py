@@ -23,10 +23,9 @@ from hpcdirect.blueprints import parameters
 from hpcdirect.blueprints.model import Blueprint
 from hpcdirect.blueprints.model import Infrastructure
 from hpcdirect.blueprints.model import NodeGroup
-from hpcdirect.planning import differences
 from hpcdirect.planning import revisions
 from hpcdirect.planning import sizing
-from hpcdirect.planning.differences import Revision
+from hpcdirect.planning.revisions import Revision
 from hpcdirect.planning.state import ElementChoice
 from hpcdirect.planning.state import State
 from hpcdirect.planning.updates import Site
@@ -148,9 +147,9 @@ class DifferencesTest(testtools.TestCase):
         old = sizing.first(known, {'word': 'red'})
         new = sizing.with_parameters(old, known, {'word': 'blue'})
         self.assertEqual(
-            [differences.Difference('parameter', 'word', parameters.HIDDEN,
+            [revisions.Difference('parameter', 'word', parameters.HIDDEN,
                                     parameters.HIDDEN)],
-            differences.between(Revision(old, known), Revision(new, known)))
+            revisions.between(Revision(old, known), Revision(new, known)))
         self.assertEqual({'a': [{'b': parameters.HIDDEN, 'c': 1}], 'd': 2},
                          parameters.hidden({'properties': {'a': {'items': {
                              'properties': {'b': {'x-secret': True}}}}}},

@@ -17,7 +17,7 @@ import pathlib
 
 from hpcdirect.blueprints import model
 from hpcdirect.exception import NotFound
-from hpcdirect.planning import composition
+from hpcdirect.planning import elements
 from hpcdirect.planning import sizing
 from hpcdirect.planning import wanted as wanting
 from hpcdirect.planning.batches import next_batch
@@ -116,7 +116,7 @@ class World:
             name, node.group, node.incarnation, address=f'10.{number}',
             host_key=f'key {number}')
             for name, (node, number) in self.nodes.items()}
-        return wanting.build(composition.composed(
+        return wanting.build(elements.composed(
             self.blueprint, self.state, self.element_of), self.state, known,
             {})
 
