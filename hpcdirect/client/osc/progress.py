@@ -151,7 +151,7 @@ class Screen:
         if event['kind'] == 'task':
             self._doing = ': '.join(filter(None, (
                 event.get('node'), event.get('task'))))
-        if self._follow or event.get('level') == 'error':
+        if self._follow or event.get('level') in ('error', 'warning'):
             self.line(f'  {describe(event)}')
 
     def _step(self, step: Mapping[str, Any],
