@@ -122,7 +122,7 @@ class QueriesTest(test_metrics.Case):
         self.one.prepare()
         # A request that fails, and a call of the backend.
         self.one.start(
-            HPCDIRECT_FAILPOINT='db.idempotency.once/before error',
+            HPCDIRECT_FAILPOINT='db.orders.once/before error',
             HPCDIRECT_FAILPOINT_ONCE=f'{folder}/api')
         self.conductor = self.one.begin(
             'conductor', HPCDIRECT_FAILPOINT='backend.observe/before error',

@@ -70,6 +70,9 @@ CALLS = {
 WRITERS = {'deployments.': deployment_writer, 'nodes.': node_writer,
            'runs.': run_writer, '': ledger}
 
+#: Only a cluster that something is to be done for now.
+DUE = leases.Terms(rest=60.0)
+
 
 class LeaseConditions(databases.SQLite):
     """What each statement of leases leaves alone."""
@@ -131,9 +134,8 @@ class LeaseConditions(databases.SQLite):
                          later := self.made('later', due=30.0))
         for ident in (gone, held, later):
             self.assertIsNone(self.write(leases.claim, ident, 'me', 60.0,
-                                         rest=60.0))
-        self.assertEqual(1, self.write(leases.claim, free, 'me', 60.0,
-                                       rest=60.0))
+                                         DUE))
+        self.assertEqual(1, self.write(leases.claim, free, 'me', 60.0, DUE))
         self.assert_left(left)
         self.assertEqual(('me', 1), self.row(free)[:2])
 
@@ -141,7 +143,7 @@ class LeaseConditions(databases.SQLite):
         lapsed = self.held('lapsed', until=-1.0)
         ahead = self.held('ahead', until=3600.0)
         self.assertIsNone(self.write(leases.claim, lapsed, 'me', 60.0,
-                                     lapsed=False))
+                                     leases.Terms(lapsed=False)))
         self.assertEqual([5, 5], [self.write(
             leases.claim, ident, 'me', 60.0) for ident in (lapsed, ahead)])
         self.assertEqual('me', self.row(lapsed).owner)
@@ -149,7 +151,7 @@ class LeaseConditions(databases.SQLite):
     def test_claim_of_what_is_due(self):
         idents = [self.made('over', due=-1.0), self.made('ahead', due=3600.0)]
         self.assertEqual([1, 1], [self.write(
-            leases.claim, ident, 'me', 60.0, rest=60.0) for ident in idents])
+            leases.claim, ident, 'me', 60.0, DUE) for ident in idents])
 
     def test_fence(self):
         held, free = self.held(), self.made('free', epoch=4)

@@ -41,7 +41,7 @@ class KilledTests(testtools.TestCase):
         folders.write_tree(folder, BLUEPRINT, (folders.MUNGE, folders.SLURM))
         service = self.useFixture(Service(runner='fake',
                                           directories=(folder,)))
-        service.start(HPCDIRECT_FAILPOINT='db.idempotency.once/before')
+        service.start(HPCDIRECT_FAILPOINT='db.orders.once/before')
 
         def post():
             return service.call('POST', '/v1/clusters', BODY, **{
