@@ -48,10 +48,7 @@ SHOW = common.closed({'backends': common.items(common.closed({
         'traits': common.words('What all of them can do.'),
     }), 'Machines by kind.'),
     'quotas': common.items(common.closed({
-        'name': common.text('What is limited.'),
-        'used': common.number('How much of it the project has.'),
-        'limit': common.maybe(common.number(
-            'How much it may have; null when there is no limit.')),
+        **common.QUOTA,
     }), 'What the cloud lets the project have.'),
     'reason': common.text('Why the backend cannot tell, or "".'),
 }), 'Backends that are enabled.')})

@@ -95,10 +95,7 @@ SHOW = common.closed({
                  'Whether so many can be had; null when nobody can tell.'},
     }), 'Machines that it takes besides those there are.'),
     'quotas': common.items(common.closed({
-        'name': common.text('What is limited.'),
-        'used': common.number('How much of it the project has.'),
-        'limit': common.maybe(common.number(
-            'How much it may have; null when there is no limit.')),
+        **common.QUOTA,
         'wanted': common.number('How much of it this takes.'),
         'after': common.number('How much the project would have.'),
         'fits': {'type': 'boolean', 'description': 'Whether it may.'},

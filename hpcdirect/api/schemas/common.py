@@ -166,6 +166,14 @@ OUTPUT: dict[str, Schema] = {
                  enum=['url', 'command', 'text']),
 }
 
+#: What a cloud lets a project have of one thing.
+QUOTA: Mapping[str, Schema] = {
+    'name': text('What is limited.'),
+    'used': number('How much of it the project has.'),
+    'limit': maybe(number(
+        'How much it may have; null when there is no limit.')),
+}
+
 MOMENT = text('A time, ISO 8601, UTC, with microseconds.',
               format='date-time')
 ID = text('A UUID.', maxLength=36)

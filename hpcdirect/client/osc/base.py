@@ -19,6 +19,8 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
+import functools
 import itertools
 import re
 import sys
@@ -54,9 +56,9 @@ CLUSTER: Mapping[str, Mapping[str, Any]] = {
 #: cluster is a filter it is --cluster, so that is understood here as well.
 OF_CLUSTER: Mapping[str, Mapping[str, Any]] = {
     'cluster': {'metavar': '<cluster>', 'nargs': '?',
-                'help': 'Name or id; or say it by --cluster'},
+                'help': 'Name or id; or give it by --cluster'},
     '--cluster': {'dest': 'named', 'metavar': '<cluster>',
-                  'help': 'The same'}}
+                  'help': 'Name or id, in place of the argument'}}
 
 Columns = tuple[tuple[str, ...], Any]
 
@@ -90,23 +92,32 @@ class Base(command.Command):
             parser.print_usage(sys.stderr)
             parser.exit(WRONG, f'{parser.prog}: error: {message}\n')
 
-        def parse(*given: Any, **more: Any) -> argparse.Namespace:
-            # Options may stand between arguments: "user create lab --sudo
-            # ann".
-            found: argparse.Namespace = parser.parse_intermixed_args(
-                *given, **more)
-            if '--cluster' in self.arguments:
-                said = [name for name in (found.cluster, found.named) if name]
-                if len(said) > 1 or not (said or self.of_any):
-                    parser.error('say once which cluster: as <cluster>, or '
-                                 'by --cluster')
-                found.cluster = said[0] if said else None
-            return found
-
-        vars(parser).update(error=error, parse_args=parse)
+        vars(parser).update(error=error, parse_args=functools.partial(
+            self._parsed, parser))
         for name, words in self.arguments.items():
             parser.add_argument(name, **words)
         return parser
+
+    def _parsed(self, parser: argparse.ArgumentParser,
+                words: Sequence[str] | None = None,
+                into: argparse.Namespace | None = None) -> argparse.Namespace:
+        """What a command line says."""
+        words = list(sys.argv[1:] if words is None else words)
+        places = [one for one in parser._actions if not one.option_strings]
+        for one in places[:-1]:
+            # The first of several arguments would be taken for the cluster.
+            if one.dest == 'cluster' and '--cluster' in (
+                    word.partition('=')[0] for word in words):
+                one.nargs = argparse.SUPPRESS
+        # Options may stand between arguments: "user create lab --sudo ann".
+        found: argparse.Namespace = parser.parse_intermixed_args(words, into)
+        if '--cluster' in self.arguments:
+            said = [name for name in (found.cluster, found.named) if name]
+            if len(said) > 1 or not (said or self.of_any):
+                parser.error('say once which cluster: as <cluster>, or by '
+                             '--cluster')
+            found.cluster = said[0] if said else None
+        return found
 
     @property
     def api(self) -> Any:

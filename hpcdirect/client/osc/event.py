@@ -30,6 +30,8 @@ class ListEvent(base.Lister):
 
     arguments: ClassVar = {
         **base.OF_CLUSTER,
+        'cluster': {**base.OF_CLUSTER['cluster'],
+                    'help': 'Only of this cluster, by name or id'},
         '--follow': {
             'action': 'store_true',
             'help': 'Print one line for each event as it comes, with -f '

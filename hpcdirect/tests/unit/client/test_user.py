@@ -54,6 +54,11 @@ class UserTest(test_changes.ChangeTest):
                        'lab', '--group', 'x', '--shell', '/bin/sh',
                        '--sudo', '--expires', '2027-01-31T12:00Z'))
         self.assertEqual({'bob': {}}, self.users('create', 'demo', 'bob'))
+        # The first argument is a user then, where others may follow too.
+        for words in (('--cluster', 'demo', 'bob'), ('bob', '--cluster=demo')):
+            self.assertEqual({'bob': {}}, self.users('create', *words))
+        self.assertEqual({'ann', 'bob'}, set(self.users(
+            'delete', 'ann', 'bob', '--cluster', 'demo', '--home', 'keep')))
 
     def test_a_key_pair(self):
         """Nova is asked, with the caller's own credentials."""
